@@ -1,0 +1,52 @@
+//! The kernel's connection schedulers, pick by pick: `rr`, `wrr`, `lc`, `wlc`, `lblc`, `lblcr`, `dh`, `sh`,
+//! `sed`, `nq`, `fo`, `ovf`, `mh` and `twos`.
+//!
+//! A [`Balancer`] is what a data plane keeps for each virtual service: a [`Pool`] of destinations and the
+//! [`Scheduler`] that chooses among them, changed together. Connection counts live in [`Load`]s that may be shared
+//! with other threads; everything else is single-threaded and deterministic.
+
+mod balancer;
+mod pool;
+
+pub use balancer::Balancer;
+pub use pool::{Destination, Load, Pool, PoolChange};
+
+use std::net::SocketAddr;
+
+use crate::{
+    Time,
+    model::{SchedulerFlags, SchedulerKind},
+};
+
+/// What a scheduler may look at of a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Client.
+    pub source: SocketAddr,
+    /// Virtual address and port that the client asked for.
+    pub destination: SocketAddr,
+    /// When; only `lblc` and `lblcr` use it, to forget.
+    pub now: Time,
+}
+
+/// Chooses the server of a new connection.
+///
+/// Contract: after every change of the pool `changed` is called once, before the next `pick`. A destination of
+/// weight 0 or over its threshold is never picked; no candidate is `None`.
+pub trait Scheduler: Send + std::fmt::Debug {
+    /// The pool has changed as `change` says; indices are those after the change (for a removal: before it).
+    fn changed(&mut self, pool: &Pool, change: PoolChange);
+
+    /// Index in `pool` of the destination for this flow.
+    fn pick(&mut self, pool: &Pool, flow: &Flow) -> Option<usize>;
+}
+
+/// The scheduler of this kind; `None` when it is not one of [`SchedulerKind::KNOWN`].
+pub(crate) fn scheduler(
+    kind: &SchedulerKind,
+    flags: SchedulerFlags,
+    seed: u64,
+) -> Option<Box<dyn Scheduler>> {
+    let _ = (kind, flags, seed);
+    None
+}

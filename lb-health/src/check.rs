@@ -14,8 +14,11 @@ pub trait HealthCheck: Send + Sync + fmt::Debug {
     fn kind(&self) -> &'static str;
 
     /// A text that is equal for two checks exactly if they look at a target in the same way. The runner lets all
-    /// services share one check of the same identity and target. Never logged: it may hold secrets.
-    fn identity(&self) -> String;
+    /// services share one check of the same identity and target. By default the `Debug` form, so that has to show
+    /// every setting; secrets show as a digest (see `Secret`).
+    fn identity(&self) -> String {
+        format!("{} {self:?}", self.kind())
+    }
 
     /// Looks once.
     ///

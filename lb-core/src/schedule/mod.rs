@@ -6,10 +6,20 @@
 //! with other threads; everything else is single-threaded and deterministic.
 
 mod balancer;
+mod hash;
+mod heaviest;
+mod least;
+mod load;
 mod pool;
+mod rr;
+mod wrr;
+
+#[cfg(test)]
+mod tests;
 
 pub use balancer::Balancer;
-pub use pool::{Destination, Load, Pool, PoolChange};
+pub use load::Load;
+pub use pool::{Destination, Pool, PoolChange};
 
 use std::net::SocketAddr;
 
@@ -34,7 +44,7 @@ pub struct Flow {
 /// Contract: after every change of the pool `changed` is called once, before the next `pick`. A destination of
 /// weight 0 or over its threshold is never picked; no candidate is `None`.
 pub trait Scheduler: Send + std::fmt::Debug {
-    /// The pool has changed as `change` says; indices are those after the change (for a removal: before it).
+    /// The pool has changed as `change` says.
     fn changed(&mut self, pool: &Pool, change: PoolChange);
 
     /// Index in `pool` of the destination for this flow.
@@ -47,6 +57,26 @@ pub(crate) fn scheduler(
     flags: SchedulerFlags,
     seed: u64,
 ) -> Option<Box<dyn Scheduler>> {
-    let _ = (kind, flags, seed);
-    None
+    let _ = seed;
+    Some(match kind {
+        SchedulerKind::RoundRobin => Box::new(rr::RoundRobin::default()),
+        SchedulerKind::WeightedRoundRobin => Box::new(wrr::WeightedRoundRobin::default()),
+        SchedulerKind::LeastConnection => Box::new(least::Least::Connections),
+        SchedulerKind::WeightedLeastConnection => Box::new(least::Least::WeightedConnections),
+        SchedulerKind::ShortestExpectedDelay => Box::new(least::Least::ExpectedDelay),
+        SchedulerKind::NeverQueue => Box::new(least::Least::NeverQueue),
+        SchedulerKind::Failover => Box::new(heaviest::Heaviest::Failover),
+        SchedulerKind::Overflow => Box::new(heaviest::Heaviest::Overflow),
+        SchedulerKind::DestinationHash => Box::new(hash::DestinationHash),
+        SchedulerKind::SourceHash => Box::new(hash::SourceHash::new(flags)),
+        _ => return None,
+    })
+}
+
+/// The greatest common divisor; that of a number and 0 is the number.
+const fn gcd(mut a: u32, mut b: u32) -> u32 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }

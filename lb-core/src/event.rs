@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Time,
     change::Change,
+    desired::ServerState,
     model::{ServerKey, ServiceKey, Weight},
 };
 
@@ -54,16 +55,21 @@ pub enum What {
     SoftFailure(u32, u32),
     /// A soft failure was followed by a success.
     SoftFailureOver,
-    /// Put into the data plane; a server with this weight.
-    Added(Option<Weight>),
-    /// Changed in the data plane; a server to this weight.
-    Changed(Option<Weight>),
-    /// Set to weight 0.
-    Quiesced,
-    /// Got its weight back.
-    Restored(Weight),
-    /// Taken out of the data plane.
-    Removed,
+    /// A virtual service was put into the data plane.
+    ServiceAdded,
+    /// Another scheduler, flags or persistence.
+    ServiceChanged,
+    /// A virtual service was taken out of the data plane.
+    ServiceRemoved,
+    /// A real server, or the fallback, is something else to the data plane now.
+    Server {
+        /// What it is now; `None` for a fallback, or for a server that the configuration no longer names.
+        state: Option<ServerState>,
+        /// Weight in the data plane before; `None` = it was not in it.
+        before: Option<Weight>,
+        /// Weight in the data plane now; `None` = it is not in it.
+        after: Option<Weight>,
+    },
     /// The data plane did not hold what it should; it was put right.
     Repaired,
     /// The data plane holds a service that is not ours; it is left alone.

@@ -1,1 +1,3 @@
-//! placeholder
+//! Placeholder until the tour is written.
+
+pub mod config;

@@ -1,0 +1,60 @@
+//! A bounded collection: a file of a million mistakes yields a message that can be read.
+
+use super::{Diagnostic, Severity};
+use crate::config::document::Span;
+
+/// Collects problems. Of each severity it keeps the first [`Self::LIMIT`] and counts the others.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    kept: Vec<Diagnostic>,
+    seen: [usize; 2],
+    last: Span,
+}
+
+impl Problems {
+    /// So many errors, and so many warnings, are kept.
+    pub const LIMIT: usize = 100;
+
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        let seen = &mut self.seen[diagnostic.severity as usize];
+        *seen += 1;
+        self.last = diagnostic.span;
+        if *seen <= Self::LIMIT {
+            self.kept.push(diagnostic);
+        }
+    }
+
+    /// Whether an error is among them.
+    pub fn any_error(&self) -> bool {
+        self.seen[Severity::Error as usize] > 0
+    }
+
+    /// All that were kept, in the order of the file; at the end, for each severity that had more, how many.
+    pub fn finish(mut self) -> Vec<Diagnostic> {
+        self.kept.sort_by_key(|diagnostic| diagnostic.span.start);
+        for severity in [Severity::Error, Severity::Warning] {
+            let hidden = self.seen[severity as usize].saturating_sub(Self::LIMIT);
+            if hidden > 0 {
+                let plural = if hidden == 1 { "" } else { "s" };
+                self.kept.push(Diagnostic::new(
+                    severity,
+                    self.last,
+                    format!("{hidden} more {severity}{plural} not shown"),
+                ));
+            }
+        }
+        self.kept
+    }
+}
+
+impl Extend<Diagnostic> for Problems {
+    fn extend<T: IntoIterator<Item = Diagnostic>>(&mut self, diagnostics: T) {
+        diagnostics.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+}

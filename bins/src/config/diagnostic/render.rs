@@ -1,0 +1,135 @@
+//! Two forms: with the line and a caret for people, one line for editors and logs.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
+
+use super::{Diagnostic, Severity};
+use crate::config::document::{Source, Span};
+
+/// Whether the rendering has terminal colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colors {
+    /// Plain text.
+    No,
+    /// ANSI escape sequences.
+    Yes,
+}
+
+impl Diagnostic {
+    /// The problem with its line, a caret, and advice; several lines without a final line feed.
+    ///
+    /// Control characters of the file are made visible, so a hostile file cannot write to the terminal.
+    pub fn render(&self, source: &Source, colors: Colors) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
+        let place = Excerpt::new(source, self.span);
+        let far = self.related.as_ref().map(|(span, label)| (Excerpt::new(source, *span), label));
+        let location = self.location(source);
+        group = group.element(
+            Origin::path(source.name()).line(location.line).char_column(location.column).primary(true),
+        );
+        if let Some((excerpt, label)) = &far
+            && excerpt.line < place.line
+        {
+            group = group.element(excerpt.snippet(AnnotationKind::Context, Some(label)));
+        }
+        group = group.element(place.snippet(AnnotationKind::Primary, self.label.as_deref()));
+        if let Some((excerpt, label)) = &far
+            && excerpt.line >= place.line
+        {
+            group = group.element(excerpt.snippet(AnnotationKind::Context, Some(label)));
+        }
+        for note in &self.notes {
+            group = group.element(Level::NOTE.message(note.as_str()));
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        match colors {
+            Colors::No => Renderer::plain(),
+            Colors::Yes => Renderer::styled(),
+        }
+        .render(&[group])
+    }
+
+    /// `file:line:column: error: message (label); help: advice`, always a single line.
+    pub fn line(&self, source: &Source) -> String {
+        let location = self.location(source);
+        let mut line = format!(
+            "{}:{}:{}: {}: {}",
+            source.name(),
+            location.line,
+            location.column,
+            self.severity,
+            self.message
+        );
+        if let Some(label) = &self.label {
+            line += &format!(" ({label})");
+        }
+        if let Some(help) = &self.help {
+            line += &format!("; help: {help}");
+        }
+        normalize_untrusted_str(&line).replace('\n', " ")
+    }
+}
+
+/// The line of a span, cut down when it is long.
+struct Excerpt {
+    line: usize,
+    text: String,
+    mark: std::ops::Range<usize>,
+}
+
+impl Excerpt {
+    /// Characters that are kept before and after the start of the span when a line is longer than their sum.
+    const BEFORE: usize = 50;
+    const AFTER: usize = 90;
+
+    fn new(source: &Source, span: Span) -> Self {
+        let number = source.line_number(span.start);
+        let (text, line_start) =
+            source.line(number).map_or(("", 0), |line| (line.text.trim_end_matches('\r'), line.span.start));
+        let start = floor(text, span.start.saturating_sub(line_start));
+        let end = floor(text, span.end.saturating_sub(line_start)).max(start);
+        let from = back(text, start, Self::BEFORE);
+        let to = forth(text, start, Self::AFTER);
+        // A short line is shown whole.
+        let (from, to) = if text.len() <= Self::BEFORE + Self::AFTER { (0, text.len()) } else { (from, to) };
+        let head = if from > 0 { "…" } else { "" };
+        let tail = if to < text.len() { "…" } else { "" };
+        let shift = |at: usize| at.min(to) - from + head.len();
+        Self {
+            line: number,
+            text: format!("{head}{}{tail}", &text[from..to]),
+            mark: shift(start)..shift(end),
+        }
+    }
+
+    fn snippet<'a>(
+        &'a self,
+        kind: AnnotationKind,
+        label: Option<&'a str>,
+    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+        Snippet::source(self.text.as_str())
+            .line_start(self.line)
+            .annotation(kind.span(self.mark.clone()).label(label))
+    }
+}
+
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+fn back(text: &str, at: usize, count: usize) -> usize {
+    text[..at].char_indices().rev().take(count).last().map_or(at, |(index, _)| index)
+}
+
+fn forth(text: &str, at: usize, count: usize) -> usize {
+    text[at..].char_indices().nth(count).map_or(text.len(), |(index, _)| at + index)
+}

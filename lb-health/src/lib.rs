@@ -17,6 +17,6 @@ pub use check::HealthCheck;
 pub use outcome::{Failure, FailureKind, Outcome, Passed};
 #[cfg(feature = "tls")]
 pub use script::LazyTls;
-pub use script::{BadPattern, Pattern, Payload, Security};
+pub use script::{BadPattern, Login, Pattern, Payload, Security};
 pub use secret::Secret;
 pub use target::Target;

@@ -1,0 +1,86 @@
+//! Send something over TCP, expect something back: ldirectord's `simpletcp`.
+
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::script::{Dialogue, Stream};
+use crate::{FailureKind, HealthCheck, Outcome, Passed, Pattern, Payload, Security, Target};
+
+/// Sends the request and compares what comes back. Up as soon as it matches; the server need not close.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SimpleTcp {
+    /// In the clear (default) or TLS from the first byte; there is no command to start it later.
+    pub security: Security,
+    /// What is sent; by default nothing, for servers that speak first.
+    pub request: Payload,
+    /// Whether our sending side is closed after the request, as ldirectord does. Default false, as not all servers
+    /// answer a client that has half closed.
+    pub half_close: bool,
+    /// What has to come. Without it, a line of any text will do, an empty one too.
+    pub expect: Option<Pattern>,
+    /// Compare with the answer as a whole, up to 64 KiB of it, once the server has closed. Default false: with each
+    /// line (of up to 4 KiB) as it comes.
+    pub whole: bool,
+}
+
+#[async_trait]
+impl HealthCheck for SimpleTcp {
+    fn kind(&self) -> &'static str {
+        "simpletcp"
+    }
+
+    async fn check(&self, target: &Target) -> Outcome {
+        self.security.without_upgrade("simpletcp")?;
+        let mut talk = Dialogue::open(&self.security, target).await?;
+        if !self.request.is_empty() {
+            talk.send_bytes("the request", self.request.as_bytes()).await?;
+        }
+        if self.half_close {
+            talk.finish_sending().await?;
+        }
+        if self.whole { self.whole(talk).await } else { self.by_line(talk).await }
+    }
+}
+
+impl SimpleTcp {
+    async fn by_line(&self, mut talk: Dialogue<Stream>) -> Outcome {
+        let mut last = None;
+        while let Some(line) = talk.line_or_end().await? {
+            if self.is_expected(&line)? {
+                return Ok(Passed::with(line));
+            }
+            last = Some(line);
+        }
+        match last {
+            None => Err(talk.failure(FailureKind::Closed, "")),
+            Some(line) => Err(talk.failure(
+                FailureKind::WrongAnswer,
+                format_args!("no line matches /{}/, the last is: {line}", self.wanted()),
+            )),
+        }
+    }
+
+    async fn whole(&self, mut talk: Dialogue<Stream>) -> Outcome {
+        let (answer, _) = talk.rest().await?;
+        if answer.is_empty() {
+            Err(talk.failure(FailureKind::Closed, ""))
+        } else if self.is_expected(&answer)? {
+            Ok(Passed::with(answer))
+        } else {
+            let what = format_args!("the answer does not match /{}/: {answer}", self.wanted()).to_string();
+            Err(talk.failure(FailureKind::WrongAnswer, what))
+        }
+    }
+
+    fn is_expected(&self, text: &str) -> Result<bool, crate::Failure> {
+        self.expect.as_ref().map_or(Ok(true), |pattern| pattern.matches(text))
+    }
+
+    fn wanted(&self) -> &str {
+        self.expect.as_ref().map_or("", Pattern::as_str)
+    }
+}

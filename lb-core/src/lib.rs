@@ -47,6 +47,7 @@ pub mod schedule;
 
 mod diff;
 mod memory;
+mod rng;
 mod time;
 
 #[cfg(test)]

@@ -36,23 +36,36 @@ impl Scheduler for Least {
 pub(super) fn least_weighted<'a>(
     candidates: impl Iterator<Item = (usize, &'a Destination)>,
 ) -> Option<usize> {
-    least(candidates, |destination| (destination.load().overhead(), destination.weight()))
+    least(candidates, overhead)
+}
+
+/// The opposite: the most overhead for its weight, and of equals the first.
+pub(super) fn most_weighted<'a>(candidates: impl Iterator<Item = (usize, &'a Destination)>) -> Option<usize> {
+    let measured = candidates.map(|(index, destination)| (index, overhead(destination)));
+    let most = measured.reduce(|most, next| if is_less(most.1, next.1) { next } else { most });
+    most.map(|(index, _)| index)
+}
+
+/// Overhead and weight.
+pub(super) fn overhead(destination: &Destination) -> (u64, u32) {
+    (destination.load().overhead(), destination.weight())
 }
 
 fn delay(destination: &Destination) -> (u64, u32) {
     (u64::from(destination.load().active()) + 1, destination.weight())
 }
 
-/// The candidate with the lowest cost per weight, the first of equals. Compares `a / b < c / d` as `a * d < c * b`,
-/// which cannot overflow: a cost has at most 41 bits and a weight 16.
+/// The candidate with the lowest cost per weight, the first of equals.
 fn least<'a>(
     candidates: impl Iterator<Item = (usize, &'a Destination)>,
     ratio: impl Fn(&Destination) -> (u64, u32),
 ) -> Option<usize> {
     let measured = candidates.map(|(index, destination)| (index, ratio(destination)));
-    let best = measured.reduce(|least, next| {
-        let ((_, (cost, weight)), (_, (next_cost, next_weight))) = (least, next);
-        if cost * u64::from(next_weight) > next_cost * u64::from(weight) { next } else { least }
-    });
+    let best = measured.reduce(|least, next| if is_less(next.1, least.1) { next } else { least });
     best.map(|(index, _)| index)
+}
+
+/// Compares `a / b < c / d` as `a * d < c * b`, which cannot overflow: a cost has at most 41 bits, a weight 16.
+pub(super) fn is_less((a, b): (u64, u32), (c, d): (u64, u32)) -> bool {
+    a * u64::from(d) < c * u64::from(b)
 }

@@ -8,10 +8,15 @@
 mod balancer;
 mod hash;
 mod heaviest;
+mod lblc;
+mod lblcr;
 mod least;
 mod load;
+mod locality;
+mod mh;
 mod pool;
 mod rr;
+mod twos;
 mod wrr;
 
 #[cfg(test)]
@@ -57,7 +62,6 @@ pub(crate) fn scheduler(
     flags: SchedulerFlags,
     seed: u64,
 ) -> Option<Box<dyn Scheduler>> {
-    let _ = seed;
     Some(match kind {
         SchedulerKind::RoundRobin => Box::new(rr::RoundRobin::default()),
         SchedulerKind::WeightedRoundRobin => Box::new(wrr::WeightedRoundRobin::default()),
@@ -69,7 +73,11 @@ pub(crate) fn scheduler(
         SchedulerKind::Overflow => Box::new(heaviest::Heaviest::Overflow),
         SchedulerKind::DestinationHash => Box::new(hash::DestinationHash),
         SchedulerKind::SourceHash => Box::new(hash::SourceHash::new(flags)),
-        _ => return None,
+        SchedulerKind::Maglev => Box::new(mh::Maglev::new(flags)),
+        SchedulerKind::LocalityLeastConnection => Box::new(lblc::Locality::default()),
+        SchedulerKind::LocalityReplicated => Box::new(lblcr::Replicated::default()),
+        SchedulerKind::TwoChoices => Box::new(twos::TwoChoices::new(seed)),
+        SchedulerKind::Other(_) => return None,
     })
 }
 

@@ -12,7 +12,9 @@
 //! deadline, hold anything up. A failure says which step it befell: `closed by the server: waiting for the answer
 //! to EHLO`. Only the first word of a command is ever shown, as what follows may be a password.
 
+mod datagram;
 mod login;
+mod nonce;
 mod pattern;
 mod payload;
 mod reply;
@@ -27,7 +29,9 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 
 use crate::{Failure, FailureKind, Target};
 
+pub(crate) use datagram::ask;
 pub use login::Login;
+pub(crate) use nonce::nonce;
 pub use pattern::{BadPattern, Pattern};
 pub use payload::Payload;
 pub(crate) use reply::Reply;

@@ -1,5 +1,7 @@
 //! A scripted server on loopback: good answers, bad ones, and every way to give none.
 
+mod datagrams;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use tokio::task::JoinHandle;
 
 use crate::script::Stream;
 use crate::{Failure, FailureKind, HealthCheck, Outcome, Target};
+
+pub(crate) use datagrams::{Datagrams, against_datagrams, endures_datagrams, refusing_datagrams};
 
 /// What the server does with a connection, one after the other; after the last it closes.
 #[derive(Clone)]

@@ -1,0 +1,36 @@
+//! Questions and answers in single datagrams.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::connect::{connect_datagram, io_failure};
+use crate::{Failure, Target};
+
+/// Pause after which an unanswered question is asked again.
+const RESEND: Duration = Duration::from_secs(1);
+
+/// Longest datagram that is taken, in bytes.
+const MAX_DATAGRAM: usize = 8192;
+
+/// Asks, again every second, until `judge` has come to a verdict about a datagram from the target; `None` means
+/// "not an answer to this question", and the wait goes on. Ends by itself only on an error such as ICMP's "port
+/// unreachable".
+pub(crate) async fn ask<T>(
+    target: &Target,
+    question: &[u8],
+    mut judge: impl FnMut(&[u8]) -> Option<Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let socket = connect_datagram(target).await?;
+    let mut datagram = [0; MAX_DATAGRAM];
+    loop {
+        socket.send(question).await.map_err(|error| io_failure("sending the request", &error))?;
+        let next = Instant::now() + RESEND;
+        while let Ok(received) = timeout_at(next, socket.recv(&mut datagram)).await {
+            let length = received.map_err(|error| io_failure("waiting for an answer", &error))?;
+            if let Some(verdict) = judge(&datagram[..length]) {
+                return verdict;
+            }
+        }
+    }
+}

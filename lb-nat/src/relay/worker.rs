@@ -1,0 +1,197 @@
+//! One worker thread: its epoll instance, its listeners, its connections.
+
+mod accept;
+mod orders;
+mod transfer;
+
+use std::sync::Arc;
+
+use lb_core::Time;
+use rustix::{
+    buffer::spare_capacity,
+    event::{
+        Timespec,
+        epoll::{self, CreateFlags, Event, EventFlags},
+    },
+    fd::{AsFd, OwnedFd},
+    io::{self, Errno},
+};
+
+use super::{
+    conn::{Conn, Side, Stage, TICK, tick},
+    mailbox::Mailbox,
+    pump::Pump,
+    service::Service,
+    shared::{Context, Shared, now},
+    slab::Slab,
+    token::Token,
+    udp::UdpEngine,
+};
+
+/// Events fetched at once.
+const EVENTS: usize = 256;
+/// Ticks in which every connection is looked at once.
+const SWEEP_TICKS: u32 = 5;
+/// Ticks after which persistent clients whose time is over are forgotten.
+const TEMPLATE_TICKS: u32 = 100;
+
+/// Everything that one thread owns.
+#[derive(Debug)]
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
+    /// The first worker also does what is needed once for all.
+    first: bool,
+    epoll: OwnedFd,
+    now: Time,
+    tick: u32,
+    listeners: Slab<Listener>,
+    /// The listeners are not watched, until there is room for connections again.
+    paused: bool,
+    conns: Slab<Conn>,
+    /// Connections whose turn was over before their data was.
+    again: Vec<u32>,
+    /// Where the sweep goes on.
+    cursor: u32,
+    pump: Pump,
+    udp: UdpEngine,
+    stopped: bool,
+}
+
+/// A listening socket of this thread.
+#[derive(Debug)]
+struct Listener {
+    service: Arc<Service>,
+    socket: OwnedFd,
+}
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>, first: bool) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &*mailbox, Token::Wake.into(), EventFlags::IN)?;
+        let now = now();
+        Ok(Self {
+            pump: Pump::new(shared.config.splice, shared.pipes_per_thread, shared.config.buffer_budget),
+            udp: UdpEngine::new(&shared),
+            shared,
+            mailbox,
+            first,
+            epoll,
+            now,
+            tick: tick(now),
+            listeners: Slab::new(),
+            paused: false,
+            conns: Slab::new(),
+            again: Vec::new(),
+            cursor: 0,
+            stopped: false,
+        })
+    }
+
+    /// Works until it is told to stop.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        let mut events: Vec<Event> = Vec::with_capacity(EVENTS);
+        while !self.stopped {
+            events.clear();
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), self.patience().as_ref()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
+            self.now = now();
+            for event in &events {
+                let flags = event.flags;
+                match Token::from(event.data) {
+                    Token::Client(index) => self.on_socket(index, Side::Client, flags),
+                    Token::Server(index) => self.on_socket(index, Side::Server, flags),
+                    Token::Listener(index) => self.accept(index),
+                    Token::Udp(token) => {
+                        let (context, udp) = self.udp();
+                        udp.on_ready(&context, token, flags);
+                    }
+                    Token::Wake => self.obey(),
+                }
+            }
+            for index in std::mem::take(&mut self.again) {
+                self.resume(index);
+            }
+            self.conns.recycle();
+            self.listeners.recycle();
+            if self.tick != tick(self.now) {
+                self.on_tick();
+            }
+        }
+        Ok(())
+    }
+
+    /// How long to sleep when there are no events; `None` = until there are.
+    fn patience(&self) -> Option<Timespec> {
+        let nanos = if !self.again.is_empty() {
+            0
+        } else if self.conns.is_empty() && self.udp.is_idle() && !self.paused {
+            return None;
+        } else {
+            TICK.as_nanos() as i64
+        };
+        Some(Timespec { tv_sec: 0, tv_nsec: nanos })
+    }
+
+    /// What UDP works with.
+    fn udp(&mut self) -> (Context<'_>, &mut UdpEngine) {
+        (Context { shared: &self.shared, epoll: self.epoll.as_fd(), now: self.now }, &mut self.udp)
+    }
+
+    fn on_tick(&mut self) {
+        self.tick = tick(self.now);
+        if self.paused && self.shared.limits.has_room() {
+            self.watch_listeners(true);
+        }
+        let (context, udp) = self.udp();
+        udp.sweep(&context);
+        let span = self.conns.span();
+        for _ in 0..span.div_ceil(SWEEP_TICKS) {
+            self.cursor = if self.cursor + 1 < span { self.cursor + 1 } else { 0 };
+            self.expire(self.cursor);
+        }
+        if self.first && self.tick.is_multiple_of(TEMPLATE_TICKS) {
+            for listener in self.listeners.iter() {
+                listener.service.expire(self.now);
+            }
+        }
+    }
+
+    /// Ends a connection on which nothing has moved for too long, or asks the next server.
+    fn expire(&mut self, index: u32) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        if conn.age(self.tick) <= conn.timeout(&self.shared.config.timeouts) {
+            return;
+        }
+        if conn.stage == Stage::Connecting { self.connect_failed(index) } else { self.end(index) }
+    }
+
+    /// Ends a connection.
+    fn end(&mut self, index: u32) {
+        if let Some(mut conn) = self.conns.remove(index) {
+            for half in &mut conn.halves {
+                self.pump.discard(half);
+            }
+            conn.close(self.now, &self.shared.limits);
+        }
+    }
+
+    /// Ends a connection with RST on what is left of it.
+    fn reset(&mut self, index: u32) {
+        if let Some(conn) = self.conns.get_mut(index) {
+            conn.reset = true;
+            self.end(index);
+        }
+    }
+}
+
+impl Drop for Worker {
+    /// Also after a panic: the servers' counts are shared with the threads that go on.
+    fn drop(&mut self) {
+        for index in 0..self.conns.span() {
+            self.end(index);
+        }
+    }
+}

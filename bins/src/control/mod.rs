@@ -1,0 +1,5 @@
+//! The unix socket between a running daemon and `lbctl`: one JSON request per line, one JSON answer per line.
+
+pub mod client;
+pub mod protocol;
+pub mod server;

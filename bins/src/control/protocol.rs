@@ -1,0 +1,168 @@
+//! Requests and answers, as they go over the socket and as `lbctl --json` prints them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use lb_core::{
+    Event, Health,
+    dataplane::{Connection, ServerCounters, ServiceCounters},
+    desired::ServerState,
+    model::{ServerKey, ServiceKey, ServiceTable, Weight},
+    overrides::Action,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a client may ask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// Everything about services, servers and checks.
+    Status,
+    /// The table and its counters.
+    Table,
+    /// Up to so many connections.
+    Connections(usize),
+    /// The newest events, at most so many, oldest first.
+    Events(usize),
+    /// Puts a real server under an override.
+    Order {
+        /// Which server.
+        server: ServerKey,
+        /// In which service; `None` = in all.
+        service: Option<ServiceKey>,
+        /// What is to happen; `None` = the override ends.
+        action: Option<Action>,
+        /// Why.
+        reason: String,
+        /// For how long; `None` = until it is taken off.
+        #[serde(default)]
+        lasting: Option<Duration>,
+    },
+    /// Reads the configuration again, as SIGHUP does.
+    Reload,
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+    /// To [`Request::Table`].
+    Table(Table),
+    /// To [`Request::Connections`].
+    Connections(Vec<Connection>),
+    /// To [`Request::Events`].
+    Events(Vec<Event>),
+    /// Done; with what there is to say about it.
+    Done(String),
+    /// Not done, and why.
+    Error(String),
+}
+
+/// A daemon as a whole. Every answer says how old it is by `now`, so that stale can not look fresh.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the daemon.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Seconds since the Unix epoch, when this was said.
+    pub now: f64,
+    /// Seconds since the daemon started.
+    pub uptime: f64,
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Why the newest configuration was not taken; the one before it is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_error: Option<String>,
+    /// The data plane, and why it is this one.
+    pub data_plane: DataPlaneStatus,
+    /// The services of the configuration.
+    pub services: Vec<ServiceStatus>,
+    /// Services in the data plane that are not ours.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub foreign: BTreeSet<ServiceKey>,
+}
+
+/// The data plane in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataPlaneStatus {
+    /// `ipvs`, `nft`, `relay` or `memory`.
+    pub name: String,
+    /// Why it was chosen.
+    pub why: String,
+    /// What is wrong with it at the moment: changes that it refuses, no answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+}
+
+/// A virtual service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Which service.
+    pub service: ServiceKey,
+    /// Scheduler by the kernel's name.
+    pub scheduler: String,
+    /// Whether enough servers are active; `None` while servers are unchecked.
+    pub quorum: Option<bool>,
+    /// The fallback server, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<ServerKey>,
+    /// Whether the fallback answers.
+    pub fallback_active: bool,
+    /// The real servers.
+    pub servers: Vec<ServerStatus>,
+}
+
+/// A real server in a virtual service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Which server.
+    pub server: ServerKey,
+    /// What it is to the data plane.
+    pub state: ServerState,
+    /// Seconds for which it has been that.
+    pub since: f64,
+    /// Why.
+    pub cause: String,
+    /// Weight in the data plane; `None` = not in it.
+    pub weight: Option<Weight>,
+    /// Connections and traffic.
+    pub counters: ServerCounters,
+    /// Its check.
+    pub check: CheckStatus,
+}
+
+/// The check of a real server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckStatus {
+    /// `tcp`, `http`, …
+    pub kind: String,
+    /// What the checks say of the server.
+    pub health: Health,
+    /// What the last check saw; empty before the first.
+    pub seen: String,
+    /// How long the last check took, in milliseconds.
+    pub latency_ms: Option<f64>,
+    /// Seconds since the last check ended.
+    pub age: Option<f64>,
+    /// Failures in a row.
+    pub failures: u32,
+}
+
+/// The table of the data plane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// The first line of a listing.
+    pub header: String,
+    /// Services and servers, foreign ones too.
+    pub table: ServiceTable,
+    /// Their counters.
+    pub counters: BTreeMap<ServiceKey, ServiceCounters>,
+    /// The same per second, averaged over some seconds.
+    pub rates: BTreeMap<ServiceKey, ServiceCounters>,
+}

@@ -1,0 +1,85 @@
+//! `lbctl status`: a daemon as a whole, for people.
+
+use std::{fmt::Write as _, time::Duration};
+
+use super::text::{columns, span};
+use crate::control::protocol::{CheckStatus, ServerStatus, ServiceStatus, Status};
+
+/// The status as text.
+pub fn render(status: &Status) -> String {
+    let mut out = format!(
+        "lb-director {}  pid {}  up {}  {}\n",
+        status.version,
+        status.pid,
+        span(seconds(status.uptime)),
+        status.config.display()
+    );
+    let _ = writeln!(out, "data plane {} ({})", status.data_plane.name, status.data_plane.why);
+    for error in &status.data_plane.errors {
+        let _ = writeln!(out, "  PROBLEM: {error}");
+    }
+    if let Some(error) = &status.config_error {
+        let _ = writeln!(out, "PROBLEM: the newest configuration was refused: {error}");
+    }
+    for service in &status.services {
+        out += &render_service(service);
+    }
+    if !status.foreign.is_empty() {
+        let names: Vec<String> = status.foreign.iter().map(ToString::to_string).collect();
+        let _ = writeln!(out, "\nnot ours, left alone: {}", names.join(", "));
+    }
+    out
+}
+
+fn render_service(service: &ServiceStatus) -> String {
+    let mut out = format!("\n{} {}", service.service, service.scheduler);
+    match (service.quorum, service.fallback, service.fallback_active) {
+        (_, Some(fallback), true) => {
+            let _ = write!(out, "  FALLBACK {fallback} answers");
+        }
+        (Some(false), ..) => out += "  NO SERVER LEFT",
+        _ => {}
+    }
+    out.push('\n');
+    let head = ["SERVER", "STATE", "FOR", "WEIGHT", "ACTIVE", "INACT", "CONNS", "FAILED", "CHECK", "CAUSE"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(service.servers.iter().map(row));
+    out + &columns(&rows, "  ")
+}
+
+fn row(server: &ServerStatus) -> Vec<String> {
+    vec![
+        server.server.to_string(),
+        server.state.to_string(),
+        span(seconds(server.since)),
+        server.weight.map_or_else(|| "-".to_owned(), |weight| weight.to_string()),
+        server.counters.active.to_string(),
+        server.counters.inactive.to_string(),
+        server.counters.traffic.connections.to_string(),
+        server.counters.failed.to_string(),
+        check(&server.check),
+        server.cause.clone(),
+    ]
+}
+
+/// `http up 1.2ms: 200 OK, 0.4s ago`.
+fn check(check: &CheckStatus) -> String {
+    let mut out = format!("{} {}", check.kind, check.health);
+    if let Some(latency) = check.latency_ms {
+        let _ = write!(out, " {latency:.1}ms");
+    }
+    if !check.seen.is_empty() {
+        let _ = write!(out, ": {}", check.seen);
+    }
+    if check.failures > 0 {
+        let _ = write!(out, ", {} failed in a row", check.failures);
+    }
+    if let Some(age) = check.age {
+        let _ = write!(out, ", {} ago", span(seconds(age)));
+    }
+    out
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}

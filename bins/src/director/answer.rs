@@ -1,0 +1,146 @@
+//! What a running director says over its control socket.
+
+use lb_core::{
+    Time,
+    dataplane::ServiceCounters,
+    desired::VirtualService,
+    model::{ServerKey, ServiceKey},
+    overrides::Override,
+};
+
+use super::engine::{Director, seen};
+use crate::control::protocol::{
+    Answer, CheckStatus, DataPlaneStatus, Request, ServerStatus, ServiceStatus, Status, Table,
+};
+
+impl Director {
+    pub(super) async fn answer(&mut self, request: Request) -> Answer {
+        match request {
+            Request::Status => Answer::Status(Box::new(self.status().await)),
+            Request::Table => self.table().await,
+            Request::Connections(limit) => match self.reconciler.plane().connections(limit).await {
+                Ok(connections) => Answer::Connections(connections),
+                Err(error) => Answer::Error(error.to_string()),
+            },
+            Request::Events(count) => Answer::Events(self.journal.newest(count)),
+            Request::Order { server, service, action, reason, lasting } => {
+                let known = self.state.policy().iter().any(|(key, entry)| {
+                    service.is_none_or(|service| service == *key) && entry.servers.contains_key(&server)
+                });
+                if !known {
+                    return Answer::Error(unknown(&server, service.as_ref()));
+                }
+                let now = self.clock.now();
+                let until = lasting.map(|lasting| now + lasting);
+                let order = action.map(|action| Override { action, reason, until });
+                let events = self.state.order(server, service, order, now);
+                let count = events.len();
+                self.tell(events);
+                Answer::Done(format!("{server}: {count} {} in the data plane", if count == 1 { "change" } else { "changes" }))
+            }
+            Request::Reload => {
+                self.reload().await;
+                match &self.config_error {
+                    None => Answer::Done("the configuration is in force".to_owned()),
+                    Some(error) => Answer::Error(format!("refused, the old one stays in force: {error}")),
+                }
+            }
+        }
+    }
+
+    async fn status(&self) -> Status {
+        let now = self.clock.now();
+        let counters = self.reconciler.plane().counters().await.unwrap_or_default();
+        let none = ServiceCounters::default();
+        let services = self
+            .state
+            .policy()
+            .iter()
+            .map(|(key, entry)| self.service(*key, entry, counters.get(key).unwrap_or(&none), now))
+            .collect();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            now: seconds(now, Time::ZERO),
+            uptime: seconds(now, self.clock.started()),
+            config: self.options.config.clone(),
+            config_error: self.config_error.clone(),
+            data_plane: DataPlaneStatus {
+                name: self.reconciler.plane().name().to_owned(),
+                why: self.plane_why.clone(),
+                errors: self.plane_error.iter().chain(&self.refused).cloned().collect(),
+            },
+            services,
+            foreign: self.foreign.clone(),
+        }
+    }
+
+    fn service(
+        &self,
+        key: ServiceKey,
+        entry: &VirtualService,
+        counters: &ServiceCounters,
+        now: Time,
+    ) -> ServiceStatus {
+        let decision = self.state.desired().decisions.get(&key).cloned().unwrap_or_default();
+        let servers = decision.servers.iter().map(|(server, state)| {
+            let place = (key, *server);
+            let record = self.state.record(&place);
+            ServerStatus {
+                server: *server,
+                state: *state,
+                since: record.map_or(0.0, |record| seconds(now, record.since)),
+                cause: record.map_or_else(String::new, |record| record.cause.to_string()),
+                weight: self.state.desired().table.server(&key, server).map(|spec| spec.weight),
+                counters: counters.servers.get(server).copied().unwrap_or_default(),
+                check: self.check(&key, server, now),
+            }
+        });
+        ServiceStatus {
+            service: key,
+            scheduler: entry.spec.scheduler.to_string(),
+            quorum: decision.quorum,
+            fallback: entry.fallback.map(|fallback| fallback.server),
+            fallback_active: decision.fallback,
+            servers: servers.collect(),
+        }
+    }
+
+    fn check(&self, service: &ServiceKey, server: &ServerKey, now: Time) -> CheckStatus {
+        let known = self.check_of.get(&(*service, *server)).and_then(|id| self.runner.status_of(*id));
+        let health = self.state.health().of(service, server);
+        let Some(known) = known else {
+            let kind = "none".to_owned();
+            return CheckStatus { kind, health, seen: String::new(), latency_ms: None, age: None, failures: 0 };
+        };
+        CheckStatus {
+            kind: known.kind.to_owned(),
+            health,
+            seen: known.last.as_ref().map_or_else(String::new, |look| seen(&look.outcome)),
+            latency_ms: known.last.as_ref().map(|look| look.latency.as_secs_f64() * 1000.0),
+            age: known.last.as_ref().map(|look| seconds(now, look.at)),
+            failures: known.leaning.map_or(0, |leaning| leaning.count),
+        }
+    }
+
+    async fn table(&self) -> Answer {
+        let plane = self.reconciler.plane();
+        let (table, counters) = match (plane.snapshot().await, plane.counters().await) {
+            (Ok(table), Ok(counters)) => (table, counters),
+            (Err(error), _) | (_, Err(error)) => return Answer::Error(error.to_string()),
+        };
+        let header = format!("lb-director {} {}", env!("CARGO_PKG_VERSION"), plane.name());
+        Answer::Table(Table { header, table, counters, rates: self.rates.rates().clone() })
+    }
+}
+
+fn unknown(server: &ServerKey, service: Option<&ServiceKey>) -> String {
+    match service {
+        None => format!("no service of the configuration has the real server {server}; see `lbctl status`"),
+        Some(service) => format!("the service {service} has no real server {server}; see `lbctl status`"),
+    }
+}
+
+fn seconds(now: Time, then: Time) -> f64 {
+    now.since(then).as_secs_f64()
+}

@@ -1,0 +1,247 @@
+//! The command line of lb-director: ldirectord's, as resource scripts call it, and our own.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Parser;
+
+use super::{
+    engine::Options,
+    loading::{self, LoadError, Loaded},
+    pidfile::PidFile,
+    script::{self, Command},
+    service::{self, Settings},
+};
+use crate::{
+    config::ldirectord::LogTarget,
+    ctl::text::parse_span,
+    runtime::{
+        clock::Clock,
+        log::{self, Log, Target},
+        paths,
+        plane::Choice,
+    },
+};
+
+/// The configuration has errors, in our own form (`EX_CONFIG` of sysexits.h).
+const BAD_CONFIG: u8 = 78;
+/// It can not run here.
+const CANNOT_RUN: u8 = 1;
+/// The command line makes no sense; ldirectord's number.
+const USAGE: u8 = 255;
+
+/// Checks real servers and balances over the healthy ones, by an ldirectord.cf.
+///
+/// `lb-director FILE.cf` runs in the foreground; `lb-director [FILE.cf] COMMAND` does what ldirectord does.
+#[derive(Debug, Parser)]
+#[command(name = "lb-director", version, disable_version_flag = true)]
+struct Arguments {
+    /// Configuration file, command (start, stop, restart, try-restart, reload, force-reload, status), or both
+    #[arg(value_name = "CONFIG|COMMAND", num_args = 0..=2)]
+    words: Vec<String>,
+    /// Print what the configuration means, and stop: exit status 0, or 78 with all errors
+    #[arg(long)]
+    check: bool,
+    /// With --check: as JSON
+    #[arg(long, requires = "check")]
+    json: bool,
+    /// What moves the traffic: auto, ipvs, nft, relay or memory
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    data_plane: Choice,
+    /// Stay in the foreground and log to standard error
+    #[arg(long)]
+    foreground: bool,
+    /// Accept and refuse exactly what ldirectord 4.12 does
+    #[arg(long)]
+    strict: bool,
+    /// Where lbctl finds the daemon
+    #[arg(long, value_name = "PATH", env = "LB_SOCKET")]
+    socket: Option<PathBuf>,
+    /// Where the process id is written
+    #[arg(long, value_name = "PATH")]
+    pid_file: Option<PathBuf>,
+    /// How often the whole data plane is read and put right
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_span)]
+    sync_interval: Duration,
+    /// Stay in the foreground, as --foreground
+    #[arg(short, long)]
+    debug: bool,
+    /// Print the version
+    #[arg(short = 'v', long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
+    /// Started by `start`: detach, and say on standard output when ready
+    #[arg(long, hide = true)]
+    detached: bool,
+}
+
+/// Does what the command line says.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let words: Vec<&str> = arguments.words.iter().map(String::as_str).collect();
+    let (config, command) = match words[..] {
+        [] => return usage("name a configuration file, or a command"),
+        [word] => match word.parse::<Command>() {
+            Ok(command) => (script::DEFAULT_CONFIG, Some(command)),
+            Err(_) => (word, None),
+        },
+        [config, word, ..] => match word.parse::<Command>() {
+            Ok(command) => (config, Some(command)),
+            Err(error) => return usage(&error),
+        },
+    };
+    match command {
+        _ if arguments.check => check(Path::new(config), &arguments),
+        None => own_form(Path::new(config), &arguments),
+        Some(command) => script_form(config, command, &arguments),
+    }
+}
+
+fn usage(problem: &str) -> ExitCode {
+    complain(&format!("{problem}; see lb-director --help"));
+    USAGE.into()
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "lb-director: {text}");
+}
+
+/// `lb-director --check CONFIG`.
+fn check(config: &Path, arguments: &Arguments) -> ExitCode {
+    let loaded = match loading::load(config, arguments.strict) {
+        Ok(loaded) => loaded,
+        Err(error) => return bad_config(&error),
+    };
+    for warning in &loaded.warnings {
+        let _ = writeln!(io::stderr(), "{warning}");
+    }
+    if arguments.json {
+        match serde_json::to_string_pretty(&loaded.config) {
+            Ok(text) => println!("{text}"),
+            Err(error) => complain(&error.to_string()),
+        }
+    } else {
+        print!("{}", loaded.config);
+    }
+    ExitCode::SUCCESS
+}
+
+fn bad_config(error: &LoadError) -> ExitCode {
+    match error {
+        LoadError::Invalid { rendered, .. } => {
+            let _ = write!(io::stderr(), "{rendered}");
+        }
+        LoadError::Read { .. } => complain(&error.to_string()),
+    }
+    BAD_CONFIG.into()
+}
+
+/// `lb-director CONFIG`: in the foreground.
+fn own_form(config: &Path, arguments: &Arguments) -> ExitCode {
+    let loaded = match loading::load(config, arguments.strict) {
+        Ok(loaded) => loaded,
+        Err(error) => return bad_config(&error),
+    };
+    run(config, loaded, arguments)
+}
+
+/// `lb-director CONFIG COMMAND`, with the exit codes of ldirectord.
+fn script_form(name: &str, command: Command, arguments: &Arguments) -> ExitCode {
+    let Some(config) = script::find(name) else {
+        complain(&format!("config file {name} does not exist, neither in /etc/ha.d, /etc/ha.d/conf nor here"));
+        return 1.into();
+    };
+    // The daemon changes its folder and reads the file again later.
+    let config = config.canonicalize().unwrap_or(config);
+    let loaded = match loading::load(&config, arguments.strict) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            bad_config(&error);
+            return script::BAD_CONFIG.into();
+        }
+    };
+    let pid_file = arguments.pid_file.clone().unwrap_or_else(|| paths::pid_file(Path::new(name)));
+    let foreground = arguments.foreground || arguments.debug || loaded.config.globals.supervised;
+    if command == Command::Start && (foreground || arguments.detached) {
+        return run(&config, loaded, arguments);
+    }
+    let mut options = vec![OsString::from("--data-plane"), arguments.data_plane.to_string().into()];
+    options.push(format!("--sync-interval={}s", arguments.sync_interval.as_secs()).into());
+    options.extend(arguments.strict.then(|| "--strict".into()));
+    if let Some(socket) = &arguments.socket {
+        options.extend(["--socket".into(), socket.into()]);
+    }
+    match script::perform(command, &config, &pid_file, &options) {
+        Ok(code) => code.into(),
+        Err(error) => {
+            complain(&error.to_string());
+            1.into()
+        }
+    }
+}
+
+/// Balances until it is told to stop.
+fn run(config: &Path, loaded: Loaded, arguments: &Arguments) -> ExitCode {
+    let pid_file = match &arguments.pid_file {
+        Some(path) => match PidFile::write(path) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                complain(&format!("the pid file {} can not be written: {error}", path.display()));
+                return CANNOT_RUN.into();
+            }
+        },
+        None => None,
+    };
+    let clock = Clock::start();
+    let tag = config.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let target = if arguments.detached { target(&loaded.config.globals.log) } else { Target::Stderr };
+    let log = Log::new(target, clock, &tag);
+    log::capture(&log);
+    let options = Options {
+        strict: arguments.strict,
+        sync_interval: arguments.sync_interval,
+        ..Options::new(config.to_owned())
+    };
+    let socket = arguments.socket.clone().unwrap_or_else(|| paths::socket(config));
+    let settings = Settings { data_plane: arguments.data_plane, socket };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("the runtime can not be started: {error}"));
+            return CANNOT_RUN.into();
+        }
+    };
+    let detached = arguments.detached;
+    let ready = move |_: &[String]| {
+        if detached {
+            script::detach_output();
+        }
+    };
+    let result =
+        runtime.block_on(service::run(options, settings, loaded, log, clock, ready, std::future::pending()));
+    drop(pid_file);
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string());
+            CANNOT_RUN.into()
+        }
+    }
+}
+
+fn target(wanted: &LogTarget) -> Target {
+    match wanted {
+        LogTarget::File(path) => Target::File(path.clone()),
+        LogTarget::Syslog(facility) => facility.parse().map_or(Target::Stderr, Target::Syslog),
+    }
+}

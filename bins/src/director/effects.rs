@@ -1,0 +1,239 @@
+//! What the configuration asks for beside the balancing: mails, commands, files.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::OpenOptions,
+    io::Write as _,
+    path::Path,
+};
+
+use lb_core::{
+    Event, Time,
+    desired::ServerState,
+    event::{Subject, What},
+    model::{ServerKey, ServiceKey, Weight},
+    overrides::{Action, Override},
+};
+use lb_health::Outcome;
+
+use super::{
+    hooks::{Hook, Hooks},
+    maintenance,
+    state::{Place, State},
+    wording,
+};
+use crate::{
+    config::ldirectord::{AlertStates, Config, EmailAlert, Virtual},
+    runtime::log::Log,
+};
+
+/// In which part of its life the daemon is: mails can be limited to some of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Starting,
+    Running,
+    Reloading,
+    Stopping,
+}
+
+/// Sends mails, runs commands, writes monitor files, looks for maintenance files.
+pub struct Effects {
+    hooks: Hooks,
+    log: Log,
+    stage: Stage,
+    /// Servers under maintenance because of a file.
+    maintained: BTreeSet<ServerKey>,
+    maintenance_error: Option<String>,
+    /// When each mail about a server that is down was last sent.
+    mailed: BTreeMap<Place, Time>,
+}
+
+/// The reason of an override that a file in `maintenancedir` has made.
+const BY_FILE: &str = "file in maintenancedir";
+
+impl Effects {
+    /// Nothing is under way.
+    pub fn start(log: Log) -> Self {
+        Self {
+            hooks: Hooks::start(log.clone()),
+            log,
+            stage: Stage::Starting,
+            maintained: BTreeSet::new(),
+            maintenance_error: None,
+            mailed: BTreeMap::new(),
+        }
+    }
+
+    /// The daemon starts.
+    pub fn starting(&mut self) {
+        self.stage = Stage::Starting;
+    }
+
+    /// The daemon runs.
+    pub fn running(&mut self) {
+        self.stage = Stage::Running;
+    }
+
+    /// The configuration is read again.
+    pub fn reloading(&mut self, config: &Config) {
+        self.stage = Stage::Reloading;
+        self.execute(config, "reload");
+    }
+
+    /// The daemon stops.
+    pub fn stopping(&mut self, config: &Config) {
+        self.stage = Stage::Stopping;
+        self.execute(config, "stop");
+    }
+
+    /// Waits until what was asked for has been done.
+    pub async fn finish(&mut self) {
+        self.hooks.finish().await;
+    }
+
+    /// `execute`: other instances that go along with this one.
+    pub fn execute(&self, config: &Config, command: &str) {
+        let Ok(program) = std::env::current_exe() else { return };
+        for other in &config.globals.execute {
+            let purpose = format!("execute={other} {command}");
+            self.hooks.run(Hook::program(purpose, &[&program.to_string_lossy(), other, command]));
+        }
+    }
+
+    /// `callback`: the file has changed.
+    pub fn changed(&self, path: &Path, config: &Config) {
+        self.log.line(&format!("Configuration file '{}' has changed on disk", path.display()));
+        if let Some(callback) = &config.globals.callback {
+            self.hooks.run(Hook::program("callback".to_owned(), &[callback, &path.to_string_lossy()]));
+        }
+    }
+
+    /// `monitorfile`: every result of a check.
+    pub fn checked(&self, places: &[Place], outcome: &Outcome, config: &Config) {
+        for (service, server) in places {
+            let entry = config.virtuals.iter().find(|entry| entry.key == *service);
+            let Some(file) = entry.and_then(|entry| entry.monitor_file.as_ref()) else { continue };
+            let (word, seen) = match outcome {
+                Ok(passed) => ("up", passed.detail.clone()),
+                Err(failure) => ("down", failure.to_string()),
+            };
+            let line = format!("[{}] {server} ({}) [{word}] {seen}\n", std::process::id(), wording::name(service));
+            let written = OpenOptions::new().create(true).append(true).open(file);
+            if let Err(error) = written.and_then(|mut file| file.write_all(line.as_bytes())) {
+                self.log.line(&format!("monitorfile {} can not be written to: {error}", file.display()));
+            }
+        }
+    }
+
+    /// `fallbackcommand` and `emailalert`.
+    pub fn of(&mut self, event: &Event, config: &Config) {
+        let What::Server { after, .. } = &event.what else { return };
+        match event.subject {
+            Subject::Fallback(service, _) => {
+                let entry = config.virtuals.iter().find(|entry| entry.key == service);
+                if let Some(command) = entry.and_then(|entry| entry.fallback_command.as_deref()) {
+                    self.fallback_command(command, &service, after.is_some());
+                }
+            }
+            Subject::Server(service, server) => {
+                let down = after.is_none_or(Weight::is_zero);
+                if down {
+                    self.mailed.insert((service, server), event.at);
+                } else {
+                    self.mailed.remove(&(service, server));
+                }
+                if let Some(entry) = config.virtuals.iter().find(|entry| entry.key == service) {
+                    self.mail(entry, &wording::line(event), config);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn fallback_command(&self, command: &str, service: &ServiceKey, on: bool) {
+        let target = wording::name(service);
+        let protocol = service.protocol().map_or("fwm", |protocol| protocol.name());
+        let word = if on { "start" } else { "stop" };
+        let purpose = format!("fallbackcommand of {target}");
+        self.hooks.run(Hook::shell(purpose, command, &[word, &target, protocol]));
+    }
+
+    fn mail(&self, service: &Virtual, line: &str, config: &Config) {
+        let Some(alert) = service.email.as_ref().filter(|alert| self.wanted(alert.during)) else { return };
+        self.hooks.run(letter(alert, service, line, config.globals.email_from.as_deref()));
+    }
+
+    const fn wanted(&self, states: AlertStates) -> bool {
+        match self.stage {
+            Stage::Starting => states.starting,
+            Stage::Running => states.running,
+            Stage::Reloading => states.reloading,
+            Stage::Stopping => states.stopping,
+        }
+    }
+
+    /// `emailalertfreq`: says again who is still down.
+    pub fn repeat(&mut self, config: &Config, state: &State, now: Time) {
+        for service in &config.virtuals {
+            let Some(every) = service.email.as_ref().and_then(|alert| alert.repeat) else { continue };
+            for real in &service.reals {
+                let place = (service.key, real.key);
+                let Some(last) = self.mailed.get(&place).filter(|last| now.since(**last) >= every.duration()) else {
+                    continue;
+                };
+                let decision = state.desired().decisions.get(&service.key);
+                let down = decision.and_then(|decision| decision.servers.get(&real.key));
+                if down == Some(&ServerState::Down) {
+                    let name = wording::name(&service.key);
+                    let line = format!(
+                        "Inaccessible real server: {} ({name}) for {} s",
+                        real.key,
+                        now.since(*last).as_secs()
+                    );
+                    self.mail(service, &line, config);
+                    self.mailed.insert(place, now);
+                }
+            }
+        }
+    }
+
+    /// `maintenancedir`: who has to be taken down, or may come back.
+    pub fn maintenance(&mut self, config: &Config, state: &State) -> Vec<(ServerKey, Option<Override>)> {
+        let names = match config.globals.maintenance_dir.as_deref().map(maintenance::names) {
+            None => BTreeSet::new(),
+            Some(Ok(names)) => {
+                self.maintenance_error = None;
+                names
+            }
+            Some(Err(error)) => {
+                let text = format!("maintenancedir can not be read, what it said last stays: {error}");
+                if self.maintenance_error.as_deref() != Some(&text) {
+                    self.log.line(&text);
+                    self.maintenance_error = Some(text);
+                }
+                return Vec::new();
+            }
+        };
+        let servers: BTreeSet<ServerKey> =
+            state.policy().values().flat_map(|service| service.servers.keys().copied()).collect();
+        let named: BTreeSet<ServerKey> =
+            servers.into_iter().filter(|server| maintenance::is_named(&names, server, &[])).collect();
+        let order = Override { action: Action::Maintenance, reason: BY_FILE.to_owned(), until: None };
+        let down = named.difference(&self.maintained).map(|server| (*server, Some(order.clone())));
+        let back = self.maintained.difference(&named).map(|server| (*server, None));
+        let orders = down.chain(back).collect();
+        self.maintained = named;
+        orders
+    }
+}
+
+fn letter(alert: &EmailAlert, service: &Virtual, line: &str, from: Option<&str>) -> Hook {
+    let mut body = format!("{line}\nLog-Message: {line}\nDaemon-Status: running\n");
+    if let Some(name) = &service.name {
+        body += &format!("Service: {name}\n");
+    }
+    if let Some(comment) = &service.comment {
+        body += &format!("Comment: {comment}\n");
+    }
+    Hook::mail(from, &alert.to, line, &body)
+}

@@ -1,0 +1,345 @@
+//! The director's loop: checks, orders, signals and time come in; decisions go to the data plane.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
+
+use lb_core::{
+    Event, Health, Reconciler, Time,
+    event::{Cause, Subject, What},
+    model::{ServiceKey, ServiceTable},
+    reconcile::Report,
+};
+use lb_health::{CheckId, Leaning, Runner, Verdict};
+use sd_notify::NotifyState;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    checks,
+    effects::Effects,
+    journal::Journal,
+    loading,
+    policy::policy,
+    rates::Rates,
+    state::{Place, State},
+};
+use crate::{
+    config::ldirectord::Config,
+    control::{protocol::Answer, server::Call},
+    runtime::{clock::Clock, plane::Opened},
+};
+
+/// How often time alone is a reason to look around: files, overrides, rates.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// What a director is started with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Accept exactly what ldirectord does.
+    pub strict: bool,
+    /// How often the whole data plane is read and put right. Default 10 s.
+    pub sync_interval: Duration,
+}
+
+impl Options {
+    /// This configuration file, and the defaults.
+    pub const fn new(config: PathBuf) -> Self {
+        Self { config, strict: false, sync_interval: Duration::from_secs(10) }
+    }
+}
+
+/// What can be asked of a running director, beside what comes over its control socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Read the configuration again.
+    Reload,
+    /// Stop; take what `cleanstop` says out of the data plane.
+    Stop,
+}
+
+/// A balancer that checks real servers and keeps a data plane equal to what configuration, checks and operator say.
+pub struct Director {
+    pub(super) options: Options,
+    pub(super) clock: Clock,
+    pub(super) journal: Journal,
+    pub(super) config: Config,
+    pub(super) config_error: Option<String>,
+    pub(super) state: State,
+    pub(super) runner: Runner,
+    /// Who is concerned by each check.
+    pub(super) concerned: BTreeMap<CheckId, Vec<Place>>,
+    /// The check of each server.
+    pub(super) check_of: BTreeMap<Place, CheckId>,
+    pub(super) reconciler: Reconciler,
+    pub(super) plane_why: String,
+    pub(super) plane_error: Option<String>,
+    pub(super) refused: Vec<String>,
+    pub(super) foreign: BTreeSet<ServiceKey>,
+    pub(super) rates: Rates,
+    effects: Effects,
+    next_full_sync: Time,
+    file: loading::Fingerprint,
+}
+
+impl Director {
+    /// Puts a configuration in force: takes over what the data plane holds of it, and starts to check. Must be
+    /// called inside a tokio runtime.
+    pub async fn start(options: Options, config: Config, plane: Opened, clock: Clock, journal: Journal) -> Self {
+        let log = journal.log().clone();
+        let file = loading::Fingerprint::of(&options.config);
+        let mut director = Self {
+            clock,
+            config: Config::default(),
+            config_error: None,
+            state: State::default(),
+            runner: Runner::start(checks::settings(&config, &clock)),
+            concerned: BTreeMap::new(),
+            check_of: BTreeMap::new(),
+            reconciler: Reconciler::new(plane.plane),
+            plane_why: plane.why,
+            plane_error: None,
+            refused: Vec::new(),
+            foreign: BTreeSet::new(),
+            rates: Rates::default(),
+            effects: Effects::start(log),
+            next_full_sync: Time::ZERO,
+            file,
+            journal,
+            options,
+        };
+        director.note(Subject::Daemon, What::Started, Cause::Lifecycle);
+        director.effects.starting();
+        let held = director.reconciler.plane().snapshot().await;
+        director.put_in_force(config, &held.unwrap_or_default());
+        director.sync().await;
+        director.effects.running();
+        director
+    }
+
+    /// Balances until it is told to stop, or `orders` is closed.
+    pub async fn run(&mut self, orders: &mut mpsc::Receiver<Order>, calls: &mut mpsc::Receiver<Call>) {
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                verdict = self.runner.verdict() => {
+                    let mut changed = self.checked(verdict);
+                    // What else has come meanwhile goes into the same batch.
+                    while let Some(verdict) = self.runner.try_verdict() {
+                        changed |= self.checked(verdict);
+                    }
+                    if changed {
+                        self.sync().await;
+                    }
+                }
+                Some((request, reply)) = calls.recv() => {
+                    let answer: oneshot::Sender<Answer> = reply;
+                    // A client that has gone away needs no answer.
+                    let _ = answer.send(self.answer(request).await);
+                    self.sync().await;
+                }
+                order = orders.recv() => match order {
+                    Some(Order::Reload) => self.reload().await,
+                    Some(Order::Stop) | None => break,
+                },
+                _ = beat.tick() => self.beat().await,
+            }
+        }
+        self.stop().await;
+    }
+
+    /// Reads the configuration again. It is taken whole or not at all.
+    pub(super) async fn reload(&mut self) {
+        self.effects.reloading(&self.config);
+        let path = self.options.config.display().to_string();
+        self.file = loading::Fingerprint::of(&self.options.config);
+        match loading::load(&self.options.config, self.options.strict) {
+            Ok(loaded) => {
+                for warning in loaded.warnings {
+                    self.journal.log().line(&warning);
+                }
+                self.config_error = None;
+                self.put_in_force(loaded.config, &ServiceTable::new());
+                self.note(Subject::Daemon, What::Configured, Cause::Configuration(path));
+                self.sync().await;
+            }
+            Err(errors) => {
+                self.note(Subject::Daemon, What::Rejected, Cause::Configuration(format!("{path}: {errors}")));
+                self.config_error = Some(errors.to_string());
+            }
+        }
+        self.effects.running();
+    }
+
+    fn put_in_force(&mut self, config: Config, held: &ServiceTable) {
+        let now = self.clock.now();
+        let source = self.options.config.display().to_string();
+        let events = self.state.configure(policy(&config), now, &source);
+        self.config = config;
+        self.tell(events);
+        let events = self.state.adopt(held, now);
+        self.tell(events);
+        self.watch();
+    }
+
+    /// Gives the runner the checks of the configuration; those that stay keep what they know.
+    fn watch(&mut self) {
+        let wanted = checks::checks(&self.config, self.state.health());
+        let (places, checks): (Vec<Place>, Vec<_>) = wanted.into_iter().unzip();
+        let ids = self.runner.set(checks);
+        self.concerned.clear();
+        self.check_of.clear();
+        for (place, id) in places.into_iter().zip(ids) {
+            self.concerned.entry(id).or_default().push(place);
+            self.check_of.insert(place, id);
+        }
+        // A new server may be looked at by a check that has its verdict already.
+        let now = self.clock.now();
+        for (id, places) in &self.concerned {
+            if let Some(status) = self.runner.status_of(*id)
+                && status.health != Health::Unknown
+            {
+                let seen = status.last.map_or_else(|| "known before".to_owned(), |look| seen(&look.outcome));
+                for event in self.state.checked(places, status.health, &seen, now) {
+                    self.effects.of(&event, &self.config);
+                    self.journal.record(event);
+                }
+            }
+        }
+    }
+
+    /// Takes note of a verdict; returns whether the data plane should change.
+    fn checked(&mut self, verdict: Verdict) -> bool {
+        let places = self.concerned.get(&verdict.check).cloned().unwrap_or_default();
+        let seen = seen(&verdict.look.outcome);
+        let at = self.clock.from_origin(verdict.look.at);
+        self.effects.checked(&places, &verdict.look.outcome, &self.config);
+        if let Some(Leaning { toward: Health::Down, count, needed }) = verdict.leaning {
+            let what = What::SoftFailure(count, needed.get());
+            for (service, server) in &places {
+                self.note(Subject::Server(*service, *server), what.clone(), Cause::Check(seen.clone()));
+            }
+        }
+        let events = self.state.checked(&places, verdict.health, &seen, at);
+        let changed = !events.is_empty();
+        self.tell(events);
+        changed
+    }
+
+    async fn beat(&mut self) {
+        // Without systemd there is nobody to tell.
+        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+        let now = self.clock.now();
+        let events = self.state.expire(now);
+        self.tell(events);
+        let orders = self.effects.maintenance(&self.config, &self.state);
+        for (server, order) in orders {
+            let events = self.state.order(server, None, order, now);
+            self.tell(events);
+        }
+        if self.config.globals.autoreload || self.config.globals.callback.is_some() {
+            if self.file.has_changed(&self.options.config) {
+                self.effects.changed(&self.options.config, &self.config);
+                if self.config.globals.autoreload {
+                    self.reload().await;
+                }
+            }
+        }
+        self.effects.repeat(&self.config, &self.state, now);
+        if let Ok(counters) = self.reconciler.plane().counters().await {
+            self.rates.sample(now, counters);
+        }
+        if now >= self.next_full_sync {
+            self.next_full_sync = now + self.options.sync_interval;
+            let desired = &self.state.desired().table;
+            let result = self.reconciler.full_sync(desired).await;
+            self.synced(result);
+        } else {
+            self.sync().await;
+        }
+    }
+
+    pub(super) async fn sync(&mut self) {
+        let result = self.reconciler.sync(&self.state.desired().table).await;
+        self.synced(result);
+    }
+
+    /// Says what a sync has found, once: not again for what was said the last time.
+    fn synced(&mut self, result: Result<Report, lb_core::dataplane::DataPlaneError>) {
+        let report = match result {
+            Ok(report) => report,
+            Err(error) => {
+                let text = error.to_string();
+                if self.plane_error.as_deref() != Some(&text) {
+                    self.journal.log().line(&format!("The data plane does not answer: {text}"));
+                    self.plane_error = Some(text);
+                }
+                return;
+            }
+        };
+        if self.plane_error.take().is_some() {
+            self.journal.log().line("The data plane answers again");
+        }
+        let repaired: BTreeSet<Subject> = report.interference.iter().map(Subject::from).collect();
+        for subject in repaired {
+            self.note(subject, What::Repaired, Cause::Interference);
+        }
+        let refused: Vec<String> = report.refused.iter().map(|(change, error)| format!("{change}: {error}")).collect();
+        for (text, (change, error)) in refused.iter().zip(&report.refused) {
+            if !self.refused.contains(text) {
+                self.note(Subject::from(change), What::Refused, Cause::DataPlane(error.to_string()));
+            }
+        }
+        self.refused = refused;
+        for service in &report.foreign {
+            if self.foreign.insert(*service) {
+                self.note(Subject::Service(*service), What::Foreign, Cause::Interference);
+            }
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.effects.stopping(&self.config);
+        self.runner.set([]);
+        let mut leaving = self.state.desired().table.clone();
+        for service in self.config.virtuals.iter().filter(|service| service.clean_stop) {
+            if leaving.services.remove(&service.key).is_some() {
+                self.note(Subject::Service(service.key), What::ServiceRemoved, Cause::Lifecycle);
+            }
+        }
+        let result = self.reconciler.sync(&leaving).await;
+        self.synced(result);
+        self.note(Subject::Daemon, What::Stopped, Cause::Lifecycle);
+        self.effects.finish().await;
+    }
+
+    /// What the data plane refuses at the moment.
+    pub fn refused(&self) -> &[String] {
+        &self.refused
+    }
+
+    pub(super) fn tell(&mut self, events: Vec<Event>) {
+        for event in events {
+            self.effects.of(&event, &self.config);
+            self.journal.record(event);
+        }
+    }
+
+    fn note(&mut self, subject: Subject, what: What, cause: Cause) {
+        let event = Event { at: self.clock.now(), subject, what, cause };
+        self.journal.record(event);
+    }
+}
+
+/// A look in a few words.
+pub(super) fn seen(outcome: &lb_health::Outcome) -> String {
+    match outcome {
+        Ok(passed) if passed.detail.is_empty() => "passed".to_owned(),
+        Ok(passed) => passed.detail.clone(),
+        Err(failure) => failure.to_string(),
+    }
+}

@@ -1,0 +1,140 @@
+//! From a file to a configuration, with everything that there is to say about it.
+
+use std::{
+    fmt, fs,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use thiserror::Error;
+
+use crate::config::{
+    diagnostic::{Colors, Diagnostic},
+    document::Source,
+    ldirectord::{self, Config, Mode, SystemResolver},
+};
+
+/// A configuration that can be put in force.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is odd about it, one line each, with its place.
+    pub warnings: Vec<String>,
+}
+
+/// Why a file is no configuration.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// It can not be read.
+    #[error("{path} can not be read: {source}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// It has errors.
+    #[error("{}", Lines(lines))]
+    Invalid {
+        /// All of them and the warnings, one line each, with their places.
+        lines: Vec<String>,
+        /// The same with the text that each is about, for people.
+        rendered: String,
+    },
+}
+
+struct Lines<'a>(&'a [String]);
+
+impl fmt::Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+/// All that is wrong with it, at once.
+pub fn load(path: &Path, strict: bool) -> Result<Loaded, LoadError> {
+    let source = Source::read(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    check(&source, strict)
+}
+
+/// Checks a text.
+///
+/// # Errors
+/// All that is wrong with it, at once.
+pub fn check(source: &Source, strict: bool) -> Result<Loaded, LoadError> {
+    let mode = if strict { Mode::Strict } else { Mode::Lenient };
+    let (raw, mut found) = ldirectord::parse(source, mode);
+    let (config, more) = ldirectord::resolve(&raw, &SystemResolver::new());
+    found.extend(more);
+    if !strict {
+        found.extend(ldirectord::not_acted_on(&raw));
+    }
+    found.sort_by_key(|diagnostic| diagnostic.span);
+    let lines = found.iter().map(|diagnostic| diagnostic.line(source)).collect();
+    if found.iter().any(Diagnostic::is_error) {
+        let rendered = found.iter().map(|diagnostic| diagnostic.render(source, Colors::Never)).collect();
+        return Err(LoadError::Invalid { lines, rendered });
+    }
+    Ok(Loaded { config, warnings: lines })
+}
+
+/// By which a changed file is known: its content, which is only looked at when the file's times or size say so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprint {
+    modified: Option<SystemTime>,
+    length: u64,
+    content: u64,
+}
+
+impl Fingerprint {
+    /// Of the file as it is now; of a file that can not be read, always the same.
+    pub fn of(path: &Path) -> Self {
+        let mut fingerprint = Self::default();
+        fingerprint.has_changed(path);
+        fingerprint
+    }
+
+    /// Whether the content is another one than when this was asked last. A file that is gone, as while it is being
+    /// replaced, has not changed.
+    pub fn has_changed(&mut self, path: &Path) -> bool {
+        let Ok(metadata) = fs::metadata(path) else { return false };
+        let (modified, length) = (metadata.modified().ok(), metadata.len());
+        if (modified, length) == (self.modified, self.length) {
+            return false;
+        }
+        let Ok(bytes) = fs::read(path) else { return false };
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        let content = hasher.finish();
+        let changed = content != self.content;
+        *self = Self { modified, length, content };
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_changed_when_its_content_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.cf");
+        fs::write(&path, "one").unwrap();
+        let mut fingerprint = Fingerprint::of(&path);
+        assert!(!fingerprint.has_changed(&path));
+        let later = SystemTime::now() + std::time::Duration::from_secs(5);
+        fs::File::options().append(true).open(&path).unwrap().set_modified(later).unwrap();
+        assert!(!fingerprint.has_changed(&path), "touched only");
+        fs::write(&path, "three").unwrap();
+        assert!(fingerprint.has_changed(&path));
+        fs::remove_file(&path).unwrap();
+        assert!(!fingerprint.has_changed(&path), "gone");
+    }
+}

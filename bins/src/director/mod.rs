@@ -1,0 +1,22 @@
+//! lb-director: checks real servers and keeps a data plane equal to what configuration, checks and operator say.
+//!
+//! [`state`] decides and is pure; [`engine`] is the loop around it; [`service`] makes a process of it; [`cli`] is the
+//! command line, ldirectord's and our own.
+
+pub mod cli;
+pub mod engine;
+pub mod hooks;
+pub mod journal;
+pub mod loading;
+pub mod maintenance;
+pub mod pidfile;
+pub mod policy;
+pub mod service;
+pub mod state;
+pub mod wording;
+
+mod answer;
+mod checks;
+mod effects;
+mod rates;
+mod script;

@@ -1,0 +1,95 @@
+//! The pid file, by which `start`, `stop` and `status` find the daemon.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// The file, removed when this is dropped.
+#[derive(Debug)]
+pub struct PidFile {
+    path: PathBuf,
+}
+
+/// Whether a daemon is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Running {
+    /// Yes, with this process id.
+    Yes(i32),
+    /// No.
+    No,
+    /// There is a pid file, but no such daemon.
+    Stale,
+}
+
+impl PidFile {
+    /// Writes this process's id.
+    ///
+    /// # Errors
+    /// When the folder can not be written to.
+    pub fn write(path: &Path) -> io::Result<Self> {
+        fs::write(path, format!("{}\n", std::process::id()))?;
+        Ok(Self { path: path.to_owned() })
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether the daemon that wrote this file is alive. A process that is no director of ours does not count, so that a
+/// number that was given to somebody else harms nobody.
+pub fn running(path: &Path) -> Running {
+    let Ok(text) = fs::read_to_string(path) else {
+        return Running::No;
+    };
+    let Some(pid) = text.trim().parse::<i32>().ok().filter(|pid| *pid > 0) else {
+        return Running::Stale;
+    };
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let command = String::from_utf8_lossy(&command);
+    if command.contains("lb-director") || command.contains("ldirectord") {
+        Running::Yes(pid)
+    } else {
+        Running::Stale
+    }
+}
+
+/// Sends the daemon a signal.
+///
+/// # Errors
+/// When the process is gone, or is not ours to signal.
+pub fn signal(pid: i32, signal: Signal) -> io::Result<()> {
+    kill(Pid::from_raw(pid), signal).map_err(io::Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_living_director_is_running() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pid");
+        assert_eq!(running(&path), Running::No);
+        // This test is no director, though it is alive.
+        let file = PidFile::write(&path).unwrap();
+        let ours = fs::read_to_string("/proc/self/cmdline").unwrap();
+        if !ours.contains("lb-director") && !ours.contains("ldirectord") {
+            assert_eq!(running(&path), Running::Stale);
+        }
+        drop(file);
+        assert_eq!(running(&path), Running::No);
+        for text in ["", "x", "-1", "0", "999999999999"] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(running(&path), Running::Stale, "{text}");
+        }
+    }
+}

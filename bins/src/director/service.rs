@@ -1,0 +1,107 @@
+//! A director as a process: control socket, signals, systemd.
+
+use std::{future::Future, io, path::PathBuf};
+
+use sd_notify::NotifyState;
+use thiserror::Error;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+use super::{
+    engine::{Director, Options, Order},
+    journal::Journal,
+    loading::Loaded,
+    policy::policy,
+};
+use crate::{
+    control::server::ControlSocket,
+    runtime::{
+        clock::Clock,
+        log::Log,
+        plane::{self, Choice, OpenError},
+    },
+};
+
+/// What a process needs beside the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which data plane.
+    pub data_plane: Choice,
+    /// Where `lbctl` finds the daemon.
+    pub socket: PathBuf,
+}
+
+/// Why a director can not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// No data plane.
+    #[error(transparent)]
+    DataPlane(#[from] OpenError),
+    /// No control socket.
+    #[error("the control socket {path} can not be opened: {source}; name another one with --socket", path = path.display())]
+    Socket {
+        /// The socket.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// No signals.
+    #[error("signals can not be received: {0}")]
+    Signals(#[source] io::Error),
+}
+
+/// Runs a director until SIGTERM or SIGINT, or until `end` is ready. SIGHUP reads the configuration again. `ready` is
+/// called once, when the first decisions are in the data plane, with what the data plane has refused of them.
+///
+/// # Errors
+/// When it can not start; it has changed nothing then.
+pub async fn run(
+    options: Options,
+    settings: Settings,
+    loaded: Loaded,
+    log: Log,
+    clock: Clock,
+    ready: impl FnOnce(&[String]),
+    end: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let wanted = super::policy::full_table(&policy(&loaded.config));
+    let plane = plane::open(settings.data_plane, &wanted).await?;
+    let socket = ControlSocket::bind(&settings.socket)
+        .map_err(|source| RunError::Socket { path: settings.socket.clone(), source })?;
+    for warning in &loaded.warnings {
+        log.line(warning);
+    }
+    log.line(&format!("Data plane {} ({})", plane.plane.name(), plane.why));
+    let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+
+    let (call_sender, mut calls) = mpsc::channel(16);
+    let (order_sender, mut orders) = mpsc::channel(4);
+    let mut director = Director::start(options, loaded.config, plane, clock, Journal::new(log)).await;
+    ready(director.refused());
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    let server = tokio::spawn(socket.serve(call_sender));
+    let signals = async {
+        tokio::pin!(end);
+        loop {
+            let order = tokio::select! {
+                _ = hangup.recv() => Order::Reload,
+                _ = terminate.recv() => Order::Stop,
+                _ = interrupt.recv() => Order::Stop,
+                () = &mut end => Order::Stop,
+            };
+            if order_sender.send(order).await.is_err() || order == Order::Stop {
+                break;
+            }
+        }
+    };
+    tokio::join!(director.run(&mut orders, &mut calls), signals);
+    drop(calls);
+    // Removes the socket's file.
+    let _ = server.await;
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! What the director knows and decides: pure, so that every sequence of checks, orders and reloads can be tested.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lb_core::{
+    Desired, Event, Health, HealthView, Overrides, Time,
+    desired::{self, Policy, ServerState},
+    event::{Cause, Subject, What},
+    model::{ServerKey, ServiceKey, ServiceTable, Weight},
+    overrides::Override,
+};
+
+/// A real server in a virtual service.
+pub type Place = (ServiceKey, ServerKey);
+
+/// Policy, health and orders, and what follows from them.
+#[derive(Debug, Default)]
+pub struct State {
+    policy: Policy,
+    health: HealthView,
+    overrides: Overrides,
+    desired: Desired,
+    /// Since when each server is what it is, and why.
+    records: BTreeMap<Place, Record>,
+}
+
+/// Since when a server is what it is, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Since when.
+    pub since: Time,
+    /// Why.
+    pub cause: Cause,
+}
+
+impl State {
+    /// What the configuration says.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What the data plane should hold, and why.
+    pub fn desired(&self) -> &Desired {
+        &self.desired
+    }
+
+    /// What the operator has said.
+    pub fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// What the checks have found.
+    pub fn health(&self) -> &HealthView {
+        &self.health
+    }
+
+    /// Since when a server is what it is, and why.
+    pub fn record(&self, place: &Place) -> Option<&Record> {
+        self.records.get(place)
+    }
+
+    /// Puts another configuration in force. Health is kept for every server that the new one names too, so that
+    /// nothing flaps: what is up stays up until a check says otherwise.
+    pub fn configure(&mut self, policy: Policy, now: Time, source: &str) -> Vec<Event> {
+        self.policy = policy;
+        let policy = &self.policy;
+        let named = |service: &ServiceKey, server: &ServerKey| {
+            policy.get(service).is_some_and(|service| service.servers.contains_key(server))
+        };
+        self.health.retain(named);
+        self.decide(now, &Cause::Configuration(source.to_owned()))
+    }
+
+    /// Takes over a table that is in the data plane already: its servers with weight are up until a check
+    /// says otherwise, so that nobody's connections move because the daemon starts.
+    pub fn adopt(&mut self, table: &ServiceTable, now: Time) -> Vec<Event> {
+        for (service, policy) in &self.policy {
+            for server in policy.servers.keys() {
+                let in_use = table.server(service, server).is_some_and(|spec| !spec.weight.is_zero());
+                if in_use && self.health.of(service, server) == Health::Unknown {
+                    self.health.set(*service, *server, Health::Up);
+                }
+            }
+        }
+        self.decide(now, &Cause::DataPlane("found in use".to_owned()))
+    }
+
+    /// A check has come to a conclusion about some servers.
+    pub fn checked(&mut self, places: &[Place], health: Health, seen: &str, now: Time) -> Vec<Event> {
+        let mut changed = false;
+        for (service, server) in places {
+            changed |= self.health.set(*service, *server, health) != health;
+        }
+        if !changed {
+            return Vec::new();
+        }
+        self.decide(now, &Cause::Check(seen.to_owned()))
+    }
+
+    /// The operator puts a server under an override, in one service or in all, or (`None`) takes it off.
+    pub fn order(
+        &mut self,
+        server: ServerKey,
+        service: Option<ServiceKey>,
+        order: Option<Override>,
+        now: Time,
+    ) -> Vec<Event> {
+        let reason = match order {
+            Some(order) => {
+                let reason = order.reason.clone();
+                self.overrides.set(server, service, order);
+                reason
+            }
+            None => match self.overrides.clear(&server, service.as_ref()) {
+                Some(ended) => format!("end of: {}", ended.reason),
+                None => return Vec::new(),
+            },
+        };
+        self.decide(now, &Cause::Operator(reason))
+    }
+
+    /// Ends the overrides that have run out.
+    pub fn expire(&mut self, now: Time) -> Vec<Event> {
+        match self.overrides.expire(now).first() {
+            Some((_, _, ended)) => {
+                let cause = Cause::Operator(format!("ran out: {}", ended.reason));
+                self.decide(now, &cause)
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Computes anew what the data plane should hold, and says what is different from before.
+    fn decide(&mut self, now: Time, cause: &Cause) -> Vec<Event> {
+        let next = desired::desired(&self.policy, &self.health, &self.overrides, Some(&self.desired));
+        let previous = std::mem::replace(&mut self.desired, next);
+        let mut events = Vec::new();
+        let services: BTreeSet<ServiceKey> =
+            previous.table.services.keys().chain(self.desired.table.services.keys()).copied().collect();
+        for service in services {
+            let (old, new) =
+                (previous.table.services.get(&service), self.desired.table.services.get(&service));
+            let what = match (old, new) {
+                (None, Some(_)) => Some(What::ServiceAdded),
+                (Some(_), None) => Some(What::ServiceRemoved),
+                (Some(old), Some(new)) if old.spec != new.spec => Some(What::ServiceChanged),
+                _ => None,
+            };
+            events.extend(what.map(|what| Event {
+                at: now,
+                subject: Subject::Service(service),
+                what,
+                cause: cause.clone(),
+            }));
+            self.compare(&previous, service, now, cause, &mut events);
+        }
+        self.records.retain(|(service, server), _| {
+            self.policy.get(service).is_some_and(|service| service.servers.contains_key(server))
+        });
+        events
+    }
+
+    /// Says what is different in one service.
+    fn compare(
+        &mut self,
+        previous: &Desired,
+        service: ServiceKey,
+        now: Time,
+        cause: &Cause,
+        events: &mut Vec<Event>,
+    ) {
+        let states = |desired: &Desired| -> BTreeMap<ServerKey, ServerState> {
+            desired.decisions.get(&service).map(|decision| decision.servers.clone()).unwrap_or_default()
+        };
+        let (old, new) = (states(previous), states(&self.desired));
+        let servers: BTreeSet<ServerKey> = old.keys().chain(new.keys()).copied().collect();
+        for server in servers {
+            let (before, after) = (
+                weight(&previous.table, &service, &server),
+                weight(&self.desired.table, &service, &server),
+            );
+            let (from, to) = (old.get(&server), new.get(&server));
+            if from == to && before == after {
+                continue;
+            }
+            let indirect = to == Some(&ServerState::Standby) || from == Some(&ServerState::Standby);
+            let cause = if indirect { &Cause::Quorum } else { cause };
+            self.records.insert((service, server), Record { since: now, cause: cause.clone() });
+            let what = What::Server { state: to.copied(), before, after };
+            // A server that waits for its first check is no news.
+            if before != after || to != Some(&ServerState::Unchecked) {
+                let subject = Subject::Server(service, server);
+                events.push(Event { at: now, subject, what, cause: cause.clone() });
+            }
+        }
+        let on = |desired: &Desired| desired.decisions.get(&service).is_some_and(|decision| decision.fallback);
+        let fallback = self.policy.get(&service).and_then(|service| service.fallback);
+        if let Some(fallback) = fallback.filter(|_| on(previous) != on(&self.desired)) {
+            let (before, after) = match on(&self.desired) {
+                true => (None, Some(fallback.spec.weight)),
+                false => (Some(fallback.spec.weight), None),
+            };
+            let what = What::Server { state: None, before, after };
+            let subject = Subject::Fallback(service, fallback.server);
+            events.push(Event { at: now, subject, what, cause: Cause::Quorum });
+        }
+    }
+}
+
+fn weight(table: &ServiceTable, service: &ServiceKey, server: &ServerKey) -> Option<Weight> {
+    table.server(service, server).map(|spec| spec.weight)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+use lb_core::{
+    desired::{Fallback, OnFailure, RealServer, VirtualService},
+    model::{SchedulerKind, ServerSpec, Service, ServiceSpec},
+    overrides::Action,
+};
+
+use super::*;
+
+fn key() -> ServiceKey {
+    "tcp:10.0.0.1:80".parse().unwrap()
+}
+
+fn server(host: u8) -> ServerKey {
+    format!("192.168.0.{host}:80").parse().unwrap()
+}
+
+fn policy(hosts: &[u8], on_failure: OnFailure) -> Policy {
+    let mut service = VirtualService::new(ServiceSpec::new(SchedulerKind::RoundRobin));
+    for host in hosts {
+        service.servers.insert(server(*host), RealServer { spec: ServerSpec::masq(Weight::ONE), on_failure });
+    }
+    let fallback: ServerKey = "127.0.0.1:80".parse().unwrap();
+    service.fallback = Some(Fallback { server: fallback, spec: ServerSpec::masq(Weight::ONE) });
+    Policy::from([(key(), service)])
+}
+
+/// What happened, in one line each: subject, weight before and after.
+fn lines(events: &[Event]) -> Vec<String> {
+    let weight = |weight: &Option<Weight>| weight.map_or("-".to_owned(), |weight| weight.to_string());
+    let line = |event: &Event| match &event.what {
+        What::Server { before, after, .. } => {
+            format!("{} {}>{} {}", event.subject, weight(before), weight(after), event.cause)
+        }
+        what => format!("{} {what:?} {}", event.subject, event.cause),
+    };
+    events.iter().map(line).collect()
+}
+
+fn started(on_failure: OnFailure) -> State {
+    let mut state = State::default();
+    state.configure(policy(&[1, 2], on_failure), Time::ZERO, "a.cf");
+    let places = [(key(), server(1)), (key(), server(2))];
+    state.checked(&places, Health::Up, "200 OK", Time::from_secs(1));
+    state
+}
+
+#[test]
+fn servers_come_in_with_their_first_good_check_and_nothing_flaps() {
+    let mut state = State::default();
+    let events = state.configure(policy(&[1, 2], OnFailure::Remove), Time::ZERO, "a.cf");
+    assert_eq!(lines(&events), ["tcp:10.0.0.1:80 ServiceAdded configuration a.cf"]);
+    let events = state.checked(&[(key(), server(1))], Health::Up, "200 OK", Time::from_secs(1));
+    assert_eq!(lines(&events), ["192.168.0.1:80 (tcp:10.0.0.1:80) ->1 check: 200 OK"]);
+    assert_eq!(state.checked(&[(key(), server(1))], Health::Up, "200 OK", Time::from_secs(2)), []);
+    assert_eq!(state.record(&(key(), server(1))).unwrap().since, Time::from_secs(1));
+}
+
+#[test]
+fn the_fallback_takes_over_with_the_last_server() {
+    let mut state = started(OnFailure::Quiesce);
+    state.checked(&[(key(), server(1))], Health::Down, "refused", Time::from_secs(2));
+    let events = state.checked(&[(key(), server(2))], Health::Down, "refused", Time::from_secs(3));
+    assert_eq!(
+        lines(&events),
+        [
+            "192.168.0.2:80 (tcp:10.0.0.1:80) 1>0 check: refused",
+            "fallback 127.0.0.1:80 (tcp:10.0.0.1:80) ->1 number of servers left",
+        ]
+    );
+    let events = state.checked(&[(key(), server(2))], Health::Up, "200 OK", Time::from_secs(4));
+    assert_eq!(
+        lines(&events),
+        [
+            "192.168.0.2:80 (tcp:10.0.0.1:80) 0>1 check: 200 OK",
+            "fallback 127.0.0.1:80 (tcp:10.0.0.1:80) 1>- number of servers left",
+        ]
+    );
+}
+
+#[test]
+fn a_reload_keeps_what_is_known_and_forgets_who_is_gone() {
+    let mut state = started(OnFailure::Remove);
+    let events = state.configure(policy(&[2, 3], OnFailure::Remove), Time::from_secs(9), "a.cf");
+    assert_eq!(lines(&events), ["192.168.0.1:80 (tcp:10.0.0.1:80) 1>- configuration a.cf"]);
+    assert_eq!(state.desired().table.services[&key()].servers.keys().copied().collect::<Vec<_>>(), [server(2)]);
+    assert_eq!(state.record(&(key(), server(1))), None);
+    // When it comes back it has to be checked again.
+    state.configure(policy(&[1, 2], OnFailure::Remove), Time::from_secs(10), "a.cf");
+    assert_eq!(state.desired().decisions[&key()].servers[&server(1)], ServerState::Unchecked);
+}
+
+#[test]
+fn servers_found_in_use_stay_in_use() {
+    let mut state = State::default();
+    state.configure(policy(&[1, 2], OnFailure::Remove), Time::ZERO, "a.cf");
+    let held = Service::new(ServiceSpec::new(SchedulerKind::RoundRobin))
+        .with_server(server(1), ServerSpec::masq(Weight::ONE))
+        .with_server(server(2), ServerSpec::masq(Weight::ZERO));
+    let events = state.adopt(&ServiceTable::new().with_service(key(), held), Time::ZERO);
+    assert_eq!(lines(&events), ["192.168.0.1:80 (tcp:10.0.0.1:80) ->1 found in use"]);
+}
+
+#[test]
+fn an_order_has_its_reason_and_its_end() {
+    let mut state = started(OnFailure::Remove);
+    let drain = Override {
+        action: Action::Drain,
+        reason: "new kernel".into(),
+        until: Some(Time::from_secs(60)),
+    };
+    let events = state.order(server(1), None, Some(drain), Time::from_secs(5));
+    assert_eq!(lines(&events), ["192.168.0.1:80 (tcp:10.0.0.1:80) 1>0 operator: new kernel"]);
+    assert_eq!(state.expire(Time::from_secs(59)), []);
+    let events = state.expire(Time::from_secs(60));
+    assert_eq!(lines(&events), ["192.168.0.1:80 (tcp:10.0.0.1:80) 0>1 operator: ran out: new kernel"]);
+    assert_eq!(state.order(server(1), None, None, Time::from_secs(61)), [], "there is nothing to take off");
+}

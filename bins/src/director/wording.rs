@@ -1,0 +1,107 @@
+//! Events in the words of ldirectord's log, which people read and scripts match, with the cause behind.
+
+use lb_core::{
+    Event,
+    desired::ServerState,
+    event::{Cause, Subject, What},
+    model::{ServerKey, ServiceKey, Weight},
+};
+
+/// The line that the log gets for an event.
+pub fn line(event: &Event) -> String {
+    match (&event.what, &event.subject) {
+        (What::Server { state, before, after }, Subject::Server(service, server)) => {
+            let change = change("real", *state, *before, *after, server, service);
+            format!("{change} ({})", event.cause)
+        }
+        (What::Server { before, after, .. }, Subject::Fallback(service, server)) => {
+            let change = change("fallback", None, *before, *after, server, service);
+            format!("{change} ({})", event.cause)
+        }
+        (What::ServiceAdded, Subject::Service(service)) => format!("Added virtual server: {}", name(service)),
+        (What::ServiceChanged, Subject::Service(service)) => format!("Changed virtual server: {}", name(service)),
+        (What::ServiceRemoved, Subject::Service(service)) => {
+            let stage = if event.cause == Cause::Lifecycle { " (stop)" } else { "" };
+            format!("Purged virtual server{stage}: {}", name(service))
+        }
+        (What::SoftFailure(count, of), Subject::Server(service, server)) => {
+            format!("Soft failure real server: {server} ({service}) failure {count}/{of} ({})", event.cause)
+        }
+        (What::SoftFailureOver, Subject::Server(service, server)) => {
+            format!("Resetting soft failure count: {server} ({service})")
+        }
+        (What::Foreign, subject) => format!("Left alone, not ours: {subject}"),
+        (What::Repaired, subject) => format!("Put right: {subject} ({})", event.cause),
+        (What::Refused, subject) => {
+            format!("The data plane refuses a change of {subject}, it will be tried again: {}", event.cause)
+        }
+        (What::Rejected, _) => format!("Configuration refused, the old one stays in force: {}", event.cause),
+        (What::Configured, _) => format!("In force: {}", event.cause),
+        (what, subject) => format!("{what:?}: {subject} ({})", event.cause),
+    }
+}
+
+/// A virtual service as ldirectord names it: `10.0.0.1:80`, or the firewall mark alone.
+pub fn name(service: &ServiceKey) -> String {
+    match service {
+        ServiceKey::FwMark { mark, .. } => mark.to_string(),
+        ServiceKey::Address { .. } => service.address().map_or_else(String::new, |address| address.to_string()),
+    }
+}
+
+fn change(
+    kind: &str,
+    state: Option<ServerState>,
+    before: Option<Weight>,
+    after: Option<Weight>,
+    server: &ServerKey,
+    service: &ServiceKey,
+) -> String {
+    let service = name(service);
+    let (verb, weight) = match (before, after) {
+        (None, None) => {
+            let state = state.map_or_else(|| "gone".to_owned(), |state| state.to_string());
+            return format!("Not in use, {state}: {kind} server {server} ({service})");
+        }
+        (_, None) => return format!("Deleted {kind} server: {server} ({service})"),
+        (None, Some(weight)) if !weight.is_zero() => ("Added", weight),
+        (Some(Weight::ZERO), Some(weight)) if !weight.is_zero() => ("Restored", weight),
+        (_, Some(Weight::ZERO)) => ("Quiescent", Weight::ZERO),
+        (Some(_), Some(weight)) | (None, Some(weight)) => ("Changed", weight),
+    };
+    format!("{verb} {kind} server: {server} ({service}) (Weight set to {weight})")
+}
+
+#[cfg(test)]
+mod tests {
+    use lb_core::Time;
+
+    use super::*;
+
+    #[test]
+    fn changes_have_the_words_of_ldirectord() {
+        let line = |before: Option<u16>, after: Option<u16>, fallback: bool| {
+            let (service, server) = ("tcp:10.0.0.1:80".parse().unwrap(), "192.168.0.1:80".parse().unwrap());
+            let what = What::Server {
+                state: None,
+                before: before.map(Weight::new),
+                after: after.map(Weight::new),
+            };
+            let subject = match fallback {
+                true => Subject::Fallback(service, server),
+                false => Subject::Server(service, server),
+            };
+            super::line(&Event { at: Time::ZERO, subject, what, cause: Cause::Check("refused".into()) })
+        };
+        assert_eq!(
+            line(None, Some(3), false),
+            "Added real server: 192.168.0.1:80 (10.0.0.1:80) (Weight set to 3) (check: refused)"
+        );
+        assert!(line(Some(0), Some(3), false).starts_with("Restored real server: 192.168.0.1:80 (10.0.0.1:80) (W"));
+        assert!(line(Some(3), Some(0), false).starts_with("Quiescent real server: "));
+        assert!(line(None, Some(0), false).starts_with("Quiescent real server: "));
+        assert!(line(Some(3), None, false).starts_with("Deleted real server: 192.168.0.1:80 (10.0.0.1:80) ("));
+        assert!(line(Some(3), Some(4), false).starts_with("Changed real server: "));
+        assert!(line(None, Some(1), true).starts_with("Added fallback server: "));
+    }
+}

@@ -1,0 +1,130 @@
+//! Clients that ask again and again, and remember how it went.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinSet,
+};
+
+/// Clients that ask at the same time.
+const CLIENTS: usize = 8;
+/// Pause of each client between two requests.
+const PAUSE: Duration = Duration::from_millis(10);
+/// A request that takes longer has failed.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What the clients have seen. Clones look at the same.
+#[derive(Clone, Debug, Default)]
+pub struct Tallies {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    by_server: BTreeMap<String, u64>,
+    failures: Vec<Failed>,
+    last_success: Option<Instant>,
+    longest_gap: Duration,
+}
+
+/// A request that was not answered as it should be.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    /// When it was sent.
+    pub sent: Instant,
+    /// What went wrong.
+    pub why: String,
+}
+
+/// What the clients have seen, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Good answers of each server.
+    pub by_server: BTreeMap<String, u64>,
+    /// Requests without a good answer.
+    pub failures: Vec<Failed>,
+    /// Longest time between two good answers.
+    pub longest_gap: Duration,
+}
+
+impl Seen {
+    /// Good answers of all servers.
+    pub fn answered(&self) -> u64 {
+        self.by_server.values().sum()
+    }
+}
+
+impl Tallies {
+    /// What was seen until now.
+    pub fn seen(&self) -> Seen {
+        let inner = self.lock();
+        // The gap that is still open counts too.
+        let open = inner.last_success.map_or(Duration::ZERO, |last| last.elapsed());
+        Seen {
+            by_server: inner.by_server.clone(),
+            failures: inner.failures.clone(),
+            longest_gap: inner.longest_gap.max(open),
+        }
+    }
+
+    fn record(&self, sent: Instant, result: io::Result<String>) {
+        let mut inner = self.lock();
+        match result {
+            Ok(server) => {
+                *inner.by_server.entry(server).or_default() += 1;
+                let now = Instant::now();
+                let gap = inner.last_success.replace(now).map_or(Duration::ZERO, |last| now - last);
+                inner.longest_gap = inner.longest_gap.max(gap);
+            }
+            Err(error) => inner.failures.push(Failed { sent, why: error.to_string() }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts the clients; they ask until the set is dropped.
+pub fn start(address: SocketAddr, tallies: &Tallies) -> JoinSet<()> {
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let tallies = tallies.clone();
+        clients.spawn(async move {
+            loop {
+                let sent = Instant::now();
+                let result = match tokio::time::timeout(LIMIT, ask(address)).await {
+                    Ok(result) => result,
+                    Err(_) => Err(io::ErrorKind::TimedOut.into()),
+                };
+                tallies.record(sent, result);
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+    }
+    clients
+}
+
+/// One request on its own connection; returns the name in the answer.
+async fn ask(address: SocketAddr) -> io::Result<String> {
+    const LONGEST: u64 = 4096;
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: demo\r\nConnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.take(LONGEST).read_to_string(&mut answer).await?;
+    let (head, body) =
+        answer.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("the answer was cut short"))?;
+    let status = head.lines().next().unwrap_or_default();
+    match (status.starts_with("HTTP/1.1 200 "), body.strip_suffix('\n')) {
+        (true, Some(name)) => Ok(name.to_owned()),
+        _ => Err(io::Error::other(format!("the answer was {status}"))),
+    }
+}

@@ -1,0 +1,101 @@
+//! `lbctl demo`: three web servers, the balancer before them, clients, and a death among the servers.
+//!
+//! Everything happens on loopback, in processes that end with this one, and with no file left behind.
+
+mod director;
+mod load;
+mod play;
+mod report;
+mod roles;
+mod view;
+
+use std::{
+    io::{self, IsTerminal as _},
+    time::Duration,
+};
+
+use clap::{Args, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::{
+    play::Play,
+    view::{Plain, Screen, View},
+};
+
+/// How the demo is to run.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// How long it lasts, in seconds
+    #[arg(long = "for", value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(4..=3600))]
+    seconds: u64,
+    /// Plain lines, and one JSON object with the result on the last one
+    #[arg(long)]
+    json: bool,
+    /// Plain lines, even on a terminal
+    #[arg(long)]
+    plain: bool,
+}
+
+/// The roles in which the demo starts this program again.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Role {
+    /// A small web server that answers with its name
+    Web {
+        /// The name
+        name: String,
+        /// Where it listens
+        address: std::net::SocketAddr,
+    },
+    /// The balancer, with its configuration as text
+    Director {
+        /// The text of an ldirectord.cf
+        configuration: String,
+    },
+}
+
+/// Runs a role until the parent process is gone.
+///
+/// # Errors
+/// When the role can not be taken.
+pub fn run_role(role: &Role) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match role {
+        Role::Web { name, address } => runtime.block_on(roles::web(name, *address)),
+        Role::Director { configuration } => runtime.block_on(director::run(configuration)),
+    }
+}
+
+/// Runs the demo; `true` = no request failed after the balancer had noticed the dead server.
+///
+/// # Errors
+/// When its processes can not be started, or one of them fails.
+pub fn run(options: &Options) -> io::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(perform(options))
+}
+
+async fn perform(options: &Options) -> io::Result<bool> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut play = tokio::select! {
+        play = Play::prepare() => play?,
+        _ = interrupt.recv() => return Ok(false),
+        _ = terminate.recv() => return Ok(false),
+    };
+    let live = io::stdout().is_terminal() && !options.plain && !options.json;
+    let mut view: Box<dyn View> = if live { Box::new(Screen::open()?) } else { Box::new(Plain::default()) };
+    let result = tokio::select! {
+        result = play.perform(Duration::from_secs(options.seconds), &mut *view) => result,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    drop(view);
+    let report = play.report();
+    play.finish().await;
+    result?;
+    print!("{}", report.text());
+    if options.json {
+        println!("{}", serde_json::to_string(&report)?);
+    }
+    Ok(report.failed_after_detection == 0 && report.detect_ms.is_some())
+}

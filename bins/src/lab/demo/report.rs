@@ -1,0 +1,100 @@
+//! What the demo says at its end.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::load::Seen;
+
+/// The result, as `--json` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// Requests that were sent and have ended.
+    pub requests: u64,
+    /// Requests without a good answer.
+    pub failed: u64,
+    /// Those among them that were sent after the balancer had noticed the dead server.
+    pub failed_after_detection: u64,
+    /// Longest time between two good answers, in milliseconds.
+    pub longest_gap_ms: f64,
+    /// From the server's death until the balancer had noticed it, in milliseconds; `null` if it has not.
+    pub detect_ms: Option<f64>,
+    /// What each server has answered.
+    pub servers: Vec<ServerShare>,
+}
+
+/// What one server has answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServerShare {
+    /// Its name.
+    pub name: String,
+    /// Good answers.
+    pub requests: u64,
+}
+
+impl Report {
+    /// The result of what the clients have seen.
+    pub fn new(seen: &Seen, killed: Option<Instant>, noticed: Option<Instant>) -> Self {
+        let late = |noticed: Instant| seen.failures.iter().filter(|failed| failed.sent >= noticed).count() as u64;
+        let failed = seen.failures.len() as u64;
+        Self {
+            requests: seen.answered() + failed,
+            failed,
+            failed_after_detection: noticed.map_or(0, late),
+            longest_gap_ms: millis(seen.longest_gap),
+            detect_ms: killed.zip(noticed).map(|(killed, noticed)| millis(noticed - killed)),
+            servers: seen
+                .by_server
+                .iter()
+                .map(|(name, requests)| ServerShare { name: name.clone(), requests: *requests })
+                .collect(),
+        }
+    }
+
+    /// The result for people.
+    pub fn text(&self) -> String {
+        let shares: Vec<String> =
+            self.servers.iter().map(|server| format!("{} {}", server.name, server.requests)).collect();
+        let detect = match self.detect_ms {
+            Some(ms) => format!("the dead server was noticed after {ms:.0} ms"),
+            None => "no server's death was noticed".to_owned(),
+        };
+        format!(
+            "{} requests ({}), {} failed, {} of them after that: {detect}; longest gap between answers {:.0} ms\n",
+            self.requests,
+            shares.join(", "),
+            self.failed,
+            self.failed_after_detection,
+            self.longest_gap_ms
+        )
+    }
+}
+
+/// Milliseconds with microseconds behind the point.
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::lab::demo::load::Failed;
+
+    #[test]
+    fn only_requests_that_were_sent_after_the_detection_count_as_late() {
+        let start = Instant::now();
+        let failed = |ms| Failed { sent: start + Duration::from_millis(ms), why: "refused".into() };
+        let seen = Seen {
+            by_server: BTreeMap::from([("web1".into(), 7), ("web2".into(), 3)]),
+            failures: vec![failed(10), failed(99), failed(100)],
+            longest_gap: Duration::from_micros(12_345),
+        };
+        let report = Report::new(&seen, Some(start), Some(start + Duration::from_millis(100)));
+        assert_eq!(
+            serde_json::to_string(&report).unwrap(),
+            r#"{"requests":13,"failed":3,"failed_after_detection":1,"longest_gap_ms":12.345,"detect_ms":100.0,"servers":[{"name":"web1","requests":7},{"name":"web2","requests":3}]}"#
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! The demo as it goes on: live on a terminal, or as plain lines.
+
+use std::{io, time::Duration};
+
+use ratatui::{
+    DefaultTerminal, Frame,
+    crossterm::event::{self, Event, KeyCode, KeyModifiers},
+    layout::{Constraint, Layout},
+    style::{Color, Modifier, Style},
+    text::Line,
+    widgets::{Block, Cell, Gauge, Paragraph, Row, Table},
+};
+
+use lb_core::desired::ServerState;
+
+use super::play::{Actor, Scene};
+
+/// Shows scenes.
+pub(super) trait View {
+    /// Shows one; `false` = the person before it has had enough.
+    fn draw(&mut self, scene: &Scene) -> io::Result<bool>;
+}
+
+/// One line a second, and one for each thing that happens.
+#[derive(Default)]
+pub(super) struct Plain {
+    told: usize,
+    seconds: Option<u64>,
+}
+
+impl View for Plain {
+    fn draw(&mut self, scene: &Scene) -> io::Result<bool> {
+        for (at, text) in &scene.story[self.told..] {
+            println!("{:6.2} s  * {text}", at.as_secs_f64());
+        }
+        self.told = scene.story.len();
+        let seconds = scene.elapsed.as_secs();
+        if self.seconds != Some(seconds) {
+            self.seconds = Some(seconds);
+            let servers: Vec<String> = scene.servers.iter().map(|server| summary(server, scene)).collect();
+            println!(
+                "{:6.2} s  {}  failed {}  longest gap {:.0} ms",
+                scene.elapsed.as_secs_f64(),
+                servers.join("  "),
+                scene.seen.failures.len(),
+                millis(scene.seen.longest_gap)
+            );
+        }
+        Ok(true)
+    }
+}
+
+/// `web1 active 120 (33 %)`.
+fn summary(server: &Actor, scene: &Scene) -> String {
+    let state = server.status.as_ref().map_or_else(|| "?".to_owned(), |status| status.state.to_string());
+    format!("{} {state} {} ({:.0} %)", server.name, server.requests, 100.0 * share(server, scene))
+}
+
+/// A full screen, redrawn; the terminal is as before when it is dropped, also after a panic.
+pub(super) struct Screen {
+    terminal: DefaultTerminal,
+}
+
+impl Screen {
+    pub(super) fn open() -> io::Result<Self> {
+        Ok(Self { terminal: ratatui::try_init()? })
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
+}
+
+impl View for Screen {
+    fn draw(&mut self, scene: &Scene) -> io::Result<bool> {
+        self.terminal.draw(|frame| render(frame, scene))?;
+        while event::poll(Duration::ZERO)? {
+            if let Event::Key(key) = event::read()? {
+                let interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+                if interrupt || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn render(frame: &mut Frame<'_>, scene: &Scene) {
+    let [head, table, totals, story, time] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(6),
+        Constraint::Length(1),
+        Constraint::Min(3),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
+    let bold = Style::new().add_modifier(Modifier::BOLD);
+    let title = format!("lbctl demo: http://{}/ balanced over three servers; q ends it", scene.front);
+    frame.render_widget(Paragraph::new(title).style(bold), head);
+
+    let rows = scene.servers.iter().map(|server| row(server, scene));
+    let widths = [6, 21, 11, 7, 9, 24].map(Constraint::Length).into_iter().chain([Constraint::Min(20)]);
+    let header = Row::new(["", "address", "state", "active", "requests", "share", "check"]).style(bold);
+    frame.render_widget(Table::new(rows, widths).header(header).block(Block::bordered()), table);
+
+    let detect = match scene.detect {
+        Some(detect) => format!(", the dead server was noticed after {:.0} ms", millis(detect)),
+        None => String::new(),
+    };
+    let sums = format!(
+        "{} requests, {} failed, longest gap between answers {:.0} ms{detect}",
+        scene.seen.answered() + scene.seen.failures.len() as u64,
+        scene.seen.failures.len(),
+        millis(scene.seen.longest_gap)
+    );
+    frame.render_widget(Paragraph::new(sums), totals);
+
+    let newest = scene.story.iter().rev().take(usize::from(story.height.saturating_sub(2))).rev();
+    let lines: Vec<Line<'_>> =
+        newest.map(|(at, text)| Line::from(format!("{:6.2} s  {text}", at.as_secs_f64()))).collect();
+    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title("what happens")), story);
+
+    let part = (scene.elapsed.as_secs_f64() / scene.total.as_secs_f64()).clamp(0.0, 1.0);
+    let label = format!("{:.0} of {} s", scene.elapsed.as_secs_f64(), scene.total.as_secs());
+    frame.render_widget(Gauge::default().ratio(part).label(label), time);
+}
+
+fn row<'a>(server: &Actor, scene: &Scene) -> Row<'a> {
+    const WIDTH: usize = 16;
+    let share = share(server, scene);
+    let bar = "█".repeat((share * WIDTH as f64).round() as usize);
+    let status = server.status.as_ref();
+    let state = status.map(|status| status.state);
+    let color = match state {
+        Some(ServerState::Active) => Color::Green,
+        Some(ServerState::Draining) => Color::Yellow,
+        _ => Color::Red,
+    };
+    let check = status.map_or_else(String::new, |status| {
+        let latency = status.check.latency_ms.map_or_else(String::new, |ms| format!(" {ms:.1} ms"));
+        format!("{} {}{latency}", status.check.health, status.check.seen)
+    });
+    Row::new([
+        Cell::from(server.name.clone()),
+        Cell::from(server.address.to_string()),
+        Cell::from(state.map_or_else(String::new, |state| state.to_string())).style(Style::new().fg(color)),
+        Cell::from(status.map_or(0, |status| status.counters.active).to_string()),
+        Cell::from(server.requests.to_string()),
+        Cell::from(format!("{bar:<WIDTH$} {:3.0} %", 100.0 * share)),
+        Cell::from(check),
+    ])
+}
+
+/// Which part of all good answers came from this server.
+fn share(server: &Actor, scene: &Scene) -> f64 {
+    server.requests as f64 / scene.seen.answered().max(1) as f64
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}

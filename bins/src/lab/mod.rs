@@ -1,0 +1,3 @@
+//! Small worlds to try things in, on this machine and without privileges.
+
+pub mod demo;

@@ -1,0 +1,172 @@
+//! Where log lines go: a file, syslog, or standard error.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    os::unix::net::UnixDatagram,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use thiserror::Error;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::clock::{Clock, ctime};
+
+/// Takes one line at a time, from any thread. Clones write to the same place.
+#[derive(Clone, Debug)]
+pub struct Log {
+    target: Arc<Target>,
+    clock: Clock,
+    /// What names this daemon in its lines: the configuration, as ldirectord does.
+    tag: Arc<str>,
+}
+
+/// Where lines go.
+#[derive(Debug)]
+pub enum Target {
+    /// Appended to a file, which is opened for every line, so that it can be rotated at any time.
+    File(PathBuf),
+    /// To the system's log by this facility, such as `local0`.
+    Syslog(Facility),
+    /// To standard error: in the foreground, and under systemd.
+    Stderr,
+}
+
+/// A facility of syslog (RFC 5424 §6.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facility(u8);
+
+/// A facility that syslog does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is no facility of syslog; there are kern, user, mail, daemon, auth, syslog, lpr, news, uucp, cron, authpriv, ftp and local0 to local7")]
+pub struct UnknownFacility(pub String);
+
+impl std::str::FromStr for Facility {
+    type Err = UnknownFacility;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFacility> {
+        const NAMES: [&str; 12] = [
+            "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+        ];
+        let local = name.strip_prefix("local").and_then(|n| n.parse::<u8>().ok()).filter(|n| *n < 8);
+        NAMES
+            .iter()
+            .position(|known| *known == name)
+            .and_then(|index| u8::try_from(index).ok())
+            .or(local.map(|n| 16 + n))
+            .map(Self)
+            .ok_or_else(|| UnknownFacility(name.to_owned()))
+    }
+}
+
+impl Log {
+    /// A log whose lines are marked with `tag`.
+    pub fn new(target: Target, clock: Clock, tag: &str) -> Self {
+        Self { target: Arc::new(target), clock, tag: tag.into() }
+    }
+
+    /// Writes one line. A log that can not be written to stops nobody; the line goes to standard error then.
+    pub fn line(&self, text: &str) {
+        let text = text.trim_end_matches('\n');
+        let written = match &*self.target {
+            Target::File(path) => self.append(path, text),
+            Target::Syslog(facility) => self.send(*facility, text),
+            Target::Stderr => Err(io::ErrorKind::Other.into()),
+        };
+        if written.is_err() {
+            let _ = writeln!(io::stderr(), "{}", self.stamped(text));
+        }
+    }
+
+    /// `[Sat Nov 21 21:01:51 2026|ldirectord.cf|172] text`, as ldirectord writes it.
+    fn stamped(&self, text: &str) -> String {
+        format!("[{}|{}|{}] {text}", ctime(self.clock.now()), self.tag, std::process::id())
+    }
+
+    fn append(&self, path: &Path, text: &str) -> io::Result<()> {
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        file.write_all(format!("{}\n", self.stamped(text)).as_bytes())
+    }
+
+    fn send(&self, facility: Facility, text: &str) -> io::Result<()> {
+        const INFO: u8 = 6;
+        let stamp = ctime(self.clock.now());
+        // RFC 3164: month, day and time, without weekday and year.
+        let stamp = stamp.get(4..19).unwrap_or_default();
+        let priority = u32::from(facility.0) * 8 + u32::from(INFO);
+        let line = format!("<{priority}>{stamp} lb-director[{}]: [{}] {text}", std::process::id(), self.tag);
+        UnixDatagram::unbound()?.send_to(line.as_bytes(), "/dev/log").map(drop)
+    }
+}
+
+/// One event of `tracing` becomes one line.
+pub struct LineWriter {
+    log: Log,
+    line: Vec<u8>,
+}
+
+impl io::Write for LineWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.line.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for LineWriter {
+    fn drop(&mut self) {
+        self.log.line(&String::from_utf8_lossy(&self.line));
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = LineWriter;
+
+    fn make_writer(&'a self) -> LineWriter {
+        LineWriter { log: self.clone(), line: Vec::new() }
+    }
+}
+
+/// Sends what the libraries have to say, from warnings on (or as `RUST_LOG` says), to this log.
+pub fn capture(log: &Log) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .without_time()
+        .with_writer(log.clone())
+        .finish();
+    // A second daemon in the same process (a test) keeps the first one's.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_look_like_those_of_ldirectord() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let log = Log::new(Target::File(path.clone()), Clock::start(), "web.cf");
+        log.line("Added virtual server: 10.0.0.100:80\n");
+        let text = std::fs::read_to_string(path).unwrap();
+        let pattern = format!("|web.cf|{}] Added virtual server: 10.0.0.100:80\n", std::process::id());
+        assert!(text.starts_with('[') && text.ends_with(&pattern), "{text}");
+        // [Sat Nov 21 21:01:51 2026|
+        assert_eq!(text.find('|'), Some(25), "{text}");
+    }
+
+    #[test]
+    fn facilities_have_their_numbers() {
+        assert_eq!("daemon".parse(), Ok(Facility(3)));
+        assert_eq!("local0".parse(), Ok(Facility(16)));
+        assert_eq!("local7".parse(), Ok(Facility(23)));
+        assert!("local8".parse::<Facility>().unwrap_err().to_string().contains("local0 to local7"));
+    }
+}

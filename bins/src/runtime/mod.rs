@@ -1,0 +1,6 @@
+//! What a daemon needs from its system: clock, log, signals, the data plane that works here.
+
+pub mod clock;
+pub mod log;
+pub mod paths;
+pub mod plane;

@@ -137,7 +137,7 @@ impl Listing<'_> {
     }
 
     /// From 100,000,000 on in thousands, millions, …, unless exact.
-    fn number(&self, number: u64) -> String {
+    pub(super) fn number(&self, number: u64) -> String {
         const WIDE: u64 = 100_000_000;
         if self.exact || number < WIDE {
             return format!(" {number:>8}");

@@ -1,0 +1,177 @@
+//! Numbers of the protocol, each in its own type and range.
+
+use std::{fmt, num::NonZeroU8, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A number that the protocol does not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{what} {value} is out of range: {range}")]
+pub struct OutOfRange {
+    /// What the number was to be.
+    pub what: &'static str,
+    /// The number.
+    pub value: u32,
+    /// What is allowed.
+    pub range: &'static str,
+}
+
+/// Version of the protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Version {
+    /// VRRPv2, RFC 3768: IPv4 only, whole seconds.
+    V2,
+    /// VRRPv3, RFC 9568: IPv4 and IPv6, centiseconds.
+    #[default]
+    V3,
+}
+
+/// Virtual Router Identifier, 1 to 255 (RFC 9568 §5.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct Vrid(NonZeroU8);
+
+impl Vrid {
+    /// An identifier.
+    ///
+    /// # Errors
+    /// For 0.
+    pub const fn new(value: u8) -> Result<Self, OutOfRange> {
+        match NonZeroU8::new(value) {
+            Some(value) => Ok(Self(value)),
+            None => Err(OutOfRange { what: "virtual router id", value: 0, range: "1 to 255" }),
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u8 {
+        self.0.get()
+    }
+}
+
+/// Priority of a router, 1 to 255 (RFC 9568 §5.2.4). 0 exists only on the wire, as resignation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct Priority(NonZeroU8);
+
+impl Priority {
+    /// The router that owns the addresses.
+    pub const OWNER: Self = Self(NonZeroU8::MAX);
+    /// What a Backup has when nothing is configured.
+    pub const DEFAULT: Self = match NonZeroU8::new(100) {
+        Some(value) => Self(value),
+        None => Self::OWNER,
+    };
+
+    /// A priority; 255 is the owner's.
+    ///
+    /// # Errors
+    /// For 0.
+    pub const fn new(value: u8) -> Result<Self, OutOfRange> {
+        match NonZeroU8::new(value) {
+            Some(value) => Ok(Self(value)),
+            None => Err(OutOfRange { what: "priority", value: 0, range: "1 to 254, or 255 for the owner" }),
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> u8 {
+        self.0.get()
+    }
+
+    /// Whether this is the owner's.
+    pub const fn is_owner(self) -> bool {
+        self.get() == u8::MAX
+    }
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Advertisement interval, 1 to 4095 centiseconds (RFC 9568 §5.2.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct Interval(u16);
+
+impl Interval {
+    /// One second, the default.
+    pub const DEFAULT: Self = Self(100);
+
+    /// So many hundredths of a second.
+    ///
+    /// # Errors
+    /// For 0 and above 4095.
+    pub const fn from_centiseconds(value: u16) -> Result<Self, OutOfRange> {
+        match value {
+            1..=4095 => Ok(Self(value)),
+            _ => Err(OutOfRange {
+                what: "advertisement interval",
+                value: value as u32,
+                range: "1 to 4095 centiseconds",
+            }),
+        }
+    }
+
+    /// Hundredths of a second.
+    pub const fn centiseconds(self) -> u16 {
+        self.0
+    }
+
+    /// As a duration.
+    pub const fn duration(self) -> Duration {
+        Duration::from_millis(self.0 as u64 * 10)
+    }
+
+    /// `((256 - priority) * interval) / 256` to the nanosecond (RFC 9568 §6.1).
+    pub fn skew_time(self, priority: Priority) -> Duration {
+        self.duration() * (256 - u32::from(priority.get())) / 256
+    }
+
+    /// `3 * interval + skew time`: how long a Backup hears nothing before it takes over (RFC 9568 §6.1).
+    pub fn active_down_interval(self, priority: Priority) -> Duration {
+        self.duration() * 3 + self.skew_time(priority)
+    }
+}
+
+impl Default for Interval {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+macro_rules! conversions {
+    ($($type:ident, $number:ident, $make:ident, $read:ident;)+) => {$(
+        impl TryFrom<$number> for $type {
+            type Error = OutOfRange;
+
+            fn try_from(value: $number) -> Result<Self, OutOfRange> {
+                Self::$make(value)
+            }
+        }
+
+        impl From<$type> for $number {
+            fn from(value: $type) -> Self {
+                value.$read()
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.$read().fmt(f)
+            }
+        }
+    )+};
+}
+
+conversions! {
+    Vrid, u8, new, get;
+    Priority, u8, new, get;
+    Interval, u16, from_centiseconds, centiseconds;
+}
+
+#[cfg(test)]
+mod tests;

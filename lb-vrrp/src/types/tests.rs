@@ -1,0 +1,33 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn what_the_protocol_does_not_allow_can_not_be_built() {
+    assert!(Vrid::new(0).is_err());
+    assert!(Priority::new(0).is_err());
+    for value in [0, 4096, u16::MAX] {
+        let error = Interval::from_centiseconds(value).unwrap_err();
+        assert!(error.to_string().contains(&format!("{value} is out of range: 1 to 4095")), "{error}");
+    }
+}
+
+/// RFC 9568 §6.1 with the default interval: an owner waits 1/256 s longer than three seconds.
+#[test]
+fn the_owner_has_the_shortest_skew() {
+    let interval = Interval::DEFAULT;
+    assert_eq!(interval.skew_time(Priority::OWNER), Duration::from_nanos(3_906_250));
+    assert_eq!(interval.skew_time(Priority::new(1).unwrap()), Duration::from_nanos(996_093_750));
+}
+
+proptest! {
+    #[test]
+    fn a_higher_priority_takes_over_earlier(interval in 1u16..=4095, low in 1u8..=254, more in 1u8..=254) {
+        let interval = Interval::from_centiseconds(interval).unwrap();
+        let high = Priority::new(low.saturating_add(more)).unwrap();
+        let low = Priority::new(low).unwrap();
+        prop_assume!(low < high);
+        prop_assert!(interval.active_down_interval(high) < interval.active_down_interval(low));
+        prop_assert!(interval.skew_time(low) < interval.duration());
+    }
+}

@@ -1,10 +1,20 @@
 //! The probes, one file each.
 
+pub mod alternate;
+#[cfg(any(feature = "ldap", feature = "mysql"))]
+mod ber;
+pub mod constant;
 #[cfg(feature = "dns")]
 pub mod dns;
 pub mod ftp;
 pub mod imap;
+#[cfg(feature = "ldap")]
+pub mod ldap;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 pub mod nntp;
+#[cfg(feature = "pgsql")]
+pub mod pgsql;
 pub mod pop;
 #[cfg(feature = "radius")]
 pub mod radius;
@@ -12,4 +22,5 @@ pub mod redis;
 pub mod simpletcp;
 pub mod sip;
 pub mod smtp;
+pub mod tcp;
 pub mod udp;

@@ -1,0 +1,81 @@
+//! What can be chosen about the nftables data plane.
+
+use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
+
+use thiserror::Error;
+
+/// How an [`Nft`](super::Nft) works. [`NftConfig::default`] suits a balancer that its servers route through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NftConfig {
+    /// Name of the table in family `inet`, default `lb`. Nothing outside it is ever read or changed.
+    pub table: TableName,
+    /// Hide clients behind the balancer's own address (`masquerade`), so that servers need no route back through
+    /// the balancer. Default `false`: servers see the clients.
+    pub snat: bool,
+    /// Let weighted round robin stand in for schedulers that count connections, which nftables cannot express.
+    /// Every stand-in is logged. Default `false`: such services are refused.
+    pub approximate: bool,
+    /// Clients that persistence has bound to a server keep it while it has weight 0, as IPVS does with
+    /// `expire_quiescent_template` 0. Default `false`: weight 0 gets no new connection at all.
+    pub quiescent_keeps_clients: bool,
+    /// Clients that persistence remembers for one server, default 65,536. Further ones are balanced but not bound.
+    pub persistent_clients: NonZeroU32,
+    /// Slots of a Maglev table, default 4,093 as in the kernel's `mh`; the next prime is taken, 251 to 16,381.
+    /// Ten times the slots make shares ten times as even and take ten times the kernel memory (about 100 bytes
+    /// for each slot of each service).
+    pub maglev_slots: u16,
+    /// The `nft` program, default `nft`, looked for in `PATH`, `/usr/sbin` and `/sbin`.
+    pub program: PathBuf,
+    /// How long one run of the program may take, default 60 s. A run that is ended has changed nothing.
+    pub timeout: Duration,
+}
+
+impl Default for NftConfig {
+    fn default() -> Self {
+        Self {
+            table: TableName::default(),
+            snat: false,
+            approximate: false,
+            quiescent_keeps_clients: false,
+            persistent_clients: NonZeroU32::MIN.saturating_add(65_535),
+            maglev_slots: 4093,
+            program: "nft".into(),
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Name of a table: a letter, then up to 30 letters, digits, `-` or `_`. Nothing that would need quoting.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableName(String);
+
+impl Default for TableName {
+    fn default() -> Self {
+        Self("lb".to_owned())
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for TableName {
+    type Err = TableNameError;
+
+    fn from_str(text: &str) -> Result<Self, TableNameError> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let begins_well = text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
+        if begins_well && text.len() <= 31 && text.bytes().all(plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(TableNameError(text.chars().take(100).collect()))
+        }
+    }
+}
+
+/// A text that is no name of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is no name for a table: a letter, then up to 30 letters, digits, `-` or `_`")]
+pub struct TableNameError(String);

@@ -17,7 +17,12 @@ impl Balancer {
     ///
     /// `seed` is what `twos` draws from: the same seed makes the same picks.
     pub fn new(kind: &SchedulerKind, flags: SchedulerFlags, seed: u64) -> Option<Self> {
-        Some(Self { pool: Pool::default(), scheduler: super::scheduler(kind, flags, seed)? })
+        super::scheduler(kind, flags, seed).map(Self::with_scheduler)
+    }
+
+    /// An empty pool with a scheduler of the caller's own.
+    pub fn with_scheduler(scheduler: Box<dyn Scheduler>) -> Self {
+        Self { pool: Pool::default(), scheduler }
     }
 
     /// Adds a destination at the head of the list, or edits it in place. `load` carries the connections of a

@@ -121,3 +121,67 @@ pub(super) fn is_overrun(destination: &Destination, pool: &Pool) -> bool {
     active(destination) > destination.weight().into()
         && pool.destinations().iter().any(|other| active(other) * 2 < other.weight().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(n: u32) -> IpAddr {
+        std::net::Ipv4Addr::from_bits(n.wrapping_mul(0x9e37_79b9)).into()
+    }
+
+    fn minutes(minutes: u64) -> Time {
+        Time::from_secs(minutes * 60)
+    }
+
+    #[test]
+    fn size_is_bounded_and_the_known_are_kept() {
+        let mut cache = Cache::default();
+        for n in 0..2 * MOST as u32 {
+            cache.remember(address(n), n, minutes(0));
+        }
+        assert_eq!(cache.entries.len(), MOST);
+        cache.remember(address(1), 7, minutes(0));
+        assert_eq!(cache.recall(address(1), minutes(0)), Some(&mut 7), "the known may change");
+        assert_eq!(cache.recall(address(MOST as u32), minutes(0)), None);
+    }
+
+    #[test]
+    fn too_many_lose_the_idle_ones_a_few_at_a_time() {
+        let mut cache = Cache::default();
+        cache.recall(address(0), minutes(0));
+        (0..MOST as u32).for_each(|n| cache.remember(address(n), n, minutes(0)));
+        cache.recall(address(0), minutes(5));
+        assert_eq!(cache.entries.len(), MOST, "none has been idle for six minutes");
+        cache.recall(address(0), minutes(6));
+        let kept = cache.entries.len();
+        assert!(kept <= TARGET && kept > TARGET - MOST / 4, "{kept}");
+        assert!(cache.recall(address(0), minutes(7)).is_some(), "it was used a minute ago");
+        assert_eq!(cache.entries.len(), kept, "no longer too many");
+    }
+
+    #[test]
+    fn a_day_without_use_is_forgotten_at_the_next_full_check() {
+        let mut cache = Cache::default();
+        let day = 24 * 60;
+        cache.recall(address(1), minutes(0));
+        cache.remember(address(1), 1, minutes(1));
+        cache.remember(address(2), 2, minutes(1));
+        assert!(cache.recall(address(1), minutes(day + 29)).is_some());
+        // The full check at a day and half an hour.
+        assert!(cache.recall(address(2), minutes(day + 30)).is_none());
+        assert!(cache.recall(address(1), minutes(day + 30)).is_some());
+    }
+
+    #[test]
+    fn no_time_is_too_long_or_too_early() {
+        let mut cache = Cache::default();
+        cache.recall(address(1), minutes(5));
+        cache.remember(address(1), 1, minutes(5));
+        assert!(cache.recall(address(1), Time::ZERO).is_some());
+        assert!(cache.recall(address(1), Time::MAX).is_none(), "all of it has expired");
+        cache.remember(address(1), 1, Time::MAX);
+        assert!(cache.recall(address(1), Time::MAX).is_some());
+        assert!(cache.recall(address(1), minutes(1)).is_some());
+    }
+}

@@ -55,7 +55,8 @@ pub(super) fn base(config: &NftConfig) -> Objects {
         }
         postrouting.push(format!("{original} @snat-address{digit}"));
     }
-    let jump = vec![Rule::from("jump dispatch".to_owned())];
+    // Naming the state turns connection tracking on even while there is no server yet.
+    let jump = vec![Rule::from("ct state new jump dispatch".to_owned())];
     let hook = |hook: &str, priority: i32| format!("type nat hook {hook} priority {priority}");
     let mut chain = |name: &str, hook: String, rules: Vec<Rule>| {
         objects.chains.insert(name.to_owned(), Chain { hook, rules });

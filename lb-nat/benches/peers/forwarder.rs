@@ -3,9 +3,16 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+
+use lb_core::{
+    Change, DataPlane,
+    model::{SchedulerKind, ServerKey, ServerSpec, ServiceKey, ServiceSpec, Weight},
+};
+use lb_nat::relay::{Relay, RelayConfig};
 
 use crate::{Result, role::Running};
 
@@ -40,7 +47,7 @@ impl Kind {
     /// Whether the machine has it; says so when not.
     pub(crate) fn is_there(self) -> bool {
         let (found, package) = match self {
-            Self::Relay => (false, "the relay, which is not finished"),
+            Self::Relay => (true, ""),
             Self::HaProxy | Self::HaProxySplice => (program("haproxy").is_some(), "haproxy"),
             Self::Nginx => {
                 (program("nginx").is_some() && Path::new(STREAM_MODULE).exists(), "nginx libnginx-mod-stream")
@@ -195,5 +202,20 @@ fn free_udp() -> Result<SocketAddr> {
 
 /// Our relay with one thread and these `protocol:listen=server` pairs; runs until it is killed.
 pub(crate) fn run_relay(pairs: &[String]) -> Result<()> {
-    Err(format!("the relay cannot be started for {pairs:?} yet").into())
+    let config = RelayConfig { threads: Some(NonZeroUsize::MIN), ..RelayConfig::default() };
+    let relay = Relay::start(config)?;
+    let mut changes = Vec::new();
+    for pair in pairs {
+        let (listen, server) = pair.split_once('=').ok_or("a pair is protocol:listen=server")?;
+        let (service, server): (ServiceKey, ServerKey) = (listen.parse()?, server.parse()?);
+        changes.push(Change::AddService { service, spec: ServiceSpec::new(SchedulerKind::RoundRobin) });
+        changes.push(Change::AddServer { service, server, spec: ServerSpec::masq(Weight::ONE) });
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    if let Some(refused) = runtime.block_on(relay.apply(&changes))?.first() {
+        return Err(format!("the relay refused a service: {}", refused.error).into());
+    }
+    loop {
+        std::thread::park();
+    }
 }

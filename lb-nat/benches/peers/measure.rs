@@ -1,6 +1,9 @@
 //! What is read from the kernel, and how figures are condensed.
 
-use std::{fmt, fs};
+use std::{
+    fmt, fs,
+    time::{Duration, Instant},
+};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -23,6 +26,30 @@ impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cost, rate, p50, p99, errors } = self;
         write!(f, "cost {cost:9.2}  rate {rate:9.0}/s  p50 {p50:6.0} us  p99 {p99:6.0} us  errors {errors}")
+    }
+}
+
+/// When a measurement is over: after its time, once enough was seen to divide by, and in any case after ten times its
+/// time. On a busy machine a short one may otherwise fall into a pause of the forwarder.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    soon: Instant,
+    late: Instant,
+}
+
+impl Span {
+    /// Operations that are enough.
+    const ENOUGH: usize = 300;
+
+    /// Begins now.
+    pub(crate) fn new(time: Duration) -> Self {
+        let now = Instant::now();
+        Self { soon: now + time, late: now + 10 * time }
+    }
+
+    /// Whether it is over at `now`, with so many operations seen.
+    pub(crate) fn is_over(&self, now: Instant, seen: usize) -> bool {
+        now >= self.late || (now >= self.soon && seen >= Self::ENOUGH)
     }
 }
 

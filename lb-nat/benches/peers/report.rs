@@ -92,13 +92,11 @@ impl Report {
     }
 
     fn ratio(&self, workload: &Workload, peer: Kind) -> Option<Ratio> {
-        // A process that did not grow by a page has used less than a byte per connection.
-        let ratios: Vec<f64> = self
-            .costs(workload, peer)
-            .into_iter()
-            .zip(self.costs(workload, Kind::Relay))
-            .map(|(peer, relay)| peer / relay.max(1e-3))
-            .collect();
+        let rounds = self.costs(workload, peer).into_iter().zip(self.costs(workload, Kind::Relay));
+        // Where nothing was seen of one of them there is nothing to compare. A process that did not grow by a page has
+        // used less than a byte per connection.
+        let ratios: Vec<f64> =
+            rounds.filter(|&(peer, _)| peer > 0.0).map(|(peer, relay)| peer / relay.max(1.0e-3)).collect();
         (!ratios.is_empty()).then(|| Ratio {
             median: median(&ratios),
             least: ratios.iter().copied().fold(f64::INFINITY, f64::min),

@@ -16,7 +16,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::{
     Result,
-    measure::{self, Sample},
+    measure::{self, Sample, Span},
     tcp_server::{CLOSE, HEADER},
 };
 
@@ -39,12 +39,10 @@ pub(crate) fn run(shape: Shape, target: SocketAddr, pid: u32, seconds: f64) -> R
     for slot in 0..shape.connections {
         load.open(slot)?;
     }
-    let begin = Instant::now();
-    let (warm, measured) = (Duration::from_secs_f64(seconds / 4.0), Duration::from_secs_f64(seconds));
-    load.until(begin + warm)?;
+    load.until(Span::new(Duration::from_secs_f64(seconds / 4.0)))?;
     load.reset();
     let (from, cpu) = (Instant::now(), measure::cpu_micros(pid));
-    load.until(begin + warm + measured)?;
+    load.until(Span::new(Duration::from_secs_f64(seconds)))?;
     let cpu = measure::cpu_micros(pid) - cpu;
     let done = load.times.len().max(1) as f64;
     Ok(Sample {
@@ -152,9 +150,9 @@ impl Load {
         Ok(())
     }
 
-    fn until(&mut self, end: Instant) -> Result<()> {
+    fn until(&mut self, span: Span) -> Result<()> {
         let mut events = Vec::with_capacity(512);
-        while Instant::now() < end {
+        while !span.is_over(Instant::now(), self.times.len()) {
             events.clear();
             let nap = rustix::event::Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
             match epoll::wait(&self.poll, spare_capacity(&mut events), Some(&nap)) {

@@ -22,7 +22,7 @@ use rustix::{
 
 use crate::{
     Result,
-    measure::{self, Sample},
+    measure::{self, Sample, Span},
 };
 
 /// Messages per system call.
@@ -68,12 +68,10 @@ pub(crate) fn server(trains: bool) -> Result<()> {
 /// Loads `target` for so many seconds, and tells what that has cost process `pid` per datagram that came back.
 pub(crate) fn run(shape: Shape, target: SocketAddr, pid: u32, seconds: f64) -> Result<Sample> {
     let mut load = Load::new(shape, target)?;
-    let begin = Instant::now();
-    let (warm, measured) = (Duration::from_secs_f64(seconds / 4.0), Duration::from_secs_f64(seconds));
-    load.until(begin + warm)?;
+    load.until(Span::new(Duration::from_secs_f64(seconds / 4.0)))?;
     (load.echoed, load.lost) = (0, 0);
     let (from, cpu) = (Instant::now(), measure::cpu_micros(pid));
-    load.until(begin + warm + measured)?;
+    load.until(Span::new(Duration::from_secs_f64(seconds)))?;
     let cpu = measure::cpu_micros(pid) - cpu;
     let rate = load.echoed as f64 / from.elapsed().as_secs_f64();
     Ok(Sample { cost: cpu / load.echoed.max(1) as f64, rate, errors: load.lost, ..Sample::default() })
@@ -116,10 +114,10 @@ impl Load {
         Ok(Self { shape, poll, flows, payload, buffer, echoed: 0, lost: 0 })
     }
 
-    fn until(&mut self, end: Instant) -> Result<()> {
+    fn until(&mut self, span: Span) -> Result<()> {
         let mut events = Vec::with_capacity(256);
         let mut now = Instant::now();
-        while now < end {
+        while !span.is_over(now, self.echoed as usize) {
             for index in 0..self.flows.len() {
                 self.fill(index, now);
             }
@@ -137,11 +135,11 @@ impl Load {
         Ok(())
     }
 
-    /// Sends as much as the window allows once half of it is free. What was not answered in 100 ms is lost.
+    /// Sends as much as the window allows once half of it is free. What was not answered in 300 ms is lost.
     fn fill(&mut self, index: usize, now: Instant) {
         let Shape { window, length, trains, .. } = self.shape;
         let flow = &mut self.flows[index];
-        if flow.outstanding > 0 && now.duration_since(flow.heard) > Duration::from_millis(100) {
+        if flow.outstanding > 0 && now.duration_since(flow.heard) > Duration::from_millis(300) {
             self.lost += flow.outstanding as u64;
             flow.outstanding = 0;
         }

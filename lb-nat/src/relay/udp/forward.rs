@@ -52,7 +52,9 @@ impl From<io::Error> for Fault {
             Some(Errno::INTR) => Self::Interrupted,
             // Too large a segment is `INVAL`, later `MSGSIZE`; a device that makes no checksums is `IO`.
             Some(Errno::INVAL | Errno::MSGSIZE | Errno::IO) => Self::TooLarge,
-            Some(Errno::CONNREFUSED | Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NOPROTOOPT) => Self::Refused,
+            Some(Errno::CONNREFUSED | Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NOPROTOOPT) => {
+                Self::Refused
+            }
             _ => Self::Other,
         }
     }
@@ -292,7 +294,9 @@ fn choose(
             Ok(socket) => return Some((claim, socket)),
             Err(errno) => {
                 tried.push(claim.server.key);
-                if !give_up(context, service, claim, errno) || tried.len() > context.shared.config.retries.into() {
+                if !give_up(context, service, claim, errno)
+                    || tried.len() > context.shared.config.retries.into()
+                {
                     return None;
                 }
             }

@@ -184,9 +184,9 @@ impl UdpEngine {
     }
 
     fn position(&self, service: &ServiceKey) -> Option<usize> {
-        self.listeners.iter().position(|listener| {
-            listener.as_ref().is_some_and(|listener| listener.service.key() == *service)
-        })
+        self.listeners
+            .iter()
+            .position(|listener| listener.as_ref().is_some_and(|listener| listener.service.key() == *service))
     }
 
     fn end_all(&mut self, context: &Context<'_>, which: impl Fn(&Session) -> bool) -> usize {

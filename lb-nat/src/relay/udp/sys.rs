@@ -234,9 +234,7 @@ impl Name {
         let family = i32::from(u16::from_ne_bytes(self.field(0)));
         let port = u16::from_be_bytes(self.field(2));
         match family {
-            AF_INET if length >= 8 => {
-                Some(SocketAddrV4::new(self.field::<4>(4).into(), port).into())
-            }
+            AF_INET if length >= 8 => Some(SocketAddrV4::new(self.field::<4>(4).into(), port).into()),
             AF_INET6 if length >= bytes.len() => {
                 let flow = u32::from_be_bytes(self.field(4));
                 let scope = u32::from_ne_bytes(self.field(24));

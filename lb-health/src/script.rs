@@ -38,7 +38,7 @@ pub(crate) use reply::Reply;
 #[cfg(feature = "tls")]
 pub use security::LazyTls;
 pub use security::Security;
-pub(crate) use security::Stream;
+pub(crate) use security::{Stream, lost};
 
 /// Longest line in bytes, its end included. SMTP allows 512 and IMAP's capabilities stay far below as well.
 pub(crate) const MAX_LINE: usize = 4096;
@@ -108,6 +108,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
         (&mut self.stream).take(limit).read_to_end(&mut bytes).await.map_err(|error| self.lost(&error))?;
         self.allowance -= bytes.len();
         Ok((String::from_utf8_lossy(&bytes).into_owned(), self.allowance > 0))
+    }
+
+    /// Exactly so many bytes.
+    pub(crate) async fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Failure> {
+        self.allowance = match self.allowance.checked_sub(count) {
+            Some(left) => left,
+            None => return Err(self.failure(FailureKind::Protocol, format!("over {MAX_READ} bytes"))),
+        };
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).await.map_err(|error| self.lost(&error))?;
+        Ok(bytes)
     }
 
     /// The next reply with a three-digit code.
@@ -192,11 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
     }
 
     fn lost(&self, error: &io::Error) -> Failure {
-        let doing = format!("waiting for {}", self.step);
-        #[cfg(feature = "tls")]
-        return crate::tls::tls_failure(&doing, error);
-        #[cfg(not(feature = "tls"))]
-        return crate::connect::io_failure(&doing, error);
+        security::lost(&format!("waiting for {}", self.step), error)
     }
 }
 
@@ -209,10 +216,16 @@ impl Dialogue<Stream> {
     /// Goes on with TLS, after the server has agreed. What it has sent ahead would be taken as protected although
     /// it was not: that is an error (RFC 3207 section 6).
     pub(crate) async fn secure(self, security: &Security, target: &Target) -> Result<Self, Failure> {
-        if !self.stream.buffer().is_empty() {
-            return Err(self.failure(FailureKind::Protocol, "data ahead of the TLS handshake"));
+        Ok(Self::new(security.secure(self.into_stream()?, target).await?))
+    }
+
+    /// The stream itself, to go on in another way.
+    pub(crate) fn into_stream(self) -> Result<Stream, Failure> {
+        if self.stream.buffer().is_empty() {
+            Ok(self.stream.into_inner())
+        } else {
+            Err(self.failure(FailureKind::Protocol, "data that nobody has asked for"))
         }
-        Ok(Self::new(security.secure(self.stream.into_inner(), target).await?))
     }
 }
 

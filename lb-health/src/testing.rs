@@ -92,11 +92,10 @@ impl Drop for Server {
 /// Does all the acts over one connection; ends early if the client has gone.
 pub(crate) async fn perform(stream: TcpStream, acts: Vec<Act>) {
     let mut stream: Stream = Box::new(stream);
-    let mut heard = Vec::new();
     for act in acts {
         let done = match act {
             Act::Say(bytes) => stream.write_all(&bytes).await.is_ok() && stream.flush().await.is_ok(),
-            Act::Hear(bytes) => hear_until(&mut stream, &mut heard, &bytes).await,
+            Act::Hear(bytes) => hear_until(&mut stream, &bytes).await,
             Act::Drip(bytes, pause) => {
                 let mut gone = false;
                 for byte in bytes {
@@ -135,18 +134,16 @@ pub(crate) async fn perform(stream: TcpStream, acts: Vec<Act>) {
     let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut Vec::new())).await;
 }
 
-async fn hear_until(stream: &mut Stream, heard: &mut Vec<u8>, wanted: &[u8]) -> bool {
-    loop {
-        if let Some(at) = heard.windows(wanted.len()).position(|window| window == wanted) {
-            heard.drain(..at + wanted.len());
-            return true;
-        }
-        let mut chunk = [0; 1024];
-        match stream.read(&mut chunk).await {
-            Ok(0) | Err(_) => return false,
-            Ok(count) => heard.extend_from_slice(&chunk[..count]),
+/// Takes no byte more than that: what follows may be a TLS handshake.
+async fn hear_until(stream: &mut Stream, wanted: &[u8]) -> bool {
+    let mut heard = Vec::new();
+    while !heard.ends_with(wanted) {
+        match stream.read_u8().await {
+            Ok(byte) => heard.push(byte),
+            Err(_) => return false,
         }
     }
+    true
 }
 
 /// A target that refuses connections: a port that was free a moment ago.

@@ -1,5 +1,7 @@
 //! With or without TLS, and from when on.
 
+use std::io;
+
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -75,6 +77,16 @@ impl Security {
         Err(Failure::new(crate::FailureKind::Local, what))
     }
 
+    /// An error for a protocol in which TLS never comes first.
+    #[cfg(any(feature = "mysql", feature = "pgsql"))]
+    pub(crate) fn without_direct(&self, protocol: &str) -> Result<(), Failure> {
+        if self.upgrades() || !self.is_secure() {
+            return Ok(());
+        }
+        let what = format_args!("TLS never comes first in {protocol}; let the protocol start it").to_string();
+        Err(Failure::new(crate::FailureKind::Local, what))
+    }
+
     /// Whether passwords cannot be read on the way.
     pub(crate) fn is_secure(&self) -> bool {
         *self != Self::Plain
@@ -99,6 +111,14 @@ impl Security {
             }
         }
     }
+}
+
+/// What an error on such a connection means.
+pub(crate) fn lost(doing: &str, error: &io::Error) -> Failure {
+    #[cfg(feature = "tls")]
+    return crate::tls::tls_failure(doing, error);
+    #[cfg(not(feature = "tls"))]
+    return crate::connect::io_failure(doing, error);
 }
 
 #[cfg(feature = "tls")]

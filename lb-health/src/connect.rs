@@ -56,7 +56,8 @@ pub fn io_failure(doing: &str, error: &io::Error) -> Failure {
             FailureKind::Unreachable
         }
         io::ErrorKind::TimedOut => FailureKind::Timeout,
-        io::ErrorKind::InvalidData => FailureKind::Protocol,
+        // What the kernel did not raise comes from the codec on top: the peer does not speak the protocol.
+        _ if error.raw_os_error().is_none() => FailureKind::Protocol,
         _ => FailureKind::Local,
     };
     Failure::new(kind, format_args!("{doing}: {error}"))

@@ -7,6 +7,10 @@ pub mod constant;
 #[cfg(feature = "dns")]
 pub mod dns;
 pub mod ftp;
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(feature = "http")]
+pub mod http_proxy;
 pub mod imap;
 #[cfg(feature = "ldap")]
 pub mod ldap;

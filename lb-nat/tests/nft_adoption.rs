@@ -277,3 +277,46 @@ fn thousand() -> ServiceTable {
     }
     table
 }
+
+/// `unshare -n cargo test --release --test nft_adoption -- --ignored --nocapture how_long` measures with one
+/// transaction; without `unshare -n` the load is cut into what a user namespace allows.
+#[test]
+#[ignore = "a measurement"]
+fn how_long_a_thousand_services_take() {
+    let wanted = thousand();
+    let time = |what: &str, run: &mut dyn FnMut()| {
+        let start = std::time::Instant::now();
+        run();
+        let took = start.elapsed().as_secs_f64();
+        println!("{what:10} {took:.3} s");
+        took
+    };
+    let mut ratios = Vec::new();
+    for _ in 0..5 {
+        let plane = Plane::new(NftConfig::default());
+        plane.snapshot();
+        let changes = diff(&ServiceTable::new(), &wanted);
+        let load = time("load", &mut || assert_eq!(plane.wait(plane.nft.apply(&changes)).unwrap(), []));
+        time("snapshot", &mut || assert_eq!(plane.snapshot(), wanted));
+        time("counters", &mut || assert_eq!(plane.wait(plane.nft.counters()).unwrap().len(), 1000));
+        let edit = |weight| {
+            let service = key("tcp:10.0.0.1:80");
+            let server = "10.2.0.1:80".parse().unwrap();
+            Change::EditServer { service, server, spec: ServerSpec::masq(Weight::new(weight)) }
+        };
+        time("edit one", &mut || assert_eq!(plane.wait(plane.nft.apply(&[edit(7)])).unwrap(), []));
+        plane.wait(plane.nft.apply(&[edit(1)])).unwrap();
+        let text = nft_list("table inet lb");
+        time("clear", &mut || plane.wait(plane.nft.clear()).unwrap());
+        let by_hand = time("by hand", &mut || drop(nft(&text)));
+        nft("delete table inet lb");
+        plane.snapshot();
+        plane.wait(plane.nft.apply(&changes)).unwrap();
+        let removals = diff(&wanted, &ServiceTable::new());
+        time("remove all", &mut || assert_eq!(plane.wait(plane.nft.apply(&removals)).unwrap(), []));
+        nft("delete table inet lb");
+        ratios.push(load / by_hand);
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("load ÷ the same table by hand: {ratios:.2?}, median {:.2}", ratios[2]);
+}

@@ -33,7 +33,7 @@
 //! in `net.netfilter.nf_conntrack_udp_timeout_stream`. A service without a usable server answers "port unreachable".
 //!
 //! A batch is one transaction. Without `CAP_NET_ADMIN` in the first user namespace the kernel bounds a transaction's
-//! size (`net.core.wmem_max`); a larger batch is then made in several, each service still in one.
+//! size (`net.core.wmem_default`); a larger batch is then made in several, each service still in one.
 
 mod batch;
 mod command;

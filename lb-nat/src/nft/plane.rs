@@ -341,7 +341,8 @@ fn named_counters(
         counters.traffic.connections = counters.traffic.connections.saturating_sub(refused);
         for server in service.servers.keys() {
             let target = name::server(&chain, server);
-            let persistent = figures.elements.get(&target).and_then(|count| u32::try_from(*count).ok()).unwrap_or(0);
+            let persistent =
+                figures.elements.get(&target).and_then(|count| u32::try_from(*count).ok()).unwrap_or(0);
             let of_server =
                 ServerCounters { persistent, traffic: traffic(&target), ..ServerCounters::default() };
             counters.servers.insert(*server, of_server);

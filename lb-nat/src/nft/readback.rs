@@ -124,7 +124,9 @@ pub(super) fn figures(json: &[u8]) -> Result<Figures, serde_json::Error> {
     for item in listing.get("nftables").and_then(Value::as_array).into_iter().flatten() {
         let name = |body: &Value| body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         if let Some(counter) = item.get("counter") {
-            figures.packets.insert(name(counter), counter.get("packets").and_then(Value::as_u64).unwrap_or(0));
+            figures
+                .packets
+                .insert(name(counter), counter.get("packets").and_then(Value::as_u64).unwrap_or(0));
         } else if let Some(set) = item.get("set") {
             figures.elements.insert(name(set), set.get("elem").and_then(Value::as_array).map_or(0, Vec::len));
         }

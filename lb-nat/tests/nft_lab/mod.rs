@@ -2,6 +2,7 @@
 //! a process with namespaces of its own, the balancer is that process, and the others are threads of it. All of it is
 //! gone when the process is.
 #![allow(dead_code, unreachable_pub, reason = "not every test file uses everything")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "as in any test")]
 
 use std::{
     io::{BufRead, BufReader, Write},

@@ -14,8 +14,9 @@ mod tests;
 
 /// Datagrams in a train that is coupled here: the kernel's `UDP_MAX_SEGMENTS` before it became 128.
 const MAX_SEGMENTS: usize = 64;
-/// Bytes in a train: what fits into an IPv4 packet.
-const MAX_BYTES: usize = 65_507;
+/// Bytes in a train that is coupled here: with all headers, and tags of the link, less than the 64 KiB from which on
+/// devices are given single datagrams.
+const MAX_BYTES: usize = 65_000;
 
 /// Messages that are to be sent from one socket, in order.
 #[derive(Debug, Default)]

@@ -2,4 +2,7 @@
 
 pub mod diagnostic;
 pub mod document;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod ldirectord;
+pub mod names;

@@ -27,9 +27,7 @@ impl Diagnostic {
         let place = Excerpt::new(source, self.span);
         let far = self.related.as_ref().map(|(span, label)| (Excerpt::new(source, *span), label));
         let location = self.location(source);
-        group = group.element(
-            Origin::path(source.name()).line(location.line).char_column(location.column).primary(true),
-        );
+        group = group.element(Origin::path(source.name()).line(location.line).char_column(location.column));
         if let Some((excerpt, label)) = &far
             && excerpt.line < place.line
         {

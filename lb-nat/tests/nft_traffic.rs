@@ -1,5 +1,6 @@
 //! Real connections through the nftables data plane.
 #![cfg(feature = "nft")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "as in any test")]
 
 mod nft_lab;
 

@@ -45,6 +45,8 @@ pub(super) struct Worker {
     epoll: OwnedFd,
     now: Time,
     tick: u32,
+    /// The last tick that was swept in.
+    swept: u32,
     listeners: Slab<Listener>,
     /// The listeners are not watched, until there is room for connections again.
     paused: bool,
@@ -79,6 +81,7 @@ impl Worker {
             epoll,
             now,
             tick: tick(now),
+            swept: tick(now),
             listeners: Slab::new(),
             paused: false,
             conns: Slab::new(),
@@ -97,7 +100,9 @@ impl Worker {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error),
             }
+            // At once, since the sleep may have been long and what begins now must not look old.
             self.now = now();
+            self.tick = tick(self.now);
             for event in &events {
                 let flags = event.flags;
                 match Token::from(event.data) {
@@ -116,7 +121,8 @@ impl Worker {
             }
             self.conns.recycle();
             self.listeners.recycle();
-            if self.tick != tick(self.now) {
+            if self.swept != self.tick {
+                self.swept = self.tick;
                 self.on_tick();
             }
         }
@@ -141,7 +147,6 @@ impl Worker {
     }
 
     fn on_tick(&mut self) {
-        self.tick = tick(self.now);
         if self.paused && self.shared.limits.has_room() {
             self.watch_listeners(true);
         }

@@ -127,7 +127,8 @@ impl Worker {
                     conn.service.count_refused();
                     return self.reset(index);
                 }
-                Err(_) => {
+                Err(error) => {
+                    tracing::debug!("relay: {}: {address} cannot be asked: {error}", conn.service.key());
                     if !self.give_up_server(index) {
                         return;
                     }

@@ -279,8 +279,8 @@ fn many(services: usize) -> ServiceTable {
     table
 }
 
-/// `unshare -n cargo test --release --test nft_adoption -- --ignored --nocapture how_long` measures with one
-/// transaction; without `unshare -n` the load is cut into what a user namespace allows.
+/// `unshare -n cargo test --release --test nft_adoption -- --ignored --nocapture how_long`, as root: in a user
+/// namespace the table does not fit into one transaction, so there is nothing to compare with.
 #[test]
 #[ignore = "a measurement"]
 fn how_long_a_thousand_services_take() {

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! - [`model`]: virtual services and real servers, as every data plane holds them.
-//! - [`desired`]: what the table should be, and why each server is in it or not.
+//! - [`mod@desired`]: what the table should be, and why each server is in it or not.
 //! - [`diff`]: the changes from one table to another, made before broken.
 //! - [`DataPlane`]: what kernel IPVS, nftables, the relay and [`MemoryDataPlane`] have in common.
 //! - [`Reconciler`]: keeps a data plane equal to what is desired, whatever happens to either.

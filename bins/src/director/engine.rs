@@ -70,6 +70,8 @@ pub struct Director {
     pub(super) config_error: Option<String>,
     pub(super) state: State,
     pub(super) runner: Runner,
+    /// Whether the runner tells looks that are no news.
+    every_look: bool,
     /// Who is concerned by each check.
     pub(super) concerned: BTreeMap<CheckId, Vec<Place>>,
     /// The check of each server.
@@ -97,6 +99,7 @@ impl Director {
             config_error: None,
             state: State::default(),
             runner: Runner::start(checks::settings(&config, &clock)),
+            every_look: checks::wants_every_look(&config),
             concerned: BTreeMap::new(),
             check_of: BTreeMap::new(),
             reconciler: Reconciler::new(plane.plane),
@@ -188,6 +191,11 @@ impl Director {
 
     /// Gives the runner the checks of the configuration; those that stay keep what they know.
     fn watch(&mut self) {
+        let every_look = checks::wants_every_look(&self.config);
+        if every_look != self.every_look {
+            self.every_look = every_look;
+            self.runner = Runner::start(checks::settings(&self.config, &self.clock));
+        }
         let wanted = checks::checks(&self.config, self.state.health());
         let (places, checks): (Vec<Place>, Vec<_>) = wanted.into_iter().unzip();
         let ids = self.runner.set(checks);
@@ -306,9 +314,10 @@ impl Director {
         self.effects.stopping(&self.config);
         self.runner.set([]);
         let mut leaving = self.state.desired().table.clone();
-        for service in self.config.virtuals.iter().filter(|service| service.clean_stop) {
-            if leaving.services.remove(&service.key).is_some() {
-                self.note(Subject::Service(service.key), What::ServiceRemoved, Cause::Lifecycle);
+        let leave = self.config.virtuals.iter().filter(|service| service.clean_stop).map(|service| service.key);
+        for service in leave.collect::<Vec<_>>() {
+            if leaving.services.remove(&service).is_some() {
+                self.note(Subject::Service(service), What::ServiceRemoved, Cause::Lifecycle);
             }
         }
         let result = self.reconciler.sync(&leaving).await;

@@ -3,17 +3,19 @@
 use std::{
     fmt, fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    io,
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 use thiserror::Error;
 
+use super::checks;
 use crate::config::{
-    diagnostic::{Colors, Diagnostic},
+    diagnostic::Colors,
     document::Source,
-    ldirectord::{self, Config, Mode, SystemResolver},
+    ldirectord::{self, Config, Mode},
+    names::SystemResolver,
 };
 
 /// A configuration that can be put in force.
@@ -69,18 +71,15 @@ pub fn load(path: &Path, strict: bool) -> Result<Loaded, LoadError> {
 /// All that is wrong with it, at once.
 pub fn check(source: &Source, strict: bool) -> Result<Loaded, LoadError> {
     let mode = if strict { Mode::Strict } else { Mode::Lenient };
-    let (raw, mut found) = ldirectord::parse(source, mode);
-    let (config, more) = ldirectord::resolve(&raw, &SystemResolver::new());
-    found.extend(more);
-    if !strict {
-        found.extend(ldirectord::not_acted_on(&raw));
-    }
-    found.sort_by_key(|diagnostic| diagnostic.span);
-    let lines = found.iter().map(|diagnostic| diagnostic.line(source)).collect();
-    if found.iter().any(Diagnostic::is_error) {
-        let rendered = found.iter().map(|diagnostic| diagnostic.render(source, Colors::Never)).collect();
+    let (config, found) = ldirectord::load(source, mode, &SystemResolver::new());
+    let mut lines: Vec<String> = found.iter().map(|diagnostic| diagnostic.line(source)).collect();
+    let Some(config) = config else {
+        let colors = if io::stderr().is_terminal() { Colors::Yes } else { Colors::No };
+        let rendered = found.iter().map(|diagnostic| diagnostic.render(source, colors) + "\n").collect();
         return Err(LoadError::Invalid { lines, rendered });
-    }
+    };
+    let problems = checks::problems(&config);
+    lines.extend(problems.iter().map(|problem| format!("{}: warning: {problem}", source.name())));
     Ok(Loaded { config, warnings: lines })
 }
 

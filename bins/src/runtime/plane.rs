@@ -5,7 +5,7 @@ use std::{fmt, path::Path, str::FromStr, sync::Arc};
 use lb_core::{
     DataPlane, MemoryDataPlane,
     dataplane::DataPlaneError,
-    model::{ServiceKey, ServiceTable},
+    model::{Protocol, ServiceKey, ServiceTable},
 };
 use lb_nat::{
     nft::{Nft, NftConfig},
@@ -91,31 +91,27 @@ pub async fn open(choice: Choice, table: &ServiceTable) -> Result<Opened, OpenEr
     };
     match choice {
         Choice::Ipvs => asked("ipvs", Err(without_ipvs())),
-        Choice::Nft => asked("nft", nft().await),
-        Choice::Relay => asked("relay", relay()),
+        Choice::Nft => asked("nft", nft(true, None).await),
+        Choice::Relay => asked("relay", relay(None)),
         Choice::Memory => asked("memory", Ok(Arc::new(MemoryDataPlane::new()))),
-        Choice::Auto => {
-            let mut not = vec![format!("ipvs: {}", without_ipvs())];
-            let by_nft = match nft_lacks(table) {
-                Some(lack) => Err(lack),
-                None => nft().await,
-            };
-            match by_nft {
-                Ok(plane) => return Ok(Opened { plane, why: not.join("; ") }),
-                Err(why) => not.push(format!("nft: {why}")),
-            }
-            let by_relay = match relay_lacks(table) {
-                Some(lack) => Err(lack),
-                None => relay(),
-            };
-            match by_relay {
-                Ok(plane) => Ok(Opened { plane, why: not.join("; ") }),
-                Err(why) => {
-                    not.push(format!("relay: {why}"));
-                    Err(OpenError::None(not.join("; ")))
-                }
-            }
-        }
+        Choice::Auto => auto(table).await,
+    }
+}
+
+/// Those that do exactly what is asked first; then nftables with weighted round robin in the place of what it lacks.
+async fn auto(table: &ServiceTable) -> Result<Opened, OpenError> {
+    let mut not = vec![format!("ipvs: {}", without_ipvs())];
+    match nft(false, Some(table)).await {
+        Ok(plane) => return Ok(Opened { plane, why: not.join("; ") }),
+        Err(why) => not.push(format!("nft: {why}")),
+    }
+    match relay(Some(table)) {
+        Ok(plane) => return Ok(Opened { plane, why: not.join("; ") }),
+        Err(why) => not.push(format!("relay: {why}")),
+    }
+    match nft(true, Some(table)).await {
+        Ok(plane) => Ok(Opened { plane, why: not.join("; ") }),
+        Err(_) => Err(OpenError::None(not.join("; "))),
     }
 }
 
@@ -128,20 +124,21 @@ fn without_ipvs() -> String {
     }
 }
 
-async fn nft() -> Result<Arc<dyn DataPlane>, String> {
-    let config = NftConfig::default();
-    Nft::probe(&config).await.map_err(|error| error.to_string())?;
-    Ok(Arc::new(Nft::new(config)))
+async fn nft(approximate: bool, table: Option<&ServiceTable>) -> Result<Arc<dyn DataPlane>, String> {
+    let nft = Nft::new(NftConfig { approximate, ..NftConfig::default() });
+    if let Some(table) = table {
+        nft.supports(table).map_err(|error| error.to_string())?;
+    }
+    nft.probe().await.map_err(|error| error.to_string())?;
+    Ok(Arc::new(nft))
 }
 
-fn relay() -> Result<Arc<dyn DataPlane>, String> {
+fn relay(table: Option<&ServiceTable>) -> Result<Arc<dyn DataPlane>, String> {
+    if let Some(lack) = table.and_then(relay_lacks) {
+        return Err(lack);
+    }
     let relay = Relay::start(RelayConfig::default()).map_err(|error: DataPlaneError| error.to_string())?;
     Ok(Arc::new(relay))
-}
-
-/// What of the table nftables can not carry.
-fn nft_lacks(table: &ServiceTable) -> Option<String> {
-    table.services.iter().find_map(|(key, service)| lb_nat::nft::lacks(key, service).map(|lack| format!("{key}: {lack}")))
 }
 
 /// What of the table the relay can not carry.
@@ -149,6 +146,7 @@ fn relay_lacks(table: &ServiceTable) -> Option<String> {
     table.services.keys().find_map(|key| match key {
         ServiceKey::FwMark { .. } => Some(format!("{key}: a relay does not see firewall marks")),
         ServiceKey::Address { port: 0, .. } => Some(format!("{key}: a relay can not listen on every port")),
+        ServiceKey::Address { protocol: Protocol::Sctp, .. } => Some(format!("{key}: a relay knows TCP and UDP only")),
         ServiceKey::Address { .. } => None,
     })
 }

@@ -28,10 +28,7 @@ pub struct SystemResolver {
 impl SystemResolver {
     /// Reads `/etc/services`; without it, or for what it lacks, the services that load balancers serve are known.
     pub fn new() -> Self {
-        let text = fs::read("/etc/services").unwrap_or_default();
-        let mut services = Services::parse(USUAL);
-        services.extend(Services::parse(&String::from_utf8_lossy(&text)));
-        Self { services }
+        Self { services: Services::system() }
     }
 }
 
@@ -60,16 +57,20 @@ impl Services {
     /// `getservbyname(3)` the first line for a name counts.
     pub fn parse(text: &str) -> Self {
         let mut table = HashMap::new();
-        for line in text.lines() {
-            let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
-            let (Some(name), Some(port)) = (words.next(), words.next()) else { continue };
-            let Some((port, protocol)) = port.split_once('/') else { continue };
-            let (Ok(port), Ok(protocol)) = (port.parse(), protocol.parse::<Protocol>()) else { continue };
-            for name in std::iter::once(name).chain(words) {
+        for (names, port, protocol) in service_lines(text) {
+            for name in names {
                 table.entry((name.to_owned(), protocol.name())).or_insert(port);
             }
         }
         Self(table)
+    }
+
+    /// `/etc/services`, and for what it lacks the services that load balancers serve.
+    pub fn system() -> Self {
+        let text = fs::read("/etc/services").unwrap_or_default();
+        let mut services = Self::parse(USUAL);
+        services.extend(Self::parse(&String::from_utf8_lossy(&text)));
+        services
     }
 
     /// The port of a name or alias.
@@ -86,6 +87,40 @@ impl Services {
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
+}
+
+/// Ports and the names that listings show for them, as `getservbyport(3)`: the first name on the first line for a port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortNames(HashMap<(u16, &'static str), String>);
+
+impl PortNames {
+    /// Those of `/etc/services`, and of the services that load balancers serve.
+    pub fn system() -> Self {
+        let text = fs::read("/etc/services").unwrap_or_default();
+        let mut table = HashMap::new();
+        for text in [&String::from_utf8_lossy(&text), USUAL] {
+            for (names, port, protocol) in service_lines(text) {
+                table.entry((port, protocol.name())).or_insert_with(|| names[0].to_owned());
+            }
+        }
+        Self(table)
+    }
+
+    /// The name of a port.
+    pub fn name(&self, port: u16, protocol: Protocol) -> Option<&str> {
+        self.0.get(&(port, protocol.name())).map(String::as_str)
+    }
+}
+
+/// Lines in the format of `services(5)`: name and aliases, port, protocol. Others are skipped.
+fn service_lines(text: &str) -> impl Iterator<Item = (Vec<&str>, u16, Protocol)> {
+    text.lines().filter_map(|line| {
+        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+        let (name, port) = (words.next()?, words.next()?);
+        let (port, protocol) = port.split_once('/')?;
+        let names = std::iter::once(name).chain(words).collect();
+        Some((names, port.parse().ok()?, protocol.parse().ok()?))
+    })
 }
 
 /// An IPv4 address in any of the forms of `inet_aton(3)`: `10.0.0.1`, `10.1`, `0x0a000001`, `012.0.0.1` (octal).

@@ -22,7 +22,7 @@ use lb_core::{
 use lb_ipvs::format::{self, Listing, Ports, View};
 
 use crate::{
-    config::names::Services,
+    config::names::PortNames,
     control::{
         client::Client,
         protocol::{Answer, Request},
@@ -180,7 +180,7 @@ fn show_status(socket: Option<PathBuf>, json: bool, watch: bool) -> Result<(), F
 }
 
 fn list(socket: Option<PathBuf>, arguments: &ListArguments) -> Result<(), Failure> {
-    let services = Services::system();
+    let services = PortNames::system();
     let names = |port: u16, protocol: Protocol| services.name(port, protocol).map(str::to_owned);
     let ports = if arguments.numeric { Ports::Numeric } else { Ports::Named(&names) };
     let mut client = connect(socket)?;

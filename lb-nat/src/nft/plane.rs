@@ -65,6 +65,14 @@ impl Nft {
         Ok(())
     }
 
+    /// Whether every service and server of a table can be had with this configuration. Asks nobody.
+    ///
+    /// # Errors
+    /// The first that can not, and what to use instead.
+    pub fn supports(&self, table: &ServiceTable) -> Result<(), DataPlaneError> {
+        support::table(table, &self.config)
+    }
+
     /// Removes the whole table, services and all. Established connections go on.
     ///
     /// # Errors

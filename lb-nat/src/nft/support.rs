@@ -3,10 +3,20 @@
 use lb_core::{
     Change,
     dataplane::{DataPlaneError, ErrorKind},
-    model::{Family, Forwarding, SchedulerKind, ServerKey, ServerSpec, Service, ServiceKey, ServiceSpec},
+    model::{Family, Forwarding, SchedulerKind, ServerKey, ServerSpec, Service, ServiceKey, ServiceSpec, ServiceTable},
 };
 
 use super::{config::NftConfig, plan::HASH_SLOTS, slots};
+
+/// Whether a whole table can be had.
+pub(super) fn table(table: &ServiceTable, config: &NftConfig) -> Result<(), DataPlaneError> {
+    for (key, entry) in &table.services {
+        service(key, &entry.spec, config)?;
+        room(key, &entry.spec, entry.servers.len(), config)?;
+        entry.servers.iter().try_for_each(|(address, spec)| server(key, address, spec))?;
+    }
+    Ok(())
+}
 
 /// Whether a change can be made to a service that is as `before`.
 pub(super) fn change(

@@ -260,5 +260,5 @@ fn configuration(front: SocketAddr, servers: &[Server]) -> String {
     for server in servers {
         text += &format!("\treal={} masq\n", server.address);
     }
-    text + "\tservice=http\n\tchecktype=negotiate\n\trequest=\"/\"\n\treceive=\"web\"\n\tscheduler=wlc\n\tprotocol=tcp\n"
+    text + "\tservice=http\n\tchecktype=negotiate\n\trequest=\"/\"\n\treceive=\"web\"\n\tscheduler=rr\n\tprotocol=tcp\n"
 }

@@ -56,15 +56,17 @@ impl Report {
         let shares: Vec<String> =
             self.servers.iter().map(|server| format!("{} {}", server.name, server.requests)).collect();
         let detect = match self.detect_ms {
-            Some(ms) => format!("the dead server was noticed after {ms:.0} ms"),
-            None => "no server's death was noticed".to_owned(),
+            Some(ms) => format!(
+                "the killed server was out after {ms:.0} ms, {} requests failed after that",
+                self.failed_after_detection
+            ),
+            None => "no death of a server was noticed".to_owned(),
         };
         format!(
-            "{} requests ({}), {} failed, {} of them after that: {detect}; longest gap between answers {:.0} ms\n",
+            "{} requests ({}), {} failed; longest gap between answers {:.0} ms; {detect}\n",
             self.requests,
             shares.join(", "),
             self.failed,
-            self.failed_after_detection,
             self.longest_gap_ms
         )
     }

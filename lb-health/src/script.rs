@@ -38,7 +38,9 @@ pub(crate) use reply::Reply;
 #[cfg(feature = "tls")]
 pub use security::LazyTls;
 pub use security::Security;
-pub(crate) use security::{Stream, lost};
+pub(crate) use security::Stream;
+#[cfg(feature = "pgsql")]
+pub(crate) use security::lost;
 
 /// Longest line in bytes, its end included. SMTP allows 512 and IMAP's capabilities stay far below as well.
 pub(crate) const MAX_LINE: usize = 4096;
@@ -111,6 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
     }
 
     /// Exactly so many bytes.
+    #[cfg(any(feature = "ldap", feature = "mysql", feature = "pgsql"))]
     pub(crate) async fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Failure> {
         self.allowance = match self.allowance.checked_sub(count) {
             Some(left) => left,

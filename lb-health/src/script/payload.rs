@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Bytes to send, written as text with the escapes `\n`, `\r`, `\t`, `\0`, `\\` and `\xHH`. A backslash before
-/// anything else stands for itself, as in ldirectord's `request`.
+/// anything else stands for itself, as in ldirectord's `request`. It shows in logs, so it is no place for passwords.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Payload(Vec<u8>);

@@ -155,7 +155,6 @@ pub(super) async fn kind_of_failure(check: &dyn HealthCheck, target: &Target) ->
 }
 
 /// A certificate for 127.0.0.1 and its key in this directory, as `cert.pem` and `key.pem`; settings that trust it.
-#[cfg(feature = "tls")]
 pub(super) fn certificate(directory: &Path, user: &str) -> lb_health::tls::TlsSettings {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (cert, key) = (directory.join("cert.pem"), directory.join("key.pem"));

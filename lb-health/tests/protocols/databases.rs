@@ -5,7 +5,7 @@ use std::process::Command;
 
 use lb_health::probe::mysql::Mysql;
 use lb_health::probe::pgsql::Pgsql;
-use lb_health::{FailureKind, Login};
+use lb_health::{FailureKind, Login, Security};
 
 use super::daemon::{
     Daemon, as_user, directory, free_port, give, is_root, kind_of_failure, look, program, run, target,
@@ -92,13 +92,11 @@ async fn postgresql() {
     as_user(command.current_dir(&data), user);
     run(&mut command);
 
-    #[cfg(feature = "tls")]
     let settings = super::daemon::certificate(directory.path(), user);
     let port = free_port();
     let mut command = Command::new(server);
     command.arg("-D").arg(&data).arg("-k").arg(&data).args(["-p", &port.to_string(), "-c", "fsync=off"]);
     command.args(["-c", "listen_addresses=127.0.0.1"]);
-    #[cfg(feature = "tls")]
     for (name, file) in [("ssl_cert_file", "cert.pem"), ("ssl_key_file", "key.pem")] {
         command.args(["-c", "ssl=on", "-c", &format!("{name}={}", directory.path().join(file).display())]);
     }
@@ -122,14 +120,10 @@ async fn postgresql() {
     let missing = Pgsql { database: None, ..check.clone() };
     assert_eq!(kind_of_failure(&missing, &target).await, FailureKind::WrongAnswer);
 
-    #[cfg(feature = "tls")]
-    {
-        let over_tls = Pgsql { security: lb_health::Security::start_tls(settings), ..check.clone() };
-        assert_eq!(look(&over_tls, &target).await.unwrap().detail, "1 (1 rows)");
-        let distrusting =
-            Pgsql { security: lb_health::Security::start_tls(Default::default()), ..check.clone() };
-        assert_eq!(kind_of_failure(&distrusting, &target).await, FailureKind::Tls);
-    }
+    let over_tls = Pgsql { security: Security::start_tls(settings), ..check.clone() };
+    assert_eq!(look(&over_tls, &target).await.unwrap().detail, "1 (1 rows)");
+    let distrusting = Pgsql { security: Security::start_tls(Default::default()), ..check.clone() };
+    assert_eq!(kind_of_failure(&distrusting, &target).await, FailureKind::Tls);
     drop(daemon);
     assert_eq!(kind_of_failure(&check, &target).await, FailureKind::Refused);
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use lb_health::probe::imap::Imap;
 use lb_health::probe::pop::Pop;
 use lb_health::probe::smtp::Smtp;
-use lb_health::{FailureKind, Login};
+use lb_health::{FailureKind, Login, Security};
 
 use super::daemon::{
     Daemon, directory, free_port, give, is_root, kind_of_failure, look, program, skipped, target,
@@ -36,7 +36,6 @@ async fn opensmtpd() {
 
     let detail = daemon.until_up(&Smtp::default(), &target).await.detail;
     assert!(detail.starts_with("220 ") && detail.contains("; 250-"), "{detail}");
-    #[cfg(feature = "tls")]
     {
         let start =
             Smtp { security: lb_health::Security::start_tls(Default::default()), ..Default::default() };
@@ -46,11 +45,8 @@ async fn opensmtpd() {
     assert_eq!(kind_of_failure(&Smtp::default(), &target).await, FailureKind::Refused);
 }
 
-#[cfg(feature = "tls")]
 #[tokio::test]
 async fn dovecot() {
-    use lb_health::Security;
-
     let Some(server) = program("dovecot", "dovecot", "dovecot-imapd dovecot-pop3d") else { return };
     if !is_root() {
         return skipped("dovecot", "root");

@@ -6,7 +6,7 @@ use std::process::Command;
 use lb_health::probe::dns::{Dns, Expect, RecordType};
 use lb_health::probe::ldap::Ldap;
 use lb_health::probe::radius::Radius;
-use lb_health::{FailureKind, Login, Pattern, Secret};
+use lb_health::{FailureKind, Login, Pattern, Secret, Security};
 
 use super::daemon::{Daemon, directory, free_port, kind_of_failure, look, program, run, target};
 
@@ -98,18 +98,13 @@ async fn slapd() {
     fs::create_dir(&data).unwrap();
     let place = directory.path().display();
     let config = directory.path().join("slapd.conf");
-    #[cfg(feature = "tls")]
     let settings = super::daemon::certificate(directory.path(), "root");
-    let tls = if cfg!(feature = "tls") {
-        format!("TLSCertificateFile {place}/cert.pem\nTLSCertificateKeyFile {place}/key.pem\n")
-    } else {
-        String::new()
-    };
     fs::write(
         &config,
         format!(
             "include /etc/ldap/schema/core.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\n\
-             pidfile {place}/pid\n{tls}database mdb\nsuffix \"dc=example\"\nrootdn \"cn=admin,dc=example\"\n\
+             pidfile {place}/pid\nTLSCertificateFile {place}/cert.pem\n\
+             TLSCertificateKeyFile {place}/key.pem\ndatabase mdb\nsuffix \"dc=example\"\nrootdn \"cn=admin,dc=example\"\n\
              rootpw geheim\ndirectory {place}/data\n"
         ),
     )
@@ -145,14 +140,10 @@ async fn slapd() {
     let wrong = Ldap { login: Some(Login::new("cn=admin,dc=example", "wrong")), ..check.clone() };
     assert_eq!(kind_of_failure(&wrong, &target_plain).await, FailureKind::Denied);
 
-    #[cfg(feature = "tls")]
-    {
-        use lb_health::Security;
-        let direct = Ldap { security: Security::tls(settings.clone()), ..check.clone() };
-        assert_eq!(look(&direct, &target(secure)).await.unwrap().detail, "dc=example");
-        let start = Ldap { security: Security::start_tls(settings), ..check.clone() };
-        assert_eq!(look(&start, &target_plain).await.unwrap().detail, "dc=example");
-    }
+    let direct = Ldap { security: Security::tls(settings.clone()), ..check.clone() };
+    assert_eq!(look(&direct, &target(secure)).await.unwrap().detail, "dc=example");
+    let start = Ldap { security: Security::start_tls(settings), ..check.clone() };
+    assert_eq!(look(&start, &target_plain).await.unwrap().detail, "dc=example");
     drop(daemon);
     assert_eq!(kind_of_failure(&check, &target_plain).await, FailureKind::Refused);
 }

@@ -150,9 +150,10 @@ async fn ignores_answers_to_other_questions() {
         let forged = a([192, 0, 2, 66]);
         let mut other_id = answer(question, std::slice::from_ref(&forged));
         other_id[0] ^= 1;
-        let other_name =
-            changed(question, &[forged.clone()], |packet| packet.questions[0].qname = name("evil.example"));
-        let no_question = changed(question, &[forged.clone()], |packet| packet.questions.clear());
+        let other_name = changed(question, std::slice::from_ref(&forged), |packet| {
+            packet.questions[0].qname = name("evil.example")
+        });
+        let no_question = changed(question, &[forged], |packet| packet.questions.clear());
         vec![
             vec![],
             vec![1],

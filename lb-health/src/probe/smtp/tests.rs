@@ -1,6 +1,6 @@
 use super::Smtp;
+use crate::FailureKind;
 use crate::testing::{Act, against, endures, failure, hangs, hear, say};
-use crate::{FailureKind, Security};
 
 fn good() -> Vec<Act> {
     vec![
@@ -61,6 +61,7 @@ async fn fails_a_server_that_is_not_well() {
 #[cfg(feature = "tls")]
 #[tokio::test]
 async fn speaks_tls_from_the_first_byte_or_by_starttls() {
+    use crate::Security;
     let (tls, settings, _file) = crate::testing::tls();
     let direct = Smtp { security: Security::tls(settings.clone()), ..Default::default() };
     let mut acts = vec![tls.clone()];

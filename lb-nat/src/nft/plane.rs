@@ -21,7 +21,7 @@ use super::{
     config::{NftConfig, TableName},
     conntrack, name,
     objects::Transition,
-    plan, readback,
+    plan, readback, support,
 };
 
 /// A data plane in nftables. See the [module](super) for what it can do.

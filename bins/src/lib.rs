@@ -1,3 +1,11 @@
-//! Placeholder until the tour is written.
+//! The daemons and the operator's command, as a library: the programs in `bin/` only call it.
+#![forbid(unsafe_code)]
+// Programs print.
+#![allow(clippy::print_stdout)]
 
 pub mod config;
+pub mod control;
+pub mod ctl;
+pub mod director;
+pub mod lab;
+pub mod runtime;

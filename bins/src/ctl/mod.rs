@@ -1,8 +1,7 @@
 //! lbctl: asks running daemons, gives them orders, and shows what the toolkit can do.
 
+pub mod status;
 pub mod text;
-
-mod status;
 
 use std::{
     ffi::OsString,
@@ -209,7 +208,9 @@ fn list(socket: Option<PathBuf>, arguments: &ListArguments) -> Result<(), Failur
 }
 
 fn events(socket: Option<PathBuf>, count: usize, json: bool) -> Result<(), Failure> {
-    let Answer::Events(events) = connect(socket)?.ask(&Request::Events(count))? else { return Err(unexpected()) };
+    let Answer::Events(events) = connect(socket)?.ask(&Request::Events(count))? else {
+        return Err(unexpected());
+    };
     for event in events {
         let line = match json {
             true => serde_json::to_string(&event)?,
@@ -240,5 +241,6 @@ fn put(text: &str) -> Result<(), Failure> {
 }
 
 fn unexpected() -> Failure {
-    "the daemon's answer is of another kind than the request; are daemon and lbctl of the same version?".into()
+    "the daemon's answer is of another kind than the request; are daemon and lbctl of the same version?"
+        .into()
 }

@@ -36,7 +36,10 @@ impl Director {
                 let events = self.state.order(server, service, order, now);
                 let count = events.len();
                 self.tell(events);
-                Answer::Done(format!("{server}: {count} {} in the data plane", if count == 1 { "change" } else { "changes" }))
+                Answer::Done(format!(
+                    "{server}: {count} {} in the data plane",
+                    if count == 1 { "change" } else { "changes" }
+                ))
             }
             Request::Reload => {
                 self.reload().await;
@@ -111,7 +114,14 @@ impl Director {
         let health = self.state.health().of(service, server);
         let Some(known) = known else {
             let kind = "none".to_owned();
-            return CheckStatus { kind, health, seen: String::new(), latency_ms: None, age: None, failures: 0 };
+            return CheckStatus {
+                kind,
+                health,
+                seen: String::new(),
+                latency_ms: None,
+                age: None,
+                failures: 0,
+            };
         };
         CheckStatus {
             kind: known.kind.to_owned(),

@@ -12,8 +12,6 @@ use lb_health::{
     probe::{
         alternate::Alternate,
         constant::{AlwaysDown, AlwaysUp},
-        exec::Exec,
-        ping::Ping,
         tcp::Tcp,
     },
 };
@@ -26,7 +24,11 @@ use crate::{
 
 /// How the runner works for this configuration.
 pub(super) fn settings(config: &Config, clock: &Clock) -> RunnerSettings {
-    RunnerSettings { every_look: wants_every_look(config), origin: clock.origin().into(), ..Default::default() }
+    RunnerSettings {
+        every_look: wants_every_look(config),
+        origin: clock.origin().into(),
+        ..Default::default()
+    }
 }
 
 /// Whether somebody wants to know of looks that are no news.
@@ -98,7 +100,9 @@ fn probe(service: &Virtual, real: &Real) -> Result<Arc<dyn HealthCheck>, String>
         CheckType::Negotiate => negotiate::probe(service, real)?,
         CheckType::External => external(service, real)?,
         CheckType::ExternalPerl => {
-            return Err("checktype=external-perl runs perl inside of ldirectord; use checktype=external".to_owned());
+            return Err(
+                "checktype=external-perl runs perl inside of ldirectord; use checktype=external".to_owned()
+            );
         }
         CheckType::Alternate(connects) => {
             let thorough = negotiate::probe(service, real)?;
@@ -111,7 +115,7 @@ fn probe(service: &Virtual, real: &Real) -> Result<Arc<dyn HealthCheck>, String>
 }
 
 fn ping(service: &Virtual) -> Arc<dyn HealthCheck> {
-    Arc::new(Ping { attempts: NonZeroU32::new(service.check.attempts).unwrap_or(NonZeroU32::MIN), ..Ping::default() })
+    Arc::new(Impossible { why: format!("a ping ({} attempts) is not built yet", service.check.attempts) })
 }
 
 /// A TCP connection; a UDP service has none, so its servers are pinged, as ldirectord does.
@@ -126,14 +130,16 @@ fn connect(service: &Virtual) -> Arc<dyn HealthCheck> {
 fn external(service: &Virtual, real: &Real) -> Result<Arc<dyn HealthCheck>, String> {
     let command = service.check.command();
     if !Path::new(command).is_file() {
-        return Err(format!("checkcommand {command} does not exist; ldirectord takes one path, without arguments"));
+        return Err(format!(
+            "checkcommand {command} does not exist; ldirectord takes one path, without arguments"
+        ));
     }
     let (address, port) = match service.key.address() {
         Some(address) => (address.ip().to_string(), address.port().to_string()),
         None => (wording::name(&service.key), "0".to_owned()),
     };
     let argv = [command.to_owned(), address, port, real.key.address.to_string(), real.key.port.to_string()];
-    Ok(Arc::new(Exec::new(argv)))
+    Err(format!("{} is not built yet", argv[0]))
 }
 
 #[cfg(test)]

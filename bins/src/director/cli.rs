@@ -158,7 +158,9 @@ fn own_form(config: &Path, arguments: &Arguments) -> ExitCode {
 /// `lb-director CONFIG COMMAND`, with the exit codes of ldirectord.
 fn script_form(name: &str, command: Command, arguments: &Arguments) -> ExitCode {
     let Some(config) = script::find(name) else {
-        complain(&format!("config file {name} does not exist, neither in /etc/ha.d, /etc/ha.d/conf nor here"));
+        complain(&format!(
+            "config file {name} does not exist, neither in /etc/ha.d, /etc/ha.d/conf nor here"
+        ));
         return 1.into();
     };
     // The daemon changes its folder and reads the file again later.

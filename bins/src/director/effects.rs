@@ -117,7 +117,8 @@ impl Effects {
                 Ok(passed) => ("up", passed.detail.clone()),
                 Err(failure) => ("down", failure.to_string()),
             };
-            let line = format!("[{}] {server} ({}) [{word}] {seen}\n", std::process::id(), wording::name(service));
+            let line =
+                format!("[{}] {server} ({}) [{word}] {seen}\n", std::process::id(), wording::name(service));
             let written = OpenOptions::new().create(true).append(true).open(file);
             if let Err(error) = written.and_then(|mut file| file.write_all(line.as_bytes())) {
                 self.log.line(&format!("monitorfile {} can not be written to: {error}", file.display()));
@@ -178,7 +179,8 @@ impl Effects {
             let Some(every) = service.email.as_ref().and_then(|alert| alert.repeat) else { continue };
             for real in &service.reals {
                 let place = (service.key, real.key);
-                let Some(last) = self.mailed.get(&place).filter(|last| now.since(**last) >= every.duration()) else {
+                let Some(last) = self.mailed.get(&place).filter(|last| now.since(**last) >= every.duration())
+                else {
                     continue;
                 };
                 let decision = state.desired().decisions.get(&service.key);

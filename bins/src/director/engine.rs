@@ -90,7 +90,13 @@ pub struct Director {
 impl Director {
     /// Puts a configuration in force: takes over what the data plane holds of it, and starts to check. Must be
     /// called inside a tokio runtime.
-    pub async fn start(options: Options, config: Config, plane: Opened, clock: Clock, journal: Journal) -> Self {
+    pub async fn start(
+        options: Options,
+        config: Config,
+        plane: Opened,
+        clock: Clock,
+        journal: Journal,
+    ) -> Self {
         let log = journal.log().clone();
         let file = loading::Fingerprint::of(&options.config);
         let mut director = Self {
@@ -249,12 +255,11 @@ impl Director {
             let events = self.state.order(server, None, order, now);
             self.tell(events);
         }
-        if self.config.globals.autoreload || self.config.globals.callback.is_some() {
-            if self.file.has_changed(&self.options.config) {
-                self.effects.changed(&self.options.config, &self.config);
-                if self.config.globals.autoreload {
-                    self.reload().await;
-                }
+        let watched = self.config.globals.autoreload || self.config.globals.callback.is_some();
+        if watched && self.file.has_changed(&self.options.config) {
+            self.effects.changed(&self.options.config, &self.config);
+            if self.config.globals.autoreload {
+                self.reload().await;
             }
         }
         self.effects.repeat(&self.config, &self.state, now);
@@ -296,7 +301,8 @@ impl Director {
         for subject in repaired {
             self.note(subject, What::Repaired, Cause::Interference);
         }
-        let refused: Vec<String> = report.refused.iter().map(|(change, error)| format!("{change}: {error}")).collect();
+        let refused: Vec<String> =
+            report.refused.iter().map(|(change, error)| format!("{change}: {error}")).collect();
         for (text, (change, error)) in refused.iter().zip(&report.refused) {
             if !self.refused.contains(text) {
                 self.note(Subject::from(change), What::Refused, Cause::DataPlane(error.to_string()));
@@ -314,7 +320,8 @@ impl Director {
         self.effects.stopping(&self.config);
         self.runner.set([]);
         let mut leaving = self.state.desired().table.clone();
-        let leave = self.config.virtuals.iter().filter(|service| service.clean_stop).map(|service| service.key);
+        let leave =
+            self.config.virtuals.iter().filter(|service| service.clean_stop).map(|service| service.key);
         for service in leave.collect::<Vec<_>>() {
             if leaving.services.remove(&service).is_some() {
                 self.note(Subject::Service(service), What::ServiceRemoved, Cause::Lifecycle);

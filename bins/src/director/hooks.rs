@@ -34,7 +34,8 @@ impl Hook {
     /// A command line for the shell, as ldirectord runs `fallbackcommand`; the arguments are passed as they are and
     /// never read by the shell.
     pub fn shell(purpose: String, command: &str, arguments: &[&str]) -> Self {
-        let mut argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), format!("{command} \"$@\""), "sh".to_owned()];
+        let mut argv =
+            vec!["/bin/sh".to_owned(), "-c".to_owned(), format!("{command} \"$@\""), "sh".to_owned()];
         argv.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         Self { purpose, argv, input: String::new() }
     }

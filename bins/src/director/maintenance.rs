@@ -66,7 +66,8 @@ mod tests {
         let is = |name: &str, server: &str| {
             is_named(&BTreeSet::from([name.to_owned()]), &server.parse().unwrap(), &hosts)
         };
-        for name in ["10.0.0.1:80", "10.0.0.1", "web1", "WEB1.example.com", "web1:80", "web1.example.com:80"] {
+        for name in ["10.0.0.1:80", "10.0.0.1", "web1", "WEB1.example.com", "web1:80", "web1.example.com:80"]
+        {
             assert!(is(name, "10.0.0.1:80"), "{name}");
         }
         for name in ["10.0.0.1:81", "10.0.0.2", "web", "web1:81", "10.0.0.1:", "example.com"] {

@@ -4,6 +4,7 @@
 //! command line, ldirectord's and our own.
 
 pub mod cli;
+pub mod effects;
 pub mod engine;
 pub mod hooks;
 pub mod journal;
@@ -11,12 +12,11 @@ pub mod loading;
 pub mod maintenance;
 pub mod pidfile;
 pub mod policy;
+pub mod rates;
+pub mod script;
 pub mod service;
 pub mod state;
 pub mod wording;
 
 mod answer;
 mod checks;
-mod effects;
-mod rates;
-mod script;

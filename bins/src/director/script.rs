@@ -61,7 +61,10 @@ impl FromStr for Command {
 
 /// Where ldirectord looks for a configuration: /etc/ha.d, /etc/ha.d/conf, then the name as it stands.
 pub fn find(name: &str) -> Option<PathBuf> {
-    ["/etc/ha.d", "/etc/ha.d/conf", ""].iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file())
+    ["/etc/ha.d", "/etc/ha.d/conf", ""]
+        .iter()
+        .map(|folder| Path::new(folder).join(name))
+        .find(|path| path.is_file())
 }
 
 /// Does it. `options` are handed on to a daemon that is started.
@@ -74,9 +77,8 @@ pub fn perform(command: Command, config: &Path, pid_file: &Path, options: &[OsSt
         (Command::Status, Running::Yes(_)) => Ok(0),
         (Command::Status, Running::No) => Ok(3),
         (Command::Status, Running::Stale) => Ok(1),
-        (Command::Start, Running::Yes(_)) | (Command::Stop | Command::TryRestart, Running::No | Running::Stale) => {
-            Ok(0)
-        }
+        (Command::Start, Running::Yes(_))
+        | (Command::Stop | Command::TryRestart, Running::No | Running::Stale) => Ok(0),
         (Command::Stop, Running::Yes(pid)) => stop(pid, pid_file).map(|()| 0),
         (Command::Restart | Command::TryRestart, Running::Yes(pid)) => {
             stop(pid, pid_file)?;
@@ -93,7 +95,10 @@ fn stop(pid: i32, pid_file: &Path) -> io::Result<()> {
     let until = Instant::now() + PATIENCE;
     while running(pid_file) == Running::Yes(pid) {
         if Instant::now() > until {
-            return Err(io::Error::other(format!("process {pid} did not stop within {} s", PATIENCE.as_secs())));
+            return Err(io::Error::other(format!(
+                "process {pid} did not stop within {} s",
+                PATIENCE.as_secs()
+            )));
         }
         thread::sleep(Duration::from_millis(20));
     }

@@ -175,10 +175,8 @@ impl State {
         let (old, new) = (states(previous), states(&self.desired));
         let servers: BTreeSet<ServerKey> = old.keys().chain(new.keys()).copied().collect();
         for server in servers {
-            let (before, after) = (
-                weight(&previous.table, &service, &server),
-                weight(&self.desired.table, &service, &server),
-            );
+            let (before, after) =
+                (weight(&previous.table, &service, &server), weight(&self.desired.table, &service, &server));
             let (from, to) = (old.get(&server), new.get(&server));
             if from == to && before == after {
                 continue;
@@ -193,7 +191,8 @@ impl State {
                 events.push(Event { at: now, subject, what, cause: cause.clone() });
             }
         }
-        let on = |desired: &Desired| desired.decisions.get(&service).is_some_and(|decision| decision.fallback);
+        let on =
+            |desired: &Desired| desired.decisions.get(&service).is_some_and(|decision| decision.fallback);
         let fallback = self.policy.get(&service).and_then(|service| service.fallback);
         if let Some(fallback) = fallback.filter(|_| on(previous) != on(&self.desired)) {
             let (before, after) = match on(&self.desired) {

@@ -19,7 +19,9 @@ pub fn line(event: &Event) -> String {
             format!("{change} ({})", event.cause)
         }
         (What::ServiceAdded, Subject::Service(service)) => format!("Added virtual server: {}", name(service)),
-        (What::ServiceChanged, Subject::Service(service)) => format!("Changed virtual server: {}", name(service)),
+        (What::ServiceChanged, Subject::Service(service)) => {
+            format!("Changed virtual server: {}", name(service))
+        }
         (What::ServiceRemoved, Subject::Service(service)) => {
             let stage = if event.cause == Cause::Lifecycle { " (stop)" } else { "" };
             format!("Purged virtual server{stage}: {}", name(service))
@@ -45,7 +47,9 @@ pub fn line(event: &Event) -> String {
 pub fn name(service: &ServiceKey) -> String {
     match service {
         ServiceKey::FwMark { mark, .. } => mark.to_string(),
-        ServiceKey::Address { .. } => service.address().map_or_else(String::new, |address| address.to_string()),
+        ServiceKey::Address { .. } => {
+            service.address().map_or_else(String::new, |address| address.to_string())
+        }
     }
 }
 
@@ -82,11 +86,8 @@ mod tests {
     fn changes_have_the_words_of_ldirectord() {
         let line = |before: Option<u16>, after: Option<u16>, fallback: bool| {
             let (service, server) = ("tcp:10.0.0.1:80".parse().unwrap(), "192.168.0.1:80".parse().unwrap());
-            let what = What::Server {
-                state: None,
-                before: before.map(Weight::new),
-                after: after.map(Weight::new),
-            };
+            let what =
+                What::Server { state: None, before: before.map(Weight::new), after: after.map(Weight::new) };
             let subject = match fallback {
                 true => Subject::Fallback(service, server),
                 false => Subject::Server(service, server),
@@ -97,10 +98,15 @@ mod tests {
             line(None, Some(3), false),
             "Added real server: 192.168.0.1:80 (10.0.0.1:80) (Weight set to 3) (check: refused)"
         );
-        assert!(line(Some(0), Some(3), false).starts_with("Restored real server: 192.168.0.1:80 (10.0.0.1:80) (W"));
+        assert!(
+            line(Some(0), Some(3), false)
+                .starts_with("Restored real server: 192.168.0.1:80 (10.0.0.1:80) (W")
+        );
         assert!(line(Some(3), Some(0), false).starts_with("Quiescent real server: "));
         assert!(line(None, Some(0), false).starts_with("Quiescent real server: "));
-        assert!(line(Some(3), None, false).starts_with("Deleted real server: 192.168.0.1:80 (10.0.0.1:80) ("));
+        assert!(
+            line(Some(3), None, false).starts_with("Deleted real server: 192.168.0.1:80 (10.0.0.1:80) (")
+        );
         assert!(line(Some(3), Some(4), false).starts_with("Changed real server: "));
         assert!(line(None, Some(1), true).starts_with("Added fallback server: "));
     }

@@ -39,7 +39,9 @@ pub struct Facility(u8);
 
 /// A facility that syslog does not have.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{0}` is no facility of syslog; there are kern, user, mail, daemon, auth, syslog, lpr, news, uucp, cron, authpriv, ftp and local0 to local7")]
+#[error(
+    "`{0}` is no facility of syslog; there are kern, user, mail, daemon, auth, syslog, lpr, news, uucp, cron, authpriv, ftp and local0 to local7"
+)]
 pub struct UnknownFacility(pub String);
 
 impl std::str::FromStr for Facility {
@@ -47,7 +49,8 @@ impl std::str::FromStr for Facility {
 
     fn from_str(name: &str) -> Result<Self, UnknownFacility> {
         const NAMES: [&str; 12] = [
-            "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
+            "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv",
+            "ftp",
         ];
         let local = name.strip_prefix("local").and_then(|n| n.parse::<u8>().ok()).filter(|n| *n < 8);
         NAMES

@@ -55,7 +55,10 @@ pub fn only_socket() -> io::Result<PathBuf> {
         ))),
         _ => {
             let names: Vec<String> = sockets.iter().map(|path| path.display().to_string()).collect();
-            Err(io::Error::other(format!("several daemons are there; choose with --socket: {}", names.join(", "))))
+            Err(io::Error::other(format!(
+                "several daemons are there; choose with --socket: {}",
+                names.join(", ")
+            )))
         }
     }
 }

@@ -146,7 +146,9 @@ fn relay_lacks(table: &ServiceTable) -> Option<String> {
     table.services.keys().find_map(|key| match key {
         ServiceKey::FwMark { .. } => Some(format!("{key}: a relay does not see firewall marks")),
         ServiceKey::Address { port: 0, .. } => Some(format!("{key}: a relay can not listen on every port")),
-        ServiceKey::Address { protocol: Protocol::Sctp, .. } => Some(format!("{key}: a relay knows TCP and UDP only")),
+        ServiceKey::Address { protocol: Protocol::Sctp, .. } => {
+            Some(format!("{key}: a relay knows TCP and UDP only"))
+        }
         ServiceKey::Address { .. } => None,
     })
 }

@@ -66,7 +66,10 @@ pub(super) fn probe(service: &Virtual, real: &Real) -> Result<Arc<dyn HealthChec
         }),
         CheckService::Simpletcp => ask.simpletcp()?,
         CheckService::Oracle => {
-            return Err("service=oracle needs Oracle's own client; use checktype=external with a program that has it".into());
+            return Err(
+                "service=oracle needs Oracle's own client; use checktype=external with a program that has it"
+                    .into(),
+            );
         }
     })
 }

@@ -82,7 +82,10 @@ fn a_reload_keeps_what_is_known_and_forgets_who_is_gone() {
     let mut state = started(OnFailure::Remove);
     let events = state.configure(policy(&[2, 3], OnFailure::Remove), Time::from_secs(9), "a.cf");
     assert_eq!(lines(&events), ["192.168.0.1:80 (tcp:10.0.0.1:80) 1>- configuration a.cf"]);
-    assert_eq!(state.desired().table.services[&key()].servers.keys().copied().collect::<Vec<_>>(), [server(2)]);
+    assert_eq!(
+        state.desired().table.services[&key()].servers.keys().copied().collect::<Vec<_>>(),
+        [server(2)]
+    );
     assert_eq!(state.record(&(key(), server(1))), None);
     // When it comes back it has to be checked again.
     state.configure(policy(&[1, 2], OnFailure::Remove), Time::from_secs(10), "a.cf");
@@ -103,11 +106,8 @@ fn servers_found_in_use_stay_in_use() {
 #[test]
 fn an_order_has_its_reason_and_its_end() {
     let mut state = started(OnFailure::Remove);
-    let drain = Override {
-        action: Action::Drain,
-        reason: "new kernel".into(),
-        until: Some(Time::from_secs(60)),
-    };
+    let drain =
+        Override { action: Action::Drain, reason: "new kernel".into(), until: Some(Time::from_secs(60)) };
     let events = state.order(server(1), None, Some(drain), Time::from_secs(5));
     assert_eq!(lines(&events), ["192.168.0.1:80 (tcp:10.0.0.1:80) 1>0 operator: new kernel"]);
     assert_eq!(state.expire(Time::from_secs(59)), []);

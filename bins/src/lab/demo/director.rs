@@ -35,5 +35,7 @@ pub(super) async fn run(configuration: &str) -> io::Result<()> {
         None => println!("{greeting}"),
         Some(refusal) => println!("refused: {refusal}"),
     };
-    service::run(options, settings, loaded, log, clock, ready, roles::orphaned()).await.map_err(io::Error::other)
+    service::run(options, settings, loaded, log, clock, ready, roles::orphaned())
+        .await
+        .map_err(io::Error::other)
 }

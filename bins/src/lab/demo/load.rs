@@ -23,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// What the clients have seen. Clones look at the same.
 #[derive(Clone, Debug, Default)]
-pub struct Tallies {
+pub(super) struct Tallies {
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -37,34 +37,34 @@ struct Inner {
 
 /// A request that was not answered as it should be.
 #[derive(Clone, Debug)]
-pub struct Failed {
+pub(super) struct Failed {
     /// When it was sent.
-    pub sent: Instant,
+    pub(super) sent: Instant,
     /// What went wrong.
-    pub why: String,
+    pub(super) why: String,
 }
 
 /// What the clients have seen, at one moment.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub(super) struct Seen {
     /// Good answers of each server.
-    pub by_server: BTreeMap<String, u64>,
+    pub(super) by_server: BTreeMap<String, u64>,
     /// Requests without a good answer.
-    pub failures: Vec<Failed>,
+    pub(super) failures: Vec<Failed>,
     /// Longest time between two good answers.
-    pub longest_gap: Duration,
+    pub(super) longest_gap: Duration,
 }
 
 impl Seen {
     /// Good answers of all servers.
-    pub fn answered(&self) -> u64 {
+    pub(super) fn answered(&self) -> u64 {
         self.by_server.values().sum()
     }
 }
 
 impl Tallies {
     /// What was seen until now.
-    pub fn seen(&self) -> Seen {
+    pub(super) fn seen(&self) -> Seen {
         let inner = self.lock();
         // The gap that is still open counts too.
         let open = inner.last_success.map_or(Duration::ZERO, |last| last.elapsed());
@@ -94,7 +94,7 @@ impl Tallies {
 }
 
 /// Starts the clients; they ask until the set is dropped.
-pub fn start(address: SocketAddr, tallies: &Tallies) -> JoinSet<()> {
+pub(super) fn start(address: SocketAddr, tallies: &Tallies) -> JoinSet<()> {
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
         let tallies = tallies.clone();

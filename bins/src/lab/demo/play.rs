@@ -182,8 +182,13 @@ impl Play {
     }
 
     fn order(&mut self, address: SocketAddr, action: Option<Action>) -> io::Result<()> {
-        let order =
-            Request::Order { server: address.into(), service: None, action, reason: "demo".into(), lasting: None };
+        let order = Request::Order {
+            server: address.into(),
+            service: None,
+            action,
+            reason: "demo".into(),
+            lasting: None,
+        };
         self.control.ask(&order).map(drop).map_err(io::Error::other)
     }
 
@@ -254,9 +259,8 @@ fn free_address() -> io::Result<SocketAddr> {
 }
 
 fn configuration(front: SocketAddr, servers: &[Server]) -> String {
-    let mut text = format!(
-        "checkinterval=1\nchecktimeout=2\nnegotiatetimeout=2\nquiescent=no\nvirtual={front}\n"
-    );
+    let mut text =
+        format!("checkinterval=1\nchecktimeout=2\nnegotiatetimeout=2\nquiescent=no\nvirtual={front}\n");
     for server in servers {
         text += &format!("\treal={} masq\n", server.address);
     }

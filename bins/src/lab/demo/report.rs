@@ -8,34 +8,38 @@ use super::load::Seen;
 
 /// The result, as `--json` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub(super) struct Report {
     /// Requests that were sent and have ended.
-    pub requests: u64,
+    pub(super) requests: u64,
     /// Requests without a good answer.
-    pub failed: u64,
+    pub(super) failed: u64,
     /// Those among them that were sent after the balancer had noticed the dead server.
-    pub failed_after_detection: u64,
+    pub(super) failed_after_detection: u64,
     /// Longest time between two good answers, in milliseconds.
-    pub longest_gap_ms: f64,
+    pub(super) longest_gap_ms: f64,
     /// From the server's death until the balancer had noticed it, in milliseconds; `null` if it has not.
-    pub detect_ms: Option<f64>,
+    pub(super) detect_ms: Option<f64>,
     /// What each server has answered.
-    pub servers: Vec<ServerShare>,
+    pub(super) servers: Vec<ServerShare>,
+    /// What went wrong with the last request that failed.
+    #[serde(skip)]
+    pub(super) last_failure: Option<String>,
 }
 
 /// What one server has answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ServerShare {
+pub(super) struct ServerShare {
     /// Its name.
-    pub name: String,
+    pub(super) name: String,
     /// Good answers.
-    pub requests: u64,
+    pub(super) requests: u64,
 }
 
 impl Report {
     /// The result of what the clients have seen.
-    pub fn new(seen: &Seen, killed: Option<Instant>, noticed: Option<Instant>) -> Self {
-        let late = |noticed: Instant| seen.failures.iter().filter(|failed| failed.sent >= noticed).count() as u64;
+    pub(super) fn new(seen: &Seen, killed: Option<Instant>, noticed: Option<Instant>) -> Self {
+        let late =
+            |noticed: Instant| seen.failures.iter().filter(|failed| failed.sent >= noticed).count() as u64;
         let failed = seen.failures.len() as u64;
         Self {
             requests: seen.answered() + failed,
@@ -48,11 +52,12 @@ impl Report {
                 .iter()
                 .map(|(name, requests)| ServerShare { name: name.clone(), requests: *requests })
                 .collect(),
+            last_failure: seen.failures.last().map(|failed| failed.why.clone()),
         }
     }
 
     /// The result for people.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let shares: Vec<String> =
             self.servers.iter().map(|server| format!("{} {}", server.name, server.requests)).collect();
         let detect = match self.detect_ms {
@@ -63,10 +68,11 @@ impl Report {
             None => "no death of a server was noticed".to_owned(),
         };
         format!(
-            "{} requests ({}), {} failed; longest gap between answers {:.0} ms; {detect}\n",
+            "{} requests ({}), {} failed{}; longest gap between answers {:.0} ms; {detect}\n",
             self.requests,
             shares.join(", "),
             self.failed,
+            self.last_failure.as_ref().map_or_else(String::new, |why| format!(" (the last one: {why})")),
             self.longest_gap_ms
         )
     }

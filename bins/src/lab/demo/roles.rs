@@ -14,10 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A process of the demo; killed when dropped.
 #[derive(Debug)]
-pub struct Process {
+pub(super) struct Process {
     child: Child,
     /// What it said when it was ready.
-    pub greeting: String,
+    pub(super) greeting: String,
 }
 
 impl Process {
@@ -25,7 +25,7 @@ impl Process {
     ///
     /// # Errors
     /// When the program cannot be started again, or ends or stays silent instead of getting ready.
-    pub async fn start(arguments: &[&str]) -> io::Result<Self> {
+    pub(super) async fn start(arguments: &[&str]) -> io::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -46,12 +46,12 @@ impl Process {
     ///
     /// # Errors
     /// When it has ended already.
-    pub async fn kill(&mut self) -> io::Result<()> {
+    pub(super) async fn kill(&mut self) -> io::Result<()> {
         self.child.kill().await
     }
 
     /// Lets the process end by itself and waits for it; kills it when it takes too long.
-    pub async fn finish(mut self) {
+    pub(super) async fn finish(mut self) {
         drop(self.child.stdin.take());
         if tokio::time::timeout(PATIENCE, self.child.wait()).await.is_err() {
             let _ = self.child.kill().await;
@@ -60,7 +60,7 @@ impl Process {
 }
 
 /// Ends when the parent is gone.
-pub async fn orphaned() {
+pub(super) async fn orphaned() {
     let mut byte = [0];
     // Nobody writes: whatever comes back means that the pipe is closed.
     let _ = tokio::io::stdin().read(&mut byte).await;
@@ -70,7 +70,7 @@ pub async fn orphaned() {
 ///
 /// # Errors
 /// When the address can not be listened on.
-pub async fn web(name: &str, address: SocketAddr) -> io::Result<()> {
+pub(super) async fn web(name: &str, address: SocketAddr) -> io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     say(&listener.local_addr()?.to_string()).await?;
     let answer: std::sync::Arc<str> = format!(
@@ -114,7 +114,7 @@ async fn respond(mut stream: TcpStream, answer: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// When the parent is gone.
-pub async fn say(line: &str) -> io::Result<()> {
+pub(super) async fn say(line: &str) -> io::Result<()> {
     let mut stdout = tokio::io::stdout();
     stdout.write_all(format!("{line}\n").as_bytes()).await?;
     stdout.flush().await

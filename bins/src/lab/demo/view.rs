@@ -78,7 +78,8 @@ impl View for Screen {
         self.terminal.draw(|frame| render(frame, scene))?;
         while event::poll(Duration::ZERO)? {
             if let Event::Key(key) = event::read()? {
-                let interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+                let interrupt =
+                    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
                 if interrupt || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc) {
                     return Ok(false);
                 }

@@ -55,7 +55,7 @@ const fn datagrams(flows: usize, window: usize, length: usize, trains: bool) -> 
 const MICROS: &str = "CPU us/op";
 
 /// All rows, in the order of the table.
-pub(crate) const WORKLOADS: [Workload; 9] = [
+pub(crate) const WORKLOADS: [Workload; 10] = [
     Workload { name: "tcp new connection", unit: MICROS, load: tcp(64, 64, 64, false), bar: haproxy(1.1) },
     Workload { name: "tcp keep-alive 64 B", unit: MICROS, load: tcp(64, 64, 64, true), bar: haproxy(1.0) },
     Workload {
@@ -71,6 +71,12 @@ pub(crate) const WORKLOADS: [Workload; 9] = [
         name: "udp 64 B, 64 flows",
         unit: MICROS,
         load: datagrams(64, 16, 64, false),
+        bar: nginx(1.4),
+    },
+    Workload {
+        name: "udp 64 B, 256 flows by ones",
+        unit: MICROS,
+        load: datagrams(256, 1, 64, false),
         bar: nginx(1.4),
     },
     Workload {

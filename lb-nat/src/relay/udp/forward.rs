@@ -14,7 +14,7 @@ use super::{
     sessions::{Key, Session},
     socket,
     sys::{BATCH, Piece},
-    train::{Receiver, datagrams},
+    train::datagrams,
 };
 use crate::relay::{
     service::{Claim, Service},
@@ -63,8 +63,6 @@ impl From<io::Error> for Fault {
 impl UdpEngine {
     /// Takes what clients have sent to a listener and sends it on.
     pub(super) fn forward(&mut self, context: &Context<'_>, listener: u32) {
-        // Replies that were gathered lie in the buffers that are needed now.
-        self.send_replies();
         let Some(service) = self.service(listener) else { return };
         let one_packet = service.is_one_packet();
         for _ in 0..TURNS {
@@ -104,7 +102,7 @@ impl UdpEngine {
             return;
         }
         let size = if received.segment == 0 { received.length } else { received.segment.into() };
-        for start in (0..datagrams(received.length, size)).map(|nth| nth * size) {
+        for start in (0..datagrams(received.length, received.segment)).map(|nth| nth * size) {
             let piece = Piece { start, length: size.min(received.length - start), ..whole };
             if let Some(session) = self.session_of_packet(context, listener, service, client) {
                 self.batch.push(Arrival { session, piece, segment: 0 });
@@ -198,15 +196,14 @@ impl UdpEngine {
         for arrivals in batch.chunk_by(|a, b| a.session == b.session) {
             let index = arrivals[0].session;
             let Some(session) = self.sessions.session(index) else { continue };
-            let to = Receiver { session: index, address: None, limit: session.server_limit };
-            self.trains.clear();
+            self.trains.reset(None, session.server_limit);
             let (mut bytes, mut packets) = (0, 0);
             for &Arrival { piece, segment, .. } in arrivals {
-                self.trains.push(to, piece, segment);
-                bytes += piece.length;
-                packets += datagrams(piece.length, if segment == 0 { piece.length } else { segment.into() });
+                self.trains.push(piece, segment);
+                bytes += piece.length as u64;
+                packets += datagrams(piece.length, segment) as u64;
             }
-            session.claim.server.count((bytes as u64, packets as u64), (0, 0));
+            session.claim.server.count((bytes, packets), (0, 0));
             self.deliver(context, index);
         }
         self.batch = batch;
@@ -216,17 +213,15 @@ impl UdpEngine {
     fn deliver(&mut self, context: &Context<'_>, index: u32) {
         let mut tried = Vec::new();
         let mut sent = 0;
-        while sent < self.trains.messages.len() {
+        while let messages @ [first, ..] = &self.trains.messages[sent..] {
             let Some(session) = self.sessions.session_mut(index) else { return };
-            let messages = &self.trains.messages[sent..];
             match self.outbox.send(session.socket.as_fd(), &self.inbox, &self.trains.pieces, messages) {
                 Ok(count) => sent += count,
                 Err(error) => match Fault::from(error) {
                     Fault::Interrupted => {}
-                    Fault::TooLarge if messages[0].segment > 0 => {
-                        session.server_limit = messages[0].segment - 1;
-                        let limit = session.server_limit;
-                        self.trains.uncouple(sent, limit);
+                    Fault::TooLarge if first.segment > 0 => {
+                        session.server_limit = first.segment - 1;
+                        self.trains.uncouple(sent, session.server_limit);
                     }
                     Fault::Refused => {
                         if !self.move_session(context, index, &mut tried) {

@@ -38,7 +38,6 @@ use rustix::{
 };
 
 use self::{
-    reply::Replies,
     sessions::{Session, Sessions},
     sys::{Inbox, Outbox},
     train::Trains,
@@ -65,7 +64,6 @@ pub(crate) struct UdpEngine {
     sessions: Sessions,
     inbox: Inbox,
     outbox: Outbox,
-    replies: Replies,
     /// Scratch for one batch, kept for its memory.
     batch: Vec<forward::Arrival>,
     trains: Trains,
@@ -87,7 +85,6 @@ impl UdpEngine {
             sessions: Sessions::new(),
             inbox: Inbox::new(),
             outbox: Outbox::new(),
-            replies: Replies::default(),
             batch: Vec::new(),
             trains: Trains::default(),
         }
@@ -114,7 +111,6 @@ impl UdpEngine {
     /// Closes the socket of a service before it returns, so that the address is free; its sessions end with it.
     /// Nothing happens when there is no such service here.
     pub(crate) fn close(&mut self, context: &Context<'_>, service: &ServiceKey) {
-        self.end_round(context);
         let Some(index) = self.position(service) else { return };
         self.listeners[index] = None;
         self.end_all(context, |session| session.key.listener as usize == index);
@@ -127,13 +123,8 @@ impl UdpEngine {
         if token & LISTENER != 0 {
             self.forward(context, index);
         } else {
-            self.gather(context, index);
+            self.reply(context, index);
         }
-    }
-
-    /// To be called when all events of a round were handled: sends the replies that were gathered in it.
-    pub(crate) fn end_round(&mut self, _: &Context<'_>) {
-        self.send_replies();
     }
 
     /// Called about ten times a second while there are sessions: ends those that are idle, a slice at a time.
@@ -176,7 +167,6 @@ impl UdpEngine {
 
     /// Ends the sessions of a service with this server; returns how many there were.
     pub(crate) fn reset(&mut self, context: &Context<'_>, service: &ServiceKey, server: &ServerKey) -> usize {
-        self.end_round(context);
         let Some(index) = self.position(service) else { return 0 };
         self.end_all(context, |session| {
             session.key.listener as usize == index && session.claim.server.key == *server

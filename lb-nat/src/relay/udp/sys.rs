@@ -60,8 +60,6 @@ pub(super) struct Piece {
 /// One message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outgoing {
-    /// The session that it belongs to; the kernel does not see it.
-    pub(super) session: u32,
     /// Receiver; `None` on a connected socket.
     pub(super) to: Option<SocketAddr>,
     /// Its payload, as indices into the list of pieces.

@@ -18,26 +18,19 @@ const MAX_SEGMENTS: usize = 64;
 /// devices are given single datagrams.
 const MAX_BYTES: usize = 65_000;
 
-/// Messages that are to be sent from one socket, in order.
+/// Messages to one receiver, in order.
 #[derive(Debug, Default)]
 pub(super) struct Trains {
     /// Stretches of received messages.
     pub(super) pieces: Vec<Piece>,
     /// What they are to become.
     pub(super) messages: Vec<Outgoing>,
+    /// Where they go; `None` on a connected socket.
+    to: Option<SocketAddr>,
+    /// The largest datagram that may be part of a train; what is larger is sent by itself.
+    limit: u16,
     /// How the last message stands; `None` when nothing can be coupled to it.
     open: Option<Open>,
-}
-
-/// Whom a message goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Receiver {
-    /// The session that it belongs to.
-    pub(super) session: u32,
-    /// Its address; `None` on a connected socket.
-    pub(super) address: Option<SocketAddr>,
-    /// The largest datagram that may be part of a train; what is larger is sent by itself.
-    pub(super) limit: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,24 +41,21 @@ struct Open {
 }
 
 impl Trains {
-    pub(super) fn clear(&mut self) {
+    /// Forgets everything and begins anew.
+    pub(super) fn reset(&mut self, to: Option<SocketAddr>, limit: u16) {
         self.pieces.clear();
         self.messages.clear();
-        self.open = None;
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.messages.is_empty()
+        (self.to, self.limit, self.open) = (to, limit, None);
     }
 
     /// Adds a datagram (`segment` 0), or a train of datagrams of `segment` bytes.
-    pub(super) fn push(&mut self, to: Receiver, piece: Piece, segment: u16) {
+    pub(super) fn push(&mut self, piece: Piece, segment: u16) {
         let size = if segment == 0 { piece.length } else { usize::from(segment) };
-        if size > usize::from(to.limit) {
-            self.push_singly(to, piece, size);
-        } else if !self.couple(to, piece, size) {
-            let segments = datagrams(piece.length, size);
-            self.begin(to, piece, if segments > 1 { size } else { 0 });
+        if size > usize::from(self.limit) {
+            self.push_singly(piece, size);
+        } else if !self.couple(piece, size) {
+            let segments = datagrams(piece.length, segment);
+            self.begin(piece, if segments > 1 { segment } else { 0 });
             let is_full = size > 0 && piece.length == segments * size;
             self.open = is_full.then_some(Open { segment: size, segments, bytes: piece.length });
         }
@@ -74,26 +64,26 @@ impl Trains {
     /// Takes the messages from `from` on apart that hold datagrams larger than `limit`: the way out when the kernel
     /// does not take them as trains.
     pub(super) fn uncouple(&mut self, from: usize, limit: u16) {
+        self.limit = limit;
         for message in self.messages.split_off(from.min(self.messages.len())) {
             if message.segment <= limit {
                 self.messages.push(message);
                 continue;
             }
-            let to = Receiver { session: message.session, address: message.to, limit };
             // Every piece but the last holds whole datagrams, so none begins in one piece and ends in another.
             for index in message.pieces {
-                self.push_singly(to, self.pieces[index], usize::from(message.segment));
+                self.push_singly(self.pieces[index], usize::from(message.segment));
             }
         }
         self.open = None;
     }
 
-    fn push_singly(&mut self, to: Receiver, whole: Piece, size: usize) {
+    fn push_singly(&mut self, whole: Piece, size: usize) {
         let end = whole.start + whole.length;
         let mut start = whole.start;
         loop {
             let length = size.min(end - start);
-            self.begin(to, Piece { start, length, ..whole }, 0);
+            self.begin(Piece { start, length, ..whole }, 0);
             start += length;
             if start >= end {
                 break;
@@ -103,16 +93,13 @@ impl Trains {
     }
 
     /// Adds to the last message, if the kernel can tell the datagrams apart again.
-    fn couple(&mut self, to: Receiver, piece: Piece, size: usize) -> bool {
+    fn couple(&mut self, piece: Piece, size: usize) -> bool {
         let (Some(open), Some(last)) = (self.open, self.messages.last_mut()) else { return false };
-        let count = datagrams(piece.length, size);
+        let count = piece.length.div_ceil(size.max(1));
         let (segments, bytes) = (open.segments + count, open.bytes + piece.length);
         // A train of shorter datagrams cannot follow. A single one can, as the last.
         let fits = size == open.segment || (count == 1 && piece.length < open.segment);
         if piece.length == 0 || !fits || segments > MAX_SEGMENTS || bytes > MAX_BYTES {
-            return false;
-        }
-        if (last.session, last.to) != (to.session, to.address) {
             return false;
         }
         let Ok(segment) = u16::try_from(open.segment) else { return false };
@@ -124,16 +111,14 @@ impl Trains {
         true
     }
 
-    fn begin(&mut self, to: Receiver, piece: Piece, size: usize) {
+    fn begin(&mut self, piece: Piece, segment: u16) {
         let first = self.pieces.len();
         self.pieces.push(piece);
-        let segment = u16::try_from(size).unwrap_or(0);
-        let pieces = first..first + 1;
-        self.messages.push(Outgoing { session: to.session, to: to.address, pieces, segment });
+        self.messages.push(Outgoing { to: self.to, pieces: first..first + 1, segment });
     }
 }
 
-/// How many datagrams a message of so many bytes is; an empty message is one.
-pub(super) fn datagrams(length: usize, size: usize) -> usize {
-    length.div_ceil(size.max(1)).max(1)
+/// How many datagrams a message is that consists of segments of this size, or of one (0). An empty message is one.
+pub(super) fn datagrams(length: usize, segment: u16) -> usize {
+    if segment == 0 { 1 } else { length.div_ceil(segment.into()).max(1) }
 }

@@ -6,6 +6,7 @@ mod ber;
 pub mod constant;
 #[cfg(feature = "dns")]
 pub mod dns;
+pub mod exec;
 pub mod ftp;
 #[cfg(feature = "http")]
 pub mod http;
@@ -19,6 +20,8 @@ pub mod mysql;
 pub mod nntp;
 #[cfg(feature = "pgsql")]
 pub mod pgsql;
+#[cfg(feature = "ping")]
+pub mod ping;
 pub mod pop;
 #[cfg(feature = "radius")]
 pub mod radius;

@@ -1,5 +1,8 @@
 //! TCP connect.
 
+#[cfg(test)]
+mod tests;
+
 use async_trait::async_trait;
 
 use crate::{HealthCheck, Outcome, Passed, Target, connect::connect_briefly};

@@ -128,7 +128,7 @@ impl Inbox {
     pub(super) fn received(&self, buffer: usize) -> Received {
         let header = &self.headers[buffer];
         let (source, control) = (&self.names[buffer], &self.controls[buffer]);
-        let has_control = header.msg_hdr.msg_controllen as usize >= Control::LENGTH;
+        let has_control = header.msg_hdr.msg_controllen >= Control::LENGTH as _;
         Received {
             source: source.address(header.msg_hdr.msg_namelen as usize),
             length: header.msg_len as usize,

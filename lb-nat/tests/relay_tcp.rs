@@ -204,6 +204,23 @@ async fn an_early_answer_reaches_a_client_that_is_still_sending() {
 }
 
 #[tokio::test]
+async fn urgent_data_does_not_hold_up_what_follows() {
+    for mode in MODES {
+        let world = splicing(mode);
+        let echo = Echo::start();
+        let service = world.serve(SchedulerKind::RoundRobin, &[echo.key()]).await;
+        let mut client = world.connect(&service);
+        client.write_all(b"before").unwrap();
+        SockRef::from(&client).send_out_of_band(b"!").unwrap();
+        client.write_all(b"after").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut all = String::new();
+        client.read_to_string(&mut all).unwrap();
+        assert_eq!(all, "beforeafter", "{mode:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_slow_reader_stops_the_sender_and_gets_every_byte_in_the_end() {
     const TOTAL: usize = 64 << 20;
     for mode in MODES {

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use lb_core::{
     Change, DataPlane,
     dataplane::{Connection, DataPlaneError, ErrorKind, Refused, ServiceCounters},
-    model::{ServerKey, ServiceKey, ServiceSpec, ServiceTable},
+    model::{Protocol, ServerKey, ServiceKey, ServiceSpec, ServiceTable},
 };
 use nix::sys::signal::{SigSet, Signal};
 use rustix::thread::{CpuSet, sched_setaffinity};
@@ -196,7 +196,8 @@ impl Relay {
                 if !find(services, service)?.remove(server) {
                     return Err(no_server(service, server));
                 }
-                if self.shared.config.reset_removed {
+                // The next datagram of a UDP session can go to another server as well as a new one.
+                if self.shared.config.reset_removed || service.protocol() == Some(Protocol::Udp) {
                     self.reset(service, server).await?;
                 }
                 Ok(())
@@ -345,3 +346,6 @@ fn ended(index: usize) -> DataPlaneError {
         format!("worker {index} of the relay has ended, see the log; start a new relay"),
     )
 }
+
+#[cfg(test)]
+mod tests;

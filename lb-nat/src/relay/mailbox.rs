@@ -30,6 +30,9 @@ pub(crate) enum Order {
     List { limit: usize, done: oneshot::Sender<Vec<Connection>> },
     /// End, with all connections.
     Stop,
+    /// Fail as a bug would.
+    #[cfg(test)]
+    Panic,
 }
 
 /// A queue of orders and the descriptor that wakes the worker.

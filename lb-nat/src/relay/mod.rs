@@ -31,7 +31,8 @@
 //! # What it promises
 //! - **Changing the table cuts no connection.** A removed service stops listening at once; a server that is removed
 //!   or has weight 0 gets no new connections, and the ones it has go on until they end. To end those of a dead
-//!   server, see [`Relay::reset`] and [`RelayConfig::reset_removed`].
+//!   server, see [`Relay::reset`] and [`RelayConfig::reset_removed`]. UDP sessions end with their service or server:
+//!   the next datagram is scheduled anew.
 //! - **A server that does not accept costs no request.** Nothing is read from a client before a server has accepted,
 //!   so when one refuses or stays silent the next one is asked ([`RelayConfig::retries`]), never the same twice. It
 //!   shows as `failed` in the counters. Plain NAT would have handed the client the refusal.

@@ -181,11 +181,15 @@ impl Pump {
             if half.ended {
                 return Outcome::Ended;
             }
-            let stop = match self.pipe_for(half) {
-                Some(pipe) => self.splice(half, pipe, source),
-                None => self.copy(half, source, target, short_is_empty),
-            };
-            if let Some(stop) = stop {
+            if let Some(pipe) = self.pipe_for(half) {
+                match self.splice(half, pipe, source) {
+                    Ok(true) => continue,
+                    // The end, or urgent data, which splice(2) does not pass: recv(2) can tell.
+                    Ok(false) => {}
+                    Err(stop) => return stop,
+                }
+            }
+            if let Some(stop) = self.copy(half, source, target, short_is_empty) {
                 return stop;
             }
         }
@@ -245,24 +249,25 @@ impl Pump {
         if wanted { self.pipes.take() } else { None }
     }
 
-    fn splice(&mut self, half: &mut Half, pipe: Pipe, source: BorrowedFd<'_>) -> Option<Outcome> {
+    /// `Ok(false)` when nothing came, though the socket is not empty.
+    fn splice(&mut self, half: &mut Half, pipe: Pipe, source: BorrowedFd<'_>) -> Result<bool, Outcome> {
         let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
-        let read = match splice(source, None, &pipe.write, None, PIPE_SIZE, flags) {
-            Ok(read) => read,
+        match splice(source, None, &pipe.write, None, PIPE_SIZE, flags) {
+            Ok(read @ 1..) => {
+                half.count(read);
+                half.bulk = if read < TRICKLE { half.bulk.saturating_sub(1) } else { MAX_SCORE };
+                half.backlog = Backlog::Piped { pipe, len: read };
+                Ok(true)
+            }
+            Ok(_) => {
+                self.pipes.put(pipe);
+                Ok(false)
+            }
             Err(error) => {
                 self.pipes.put(pipe);
-                return Some(after_failed_read(error));
+                Err(after_failed_read(error))
             }
-        };
-        if read == 0 {
-            self.pipes.put(pipe);
-            half.ended = true;
-            return None;
         }
-        half.count(read);
-        half.bulk = if read < TRICKLE { half.bulk.saturating_sub(1) } else { MAX_SCORE };
-        half.backlog = Backlog::Piped { pipe, len: read };
-        None
     }
 
     fn copy(
@@ -310,3 +315,6 @@ const fn after_failed_read(error: Errno) -> Outcome {
         _ => Outcome::SourceGone,
     }
 }
+
+#[cfg(test)]
+mod tests;

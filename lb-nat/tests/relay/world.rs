@@ -134,6 +134,33 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
+/// One exchange on an open connection.
+pub(crate) fn ping(stream: &mut TcpStream) {
+    stream.write_all(b"ping").unwrap();
+    stream.read_exact(&mut [0; 4]).unwrap();
+}
+
+/// So many clients that have been served, one after the other.
+pub(crate) fn pinged(world: &World, service: &ServiceKey, count: usize) -> Vec<TcpStream> {
+    (0..count)
+        .map(|_| {
+            let mut client = world.connect(service);
+            ping(&mut client);
+            client
+        })
+        .collect()
+}
+
+/// A client from an address of its own.
+pub(crate) fn connect_from(source: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    let stream: TcpStream = socket.into();
+    impatient(&stream);
+    stream
+}
+
 /// Makes reads and writes of a socket fail instead of hanging.
 pub(crate) fn impatient(stream: &TcpStream) {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

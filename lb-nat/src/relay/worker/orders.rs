@@ -40,6 +40,8 @@ impl Worker {
                     let _ = done.send(self.list(limit));
                 }
                 Order::Stop => self.stopped = true,
+                #[cfg(test)]
+                Order::Panic => panic!("ordered by a test"),
             }
         }
     }

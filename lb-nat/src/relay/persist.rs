@@ -134,3 +134,25 @@ pub(crate) fn group(client: IpAddr, prefix: Option<u8>) -> IpAddr {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_grouped_by_their_prefix() {
+        for (client, prefix, expected) in [
+            ("192.0.2.77", None, "192.0.2.77"),
+            ("192.0.2.77", Some(32), "192.0.2.77"),
+            ("192.0.2.77", Some(24), "192.0.2.0"),
+            ("192.0.2.77", Some(1), "128.0.0.0"),
+            ("192.0.2.77", Some(0), "0.0.0.0"),
+            ("2001:db8::1:2", Some(128), "2001:db8::1:2"),
+            ("2001:db8:1:2:3::4", Some(48), "2001:db8:1::"),
+            ("2001:db8::1", Some(0), "::"),
+            ("2001:db8::1", Some(255), "2001:db8::1"),
+        ] {
+            assert_eq!(group(client.parse().unwrap(), prefix), expected.parse::<IpAddr>().unwrap());
+        }
+    }
+}

@@ -380,3 +380,6 @@ impl Claim {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

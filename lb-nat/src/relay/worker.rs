@@ -50,6 +50,8 @@ pub(super) struct Worker {
     listeners: Slab<Listener>,
     /// The listeners are not watched, until there is room for connections again.
     paused: bool,
+    /// Connections whose client was accepted when there was no descriptor left for the server.
+    starved: Vec<u32>,
     conns: Slab<Conn>,
     /// Connections whose turn was over before their data was.
     again: Vec<u32>,
@@ -84,6 +86,7 @@ impl Worker {
             swept: tick(now),
             listeners: Slab::new(),
             paused: false,
+            starved: Vec::new(),
             conns: Slab::new(),
             again: Vec::new(),
             cursor: 0,
@@ -147,9 +150,7 @@ impl Worker {
     }
 
     fn on_tick(&mut self) {
-        if self.paused && self.shared.limits.has_room() {
-            self.watch_listeners(true);
-        }
+        self.unpause();
         let (context, udp) = self.udp();
         udp.sweep(&context);
         let span = self.conns.span();

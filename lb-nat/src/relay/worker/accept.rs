@@ -67,8 +67,7 @@ impl Worker {
                 return;
             }
             if !shared.limits.acquire() {
-                self.watch_listeners(false);
-                return;
+                return self.watch_listeners(false);
             }
             match acceptfrom_with(&listener.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok((socket, peer)) => {
@@ -83,15 +82,34 @@ impl Worker {
                     match error {
                         Errno::AGAIN => return,
                         Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => {
-                            shared.limits.report_full("descriptors or socket memory");
-                            self.watch_listeners(false);
-                            return;
+                            return self.pause("descriptors or socket memory");
                         }
                         // The client has gone away again, or the network reported an error of its own: accept(2).
                         _ => {}
                     }
                 }
             }
+        }
+    }
+
+    /// Something has run out: accepts nothing until the next tick.
+    fn pause(&mut self, out_of: &str) {
+        self.shared.limits.report_full(out_of);
+        if !self.paused {
+            self.watch_listeners(false);
+        }
+    }
+
+    /// Accepts again when there is room, beginning with the clients that were accepted already.
+    pub(super) fn unpause(&mut self) {
+        for index in std::mem::take(&mut self.starved) {
+            let waits = |conn: &mut Conn| conn.stage == Stage::Connecting && conn.claim.is_none();
+            if self.conns.get_mut(index).is_some_and(waits) {
+                self.connect(index);
+            }
+        }
+        if self.paused && self.starved.is_empty() && self.shared.limits.has_room() {
+            self.watch_listeners(true);
         }
     }
 
@@ -123,9 +141,10 @@ impl Worker {
                     return;
                 }
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                    self.shared.limits.report_full("descriptors or socket memory");
-                    conn.service.count_refused();
-                    return self.reset(index);
+                    // Not the server's fault: the client waits with those in the queue.
+                    conn.release(self.now);
+                    self.starved.push(index);
+                    return self.pause("descriptors or socket memory");
                 }
                 Err(error) => {
                     tracing::debug!("relay: {}: {address} cannot be asked: {error}", conn.service.key());

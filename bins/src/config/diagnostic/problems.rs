@@ -30,6 +30,16 @@ impl Problems {
         }
     }
 
+    /// Adds one that is costly to make: it is only made if it will be kept.
+    pub fn push_with(&mut self, severity: Severity, span: Span, make: impl FnOnce() -> Diagnostic) {
+        if self.seen[severity as usize] < Self::LIMIT {
+            self.push(make());
+        } else {
+            self.seen[severity as usize] += 1;
+            self.last = span;
+        }
+    }
+
     /// Whether an error is among them.
     pub fn any_error(&self) -> bool {
         self.seen[Severity::Error as usize] > 0

@@ -3,7 +3,7 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 
 use super::{Diagnostic, Severity};
-use crate::config::document::{Source, Span};
+use crate::config::document::{Location, Source, Span};
 
 /// Whether the rendering has terminal colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,21 +23,13 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
         let place = Excerpt::new(source, self.span);
-        let far = self.related.as_ref().map(|(span, label)| (Excerpt::new(source, *span), label));
-        let location = self.location(source);
-        group = group.element(Origin::path(source.name()).line(location.line).char_column(location.column));
-        if let Some((excerpt, label)) = &far
-            && excerpt.line < place.line
-        {
-            group = group.element(excerpt.snippet(AnnotationKind::Context, Some(label)));
-        }
-        group = group.element(place.snippet(AnnotationKind::Primary, self.label.as_deref()));
-        if let Some((excerpt, label)) = &far
-            && excerpt.line >= place.line
-        {
-            group = group.element(excerpt.snippet(AnnotationKind::Context, Some(label)));
+        let related =
+            self.related.as_ref().map(|(span, label)| (Excerpt::new(source, *span), label.as_str()));
+        let mut group = Group::with_title(level.primary_title(self.message.as_str()));
+        group = place.add_to(group, AnnotationKind::Primary, self.label.as_deref());
+        if let Some((excerpt, label)) = &related {
+            group = excerpt.add_to(group, AnnotationKind::Context, Some(label));
         }
         for note in &self.notes {
             group = group.element(Level::NOTE.message(note.as_str()));
@@ -74,45 +66,55 @@ impl Diagnostic {
 }
 
 /// The line of a span, cut down when it is long.
-struct Excerpt {
-    line: usize,
+struct Excerpt<'s> {
+    name: &'s str,
+    location: Location,
     text: String,
     mark: std::ops::Range<usize>,
+    cut: bool,
 }
 
-impl Excerpt {
+impl<'s> Excerpt<'s> {
     /// Characters that are kept before and after the start of the span when a line is longer than their sum.
     const BEFORE: usize = 50;
     const AFTER: usize = 90;
 
-    fn new(source: &Source, span: Span) -> Self {
-        let number = source.line_number(span.start);
-        let (text, line_start) =
-            source.line(number).map_or(("", 0), |line| (line.text.trim_end_matches('\r'), line.span.start));
+    fn new(source: &'s Source, span: Span) -> Self {
+        let location = source.location(span.start);
+        let (text, line_start) = source
+            .line(location.line)
+            .map_or(("", 0), |line| (line.text.trim_end_matches('\r'), line.span.start));
         let start = floor(text, span.start.saturating_sub(line_start));
         let end = floor(text, span.end.saturating_sub(line_start)).max(start);
-        let from = back(text, start, Self::BEFORE);
-        let to = forth(text, start, Self::AFTER);
-        // A short line is shown whole.
-        let (from, to) = if text.len() <= Self::BEFORE + Self::AFTER { (0, text.len()) } else { (from, to) };
+        let cut = text.len() > Self::BEFORE + Self::AFTER;
+        let (from, to) = if cut {
+            (back(text, start, Self::BEFORE), forth(text, start, Self::AFTER))
+        } else {
+            (0, text.len())
+        };
         let head = if from > 0 { "…" } else { "" };
         let tail = if to < text.len() { "…" } else { "" };
         let shift = |at: usize| at.min(to) - from + head.len();
         Self {
-            line: number,
+            name: source.name(),
+            location,
             text: format!("{head}{}{tail}", &text[from..to]),
             mark: shift(start)..shift(end),
+            cut,
         }
     }
 
-    fn snippet<'a>(
-        &'a self,
-        kind: AnnotationKind,
-        label: Option<&'a str>,
-    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
-        Snippet::source(self.text.as_str())
-            .line_start(self.line)
-            .annotation(kind.span(self.mark.clone()).label(label))
+    fn add_to<'a>(&'a self, group: Group<'a>, kind: AnnotationKind, label: Option<&'a str>) -> Group<'a> {
+        let snippet = Snippet::source(self.text.as_str())
+            .line_start(self.location.line)
+            .annotation(kind.span(self.mark.clone()).label(label));
+        if self.cut {
+            // The column is that of the whole line, not of the part that is shown.
+            let origin = Origin::path(self.name).line(self.location.line).char_column(self.location.column);
+            group.element(origin).element(snippet)
+        } else {
+            group.element(snippet.path(self.name))
+        }
     }
 }
 

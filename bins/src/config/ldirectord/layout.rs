@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use super::{
-    directive::{Directive, Scope},
+    directive::{Directive, Scope, Syntax},
     grammar::{self, Value},
     raw::{Entry, Mode, RawConfig, RawValue, RawVirtual},
 };
 use crate::config::{
-    diagnostic::{Diagnostic, Problems, nearest},
+    diagnostic::{Diagnostic, Problems, Severity, nearest},
     document::{Line, Source, Span},
 };
 
@@ -314,32 +314,18 @@ impl Layout<'_> {
     fn entry(&mut self, statement: Statement<'_>, cut: usize, section: bool) -> Option<Entry> {
         let word = statement.word();
         let key = statement.span(0, word.len().max(1).min(statement.text().len()));
-        let known = || {
-            let fits = move |directive: &&Directive| {
-                if section { directive.in_section() } else { directive.in_globals() }
-            };
-            Directive::ALL.iter().filter(fits).map(|directive| directive.name())
-        };
         let Some(directive) = statement.directive() else {
-            let what = if section { "in a section" } else { "outside of the sections" };
-            let name: String = if word.is_empty() {
-                statement.text().chars().take(1).collect()
-            } else {
-                word.chars().take(40).collect()
-            };
-            let all = Directive::ALL.iter().map(|directive| directive.name());
-            let error = Diagnostic::error(
-                statement.span(0, floor(statement.text(), word.len().max(1))),
-                format!("unknown directive `{name}`"),
-            )
-            .label(format!("no directive of this name {what}"));
-            let near = error.clone().did_you_mean(word, known());
-            self.problems.push(if near.help.is_some() { near } else { error.did_you_mean(word, all) });
+            self.problems.push_with(Severity::Error, key, || unknown(statement, section));
             return None;
         };
         let fits = if section { directive.in_section() } else { directive.in_globals() };
         if !fits {
             self.problems.push(misplaced(directive, key, section));
+            return None;
+        }
+        if let Syntax::Removed(instead) = directive.syntax() {
+            let error = Diagnostic::error(key, format!("`{word}` is no longer a directive"));
+            self.problems.push(error.label("ldirectord refuses it").help(instead));
             return None;
         }
         let rest = &statement.text()[word.len()..cut.max(word.len())];
@@ -400,10 +386,7 @@ impl Layout<'_> {
                     .label("ldirectord takes the rest of the line for a comment"),
             );
         }
-        let number = matches!(
-            directive.syntax(),
-            super::directive::Syntax::Number { .. } | super::directive::Syntax::LeadingNumber
-        );
+        let number = matches!(directive.syntax(), Syntax::Number { .. } | Syntax::LeadingNumber);
         if !section
             && end < strict_end
             && !number
@@ -422,11 +405,7 @@ impl Layout<'_> {
         }
         let trimmed = value.text.trim_end_matches(BLANKS).len();
         if trimmed < value.text.len() {
-            if matches!(
-                directive.syntax(),
-                super::directive::Syntax::YesNo | super::directive::Syntax::AlertStates
-            ) && strict_end == end
-            {
+            if matches!(directive.syntax(), Syntax::YesNo | Syntax::AlertStates) && strict_end == end {
                 let blanks = statement.span(from + trimmed, end);
                 self.problems.push(
                     Diagnostic::warning(blanks, format!("blanks behind the value of `{}`", directive.name()))
@@ -440,8 +419,7 @@ impl Layout<'_> {
         {
             let place = value.at(at..at + quote.len_utf8());
             self.problems.push(
-                Diagnostic::warning(place, "typographic quotes")
-                    .label(format!("read as `\"`, but it is `{quote}`")),
+                Diagnostic::warning(place, "typographic quotes").label("read as `\"`; ldirectord refuses it"),
             );
             value.text = Cow::Owned(value.text.replace(grammar::is_typographic_quote, "\""));
             value.exact = false;
@@ -465,6 +443,31 @@ impl Layout<'_> {
                 .help("add the lines of the section, or remove it"),
             );
         }
+    }
+}
+
+fn unknown(statement: Statement<'_>, section: bool) -> Diagnostic {
+    let text = statement.text();
+    let word = statement.word();
+    let shown = if word.is_empty() {
+        text.chars().take(1).collect()
+    } else {
+        word.chars().take(40).collect::<String>()
+    };
+    let what = if section { "in a section" } else { "outside of the sections" };
+    let error = Diagnostic::error(
+        statement.span(0, floor(text, word.len().max(1))),
+        format!("unknown directive `{shown}`"),
+    )
+    .label(format!("no directive of this name {what}"));
+    // First among those that may stand here.
+    let (here, elsewhere): (Vec<Directive>, Vec<Directive>) = Directive::ALL
+        .iter()
+        .partition(|directive| if section { directive.in_section() } else { directive.in_globals() });
+    let names = |directives: Vec<Directive>| directives.into_iter().map(Directive::name);
+    match nearest(word, names(here)).or_else(|| nearest(word, names(elsewhere))) {
+        Some(near) => error.help(format!("did you mean `{near}`?")),
+        None => error,
     }
 }
 

@@ -28,6 +28,10 @@ impl fmt::Display for Config {
 
 fn write_config(out: &mut impl Write, config: &Config, secrets: bool) -> fmt::Result {
     write_globals(out, &config.globals)?;
+    // Only the global command can have quotes in it, and then every section that sets none has this one.
+    if let Some(command) = config.virtuals.iter().find_map(shell_command) {
+        writeln!(out, "fallbackcommand = {command}")?;
+    }
     for (index, service) in config.virtuals.iter().enumerate() {
         if index > 0 || config.globals != Globals::default() {
             writeln!(out)?;
@@ -94,7 +98,7 @@ fn write_virtual(out: &mut impl Write, service: &Virtual, secrets: bool) -> fmt:
     if let Some(fallback) = &service.fallback {
         writeln!(out, "\tfallback{six} = {} {}", fallback.key, fallback.spec.forwarding)?;
     }
-    if let Some(command) = &service.fallback_command {
+    if let (Some(command), None) = (&service.fallback_command, shell_command(service)) {
         write_maybe_quoted(out, "fallbackcommand", command)?;
     }
     write_check(out, service, secrets)?;
@@ -117,6 +121,11 @@ fn write_virtual(out: &mut impl Write, service: &Virtual, secrets: bool) -> fmt:
         }
     }
     Ok(())
+}
+
+/// A fallback command with quotes, which a shell has to understand.
+fn shell_command(service: &Virtual) -> Option<&str> {
+    service.fallback_command.as_deref().filter(|command| command.contains('"'))
 }
 
 fn write_spec(out: &mut impl Write, service: &Virtual) -> fmt::Result {

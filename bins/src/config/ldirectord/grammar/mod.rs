@@ -125,11 +125,8 @@ pub(super) fn parse(
         ),
         Syntax::Netmask => plain::text(&mut context, value, true),
         Syntax::AlertStates => plain::alert_states(&mut context, value),
-        Syntax::Removed(instead) => {
-            let error =
-                Diagnostic::error(value.whole(), format!("`{}` is no longer a directive", directive.name()));
-            context.error(error.help(instead))
-        }
+        // Reported by the caller, whatever the value.
+        Syntax::Removed(_) => RawValue::Invalid,
     }
 }
 

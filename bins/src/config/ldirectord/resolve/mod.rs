@@ -71,7 +71,7 @@ impl<'a> Settings<'a> {
                 let same = if earlier.value == entry.value { ", with the same value" } else { "" };
                 problems.push(
                     Diagnostic::warning(entry.key.to(entry.span), format!("`{name}` is set twice{same}"))
-                        .label("the last one counts, for the whole file if it is global")
+                        .label("the last one counts")
                         .related(earlier.key.to(earlier.span), "set here before"),
                 );
             }

@@ -80,7 +80,12 @@ fn scheduling(service: &Virtual, places: &Places<'_>, problems: &mut Problems) {
 }
 
 fn servers(service: &Virtual, places: &Places<'_>, mode: Mode, problems: &mut Problems) {
-    if service.reals.is_empty() && service.fallback.is_none() {
+    let any = places
+        .section
+        .entries
+        .iter()
+        .any(|entry| matches!(entry.directive, Directive::Real | Directive::Real6));
+    if !any && service.fallback.is_none() {
         let warning = Diagnostic::warning(places.head(), format!("{} has no real server", service.key));
         problems.push(warning.label("nobody would serve it"));
     }

@@ -46,8 +46,12 @@ pub enum FailureKind {
     Tls,
     /// The credentials were refused.
     Denied,
-    /// The check itself could not run: no such program, no privilege, no free port or file descriptor.
+    /// The check itself could not run for want of something that may come back: privilege, a free port, memory, a
+    /// file descriptor. Says nothing about the server, and counts neither way.
     Local,
+    /// The check can never run as it is set up, such as one whose program does not exist. Counts as failed: nobody
+    /// knows that the server is well.
+    Misconfigured,
     /// The operator has said so: `off`, maintenance.
     Administrative,
 }
@@ -81,6 +85,7 @@ impl fmt::Display for FailureKind {
             Self::Tls => "TLS failed",
             Self::Denied => "access denied",
             Self::Local => "check could not run",
+            Self::Misconfigured => "check is set up wrong",
             Self::Administrative => "switched off",
         })
     }

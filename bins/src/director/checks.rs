@@ -12,6 +12,8 @@ use lb_health::{
     probe::{
         alternate::Alternate,
         constant::{AlwaysDown, AlwaysUp},
+        exec::Exec,
+        ping::Ping,
         tcp::Tcp,
     },
 };
@@ -73,7 +75,7 @@ impl HealthCheck for Impossible {
     }
 
     async fn check(&self, _target: &Target) -> Outcome {
-        Err(Failure::new(FailureKind::Administrative, &self.why))
+        Err(Failure::new(FailureKind::Misconfigured, &self.why))
     }
 }
 
@@ -115,7 +117,10 @@ fn probe(service: &Virtual, real: &Real) -> Result<Arc<dyn HealthCheck>, String>
 }
 
 fn ping(service: &Virtual) -> Arc<dyn HealthCheck> {
-    Arc::new(Impossible { why: format!("a ping ({} attempts) is not built yet", service.check.attempts) })
+    Arc::new(Ping {
+        attempts: NonZeroU32::new(service.check.attempts).unwrap_or(NonZeroU32::MIN),
+        ..Ping::default()
+    })
 }
 
 /// A TCP connection; a UDP service has none, so its servers are pinged, as ldirectord does.
@@ -130,16 +135,14 @@ fn connect(service: &Virtual) -> Arc<dyn HealthCheck> {
 fn external(service: &Virtual, real: &Real) -> Result<Arc<dyn HealthCheck>, String> {
     let command = service.check.command();
     if !Path::new(command).is_file() {
-        return Err(format!(
-            "checkcommand {command} does not exist; ldirectord takes one path, without arguments"
-        ));
+        return Err(format!("checkcommand {command} does not exist; it is one path, without arguments"));
     }
     let (address, port) = match service.key.address() {
         Some(address) => (address.ip().to_string(), address.port().to_string()),
         None => (wording::name(&service.key), "0".to_owned()),
     };
-    let argv = [command.to_owned(), address, port, real.key.address.to_string(), real.key.port.to_string()];
-    Err(format!("{} is not built yet", argv[0]))
+    let arguments = [address, port, real.key.address.to_string(), real.key.port.to_string()];
+    Ok(Arc::new(Exec::new(command, arguments)))
 }
 
 #[cfg(test)]

@@ -172,16 +172,17 @@ fn script_form(name: &str, command: Command, arguments: &Arguments) -> ExitCode 
             return script::BAD_CONFIG.into();
         }
     };
-    let pid_file = arguments.pid_file.clone().unwrap_or_else(|| paths::pid_file(Path::new(name)));
+    let pid_file = match &arguments.pid_file {
+        Some(path) => absolute(path),
+        None => paths::pid_file(Path::new(name)),
+    };
     let foreground = arguments.foreground || arguments.debug || loaded.config.globals.supervised;
     if command == Command::Start && (foreground || arguments.detached) {
         return run(&config, loaded, arguments);
     }
-    let mut options = vec![OsString::from("--data-plane"), arguments.data_plane.to_string().into()];
-    options.push(format!("--sync-interval={}s", arguments.sync_interval.as_secs()).into());
-    options.extend(arguments.strict.then(|| "--strict".into()));
+    let mut options: Vec<OsString> = shared_options(arguments).into_iter().map(OsString::from).collect();
     if let Some(socket) = &arguments.socket {
-        options.extend(["--socket".into(), socket.into()]);
+        options.extend(["--socket".into(), absolute(socket).into()]);
     }
     match script::perform(command, &config, &pid_file, &options) {
         Ok(code) => code.into(),
@@ -190,6 +191,19 @@ fn script_form(name: &str, command: Command, arguments: &Arguments) -> ExitCode 
             1.into()
         }
     }
+}
+
+/// The options that hold for every instance that is started from here.
+fn shared_options(arguments: &Arguments) -> Vec<String> {
+    let mut options = vec![format!("--data-plane={}", arguments.data_plane)];
+    options.push(format!("--sync-interval={}s", arguments.sync_interval.as_secs()));
+    options.extend(arguments.strict.then(|| "--strict".to_owned()));
+    options
+}
+
+/// A daemon works in the root folder.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Balances until it is told to stop.
@@ -212,6 +226,7 @@ fn run(config: &Path, loaded: Loaded, arguments: &Arguments) -> ExitCode {
     let options = Options {
         strict: arguments.strict,
         sync_interval: arguments.sync_interval,
+        companions: shared_options(arguments),
         ..Options::new(config.to_owned())
     };
     let socket = arguments.socket.clone().unwrap_or_else(|| paths::socket(config));

@@ -40,6 +40,8 @@ enum Stage {
 pub struct Effects {
     hooks: Hooks,
     log: Log,
+    /// Options of the instances that `execute` names.
+    companions: Vec<String>,
     stage: Stage,
     /// Servers under maintenance because of a file.
     maintained: BTreeSet<ServerKey>,
@@ -52,11 +54,12 @@ pub struct Effects {
 const BY_FILE: &str = "file in maintenancedir";
 
 impl Effects {
-    /// Nothing is under way.
-    pub fn start(log: Log) -> Self {
+    /// Nothing is under way. `companions` are the options of the instances that `execute` names.
+    pub fn start(log: Log, companions: Vec<String>) -> Self {
         Self {
             hooks: Hooks::start(log.clone()),
             log,
+            companions,
             stage: Stage::Starting,
             maintained: BTreeSet::new(),
             maintenance_error: None,
@@ -65,8 +68,9 @@ impl Effects {
     }
 
     /// The daemon starts.
-    pub fn starting(&mut self) {
+    pub fn starting(&mut self, config: &Config) {
         self.stage = Stage::Starting;
+        self.execute(config, "start");
     }
 
     /// The daemon runs.
@@ -92,11 +96,15 @@ impl Effects {
     }
 
     /// `execute`: other instances that go along with this one.
-    pub fn execute(&self, config: &Config, command: &str) {
+    fn execute(&self, config: &Config, command: &str) {
         let Ok(program) = std::env::current_exe() else { return };
+        let program = program.to_string_lossy();
         for other in &config.globals.execute {
             let purpose = format!("execute={other} {command}");
-            self.hooks.run(Hook::program(purpose, &[&program.to_string_lossy(), other, command]));
+            let mut argv = vec![&*program];
+            argv.extend(self.companions.iter().map(String::as_str));
+            argv.extend([other, command]);
+            self.hooks.run(Hook::program(purpose, &argv));
         }
     }
 

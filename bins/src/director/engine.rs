@@ -13,7 +13,6 @@ use lb_core::{
     reconcile::Report,
 };
 use lb_health::{CheckId, Leaning, Runner, Verdict};
-use sd_notify::NotifyState;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -28,7 +27,7 @@ use super::{
 use crate::{
     config::ldirectord::Config,
     control::{protocol::Answer, server::Call},
-    runtime::{clock::Clock, plane::Opened},
+    runtime::{clock::Clock, plane::Opened, systemd},
 };
 
 /// How often time alone is a reason to look around: files, overrides, rates.
@@ -43,12 +42,14 @@ pub struct Options {
     pub strict: bool,
     /// How often the whole data plane is read and put right. Default 10 s.
     pub sync_interval: Duration,
+    /// Command line options that the instances named by `execute` are started with. Default none.
+    pub companions: Vec<String>,
 }
 
 impl Options {
     /// This configuration file, and the defaults.
     pub const fn new(config: PathBuf) -> Self {
-        Self { config, strict: false, sync_interval: Duration::from_secs(10) }
+        Self { config, strict: false, sync_interval: Duration::from_secs(10), companions: Vec::new() }
     }
 }
 
@@ -74,6 +75,8 @@ pub struct Director {
     every_look: bool,
     /// Who is concerned by each check.
     pub(super) concerned: BTreeMap<CheckId, Vec<Place>>,
+    /// Checks that have failed, but not often enough in a row.
+    soft: BTreeSet<CheckId>,
     /// The check of each server.
     pub(super) check_of: BTreeMap<Place, CheckId>,
     pub(super) reconciler: Reconciler,
@@ -107,6 +110,7 @@ impl Director {
             runner: Runner::start(checks::settings(&config, &clock)),
             every_look: checks::wants_every_look(&config),
             concerned: BTreeMap::new(),
+            soft: BTreeSet::new(),
             check_of: BTreeMap::new(),
             reconciler: Reconciler::new(plane.plane),
             plane_why: plane.why,
@@ -114,14 +118,14 @@ impl Director {
             refused: Vec::new(),
             foreign: BTreeSet::new(),
             rates: Rates::default(),
-            effects: Effects::start(log),
+            effects: Effects::start(log, options.companions.clone()),
             next_full_sync: Time::ZERO,
             file,
             journal,
             options,
         };
         director.note(Subject::Daemon, What::Started, Cause::Lifecycle);
-        director.effects.starting();
+        director.effects.starting(&config);
         let held = director.reconciler.plane().snapshot().await;
         director.put_in_force(config, &held.unwrap_or_default());
         director.sync().await;
@@ -163,6 +167,7 @@ impl Director {
 
     /// Reads the configuration again. It is taken whole or not at all.
     pub(super) async fn reload(&mut self) {
+        systemd::reloading();
         self.effects.reloading(&self.config);
         let path = self.options.config.display().to_string();
         self.file = loading::Fingerprint::of(&self.options.config);
@@ -182,6 +187,7 @@ impl Director {
             }
         }
         self.effects.running();
+        systemd::ready();
     }
 
     fn put_in_force(&mut self, config: Config, held: &ServiceTable) {
@@ -205,6 +211,7 @@ impl Director {
         let wanted = checks::checks(&self.config, self.state.health());
         let (places, checks): (Vec<Place>, Vec<_>) = wanted.into_iter().unzip();
         let ids = self.runner.set(checks);
+        self.soft.retain(|id| ids.contains(id));
         self.concerned.clear();
         self.check_of.clear();
         for (place, id) in places.into_iter().zip(ids) {
@@ -232,11 +239,20 @@ impl Director {
         let seen = seen(&verdict.look.outcome);
         let at = self.clock.from_origin(verdict.look.at);
         self.effects.checked(&places, &verdict.look.outcome, &self.config);
-        if let Some(Leaning { toward: Health::Down, count, needed }) = verdict.leaning {
-            let what = What::SoftFailure(count, needed.get());
-            for (service, server) in &places {
-                self.note(Subject::Server(*service, *server), what.clone(), Cause::Check(seen.clone()));
+        let soft = match verdict.leaning {
+            Some(Leaning { toward: Health::Down, count, needed }) => {
+                self.soft.insert(verdict.check);
+                Some(What::SoftFailure(count, needed.get()))
             }
+            _ => {
+                let over = self.soft.remove(&verdict.check) && verdict.health == Health::Up;
+                over.then_some(What::SoftFailureOver)
+            }
+        };
+        for (what, (service, server)) in
+            soft.iter().flat_map(|what| places.iter().map(move |place| (what, place)))
+        {
+            self.note(Subject::Server(*service, *server), what.clone(), Cause::Check(seen.clone()));
         }
         let events = self.state.checked(&places, verdict.health, &seen, at);
         let changed = !events.is_empty();
@@ -245,8 +261,7 @@ impl Director {
     }
 
     async fn beat(&mut self) {
-        // Without systemd there is nobody to tell.
-        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+        systemd::alive();
         let now = self.clock.now();
         let events = self.state.expire(now);
         self.tell(events);
@@ -317,6 +332,7 @@ impl Director {
     }
 
     async fn stop(&mut self) {
+        systemd::stopping();
         self.effects.stopping(&self.config);
         self.runner.set([]);
         let mut leaving = self.state.desired().table.clone();

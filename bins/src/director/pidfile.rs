@@ -31,8 +31,16 @@ impl PidFile {
     /// Writes this process's id.
     ///
     /// # Errors
-    /// When the folder can not be written to.
+    /// When the folder can not be written to, or another daemon lives that has written the file.
     pub fn write(path: &Path) -> io::Result<Self> {
+        if let Running::Yes(pid) = running(path)
+            && u32::try_from(pid) != Ok(std::process::id())
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("it is that of process {pid}, which runs"),
+            ));
+        }
         fs::write(path, format!("{}\n", std::process::id()))?;
         Ok(Self { path: path.to_owned() })
     }

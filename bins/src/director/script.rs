@@ -4,7 +4,6 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, BufRead as _, BufReader},
-    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{self, Stdio},
     str::FromStr,
@@ -115,7 +114,6 @@ fn start(config: &Path, pid_file: &Path, options: &[OsString]) -> io::Result<u8>
         .arg(config)
         .arg("start")
         .current_dir("/")
-        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -135,7 +133,7 @@ fn start(config: &Path, pid_file: &Path, options: &[OsString]) -> io::Result<u8>
 /// In the daemon: tells `start` that everything is in place, and lets go of its terminal.
 pub fn detach_output() {
     println!("ready");
-    // A leader of a process group can not lead a session; the daemon is one, and lives in its own group anyway.
+    // Only the leader of a process group is refused; a shell that runs it as a job of its own has made it one.
     let _ = nix::unistd::setsid();
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         let _ = nix::unistd::dup2_stdout(&null);

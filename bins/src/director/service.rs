@@ -2,7 +2,6 @@
 
 use std::{future::Future, io, path::PathBuf};
 
-use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -21,6 +20,7 @@ use crate::{
         clock::Clock,
         log::Log,
         plane::{self, Choice, OpenError},
+        systemd,
     },
 };
 
@@ -66,6 +66,10 @@ pub async fn run(
     ready: impl FnOnce(&[String]),
     end: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
+    // First, since whoever finds the pid file may send signals already.
+    let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let wanted = super::policy::full_table(&policy(&loaded.config));
     let plane = plane::open(settings.data_plane, &wanted).await?;
     let socket = ControlSocket::bind(&settings.socket)
@@ -74,16 +78,11 @@ pub async fn run(
         log.line(warning);
     }
     log.line(&format!("Data plane {} ({})", plane.plane.name(), plane.why));
-    let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
-
     let (call_sender, mut calls) = mpsc::channel(16);
     let (order_sender, mut orders) = mpsc::channel(4);
     let mut director = Director::start(options, loaded.config, plane, clock, Journal::new(log)).await;
     ready(director.refused());
-    // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    systemd::ready();
     let server = tokio::spawn(socket.serve(call_sender));
     let signals = async {
         tokio::pin!(end);

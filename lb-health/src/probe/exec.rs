@@ -87,7 +87,12 @@ impl Exec {
             command.uid(user);
         }
         let child = command.spawn().map_err(|error| {
-            Failure::new(FailureKind::Local, format_args!("running {}: {error}", self.program.display()))
+            let kind = match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => FailureKind::Misconfigured,
+                _ if error.raw_os_error() == Some(nix::libc::ENOEXEC) => FailureKind::Misconfigured,
+                _ => FailureKind::Local,
+            };
+            Failure::new(kind, format_args!("running {}: {error}", self.program.display()))
         })?;
         let output = pipe::Receiver::from_owned_fd(reader.into()).map_err(local("reading a pipe"))?;
         Ok((Group(child), output))

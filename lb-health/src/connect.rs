@@ -4,7 +4,10 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use nix::errno::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+use tokio::{
+    io::Interest,
+    net::{TcpStream, UdpSocket},
+};
 
 use crate::{Failure, FailureKind, Target};
 
@@ -86,10 +89,21 @@ pub(crate) fn bind(socket: &Socket, target: &Target) -> Result<(), Failure> {
 }
 
 async fn dial(target: &Target, socket: Socket) -> Result<TcpStream, Failure> {
-    TcpSocket::from_std_stream(socket.into())
-        .connect(target.address)
-        .await
-        .map_err(|error| dial_failure(target, &error))
+    match socket.connect(&SockAddr::from(target.address)) {
+        Err(error) if error.raw_os_error() != Some(Errno::EINPROGRESS as i32) => {
+            return Err(dial_failure(target, &error));
+        }
+        _ => {}
+    }
+    let stream = TcpStream::from_std(socket.into()).map_err(local("registering the socket"))?;
+    let ready = stream.ready(Interest::WRITABLE).await.map_err(local("waiting for the connection"))?;
+    // Only then there is an error to fetch: one system call less for each connection that succeeds.
+    if ready.is_write_closed()
+        && let Some(error) = stream.take_error().map_err(local("waiting for the connection"))?
+    {
+        return Err(dial_failure(target, &error));
+    }
+    Ok(stream)
 }
 
 fn dial_failure(target: &Target, error: &io::Error) -> Failure {

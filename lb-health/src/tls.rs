@@ -1,5 +1,8 @@
 //! TLS for probes: settings as plain data, one rustls configuration per setting, and the handshake.
 
+#[cfg(all(test, feature = "http"))]
+mod tests;
+
 use std::{
     collections::HashMap,
     fmt, fs, io,

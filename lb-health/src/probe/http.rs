@@ -12,6 +12,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
+#[cfg(feature = "tls")]
+use tokio::net::TcpStream;
 
 pub use self::{
     body::{BodyDigest, BodyRules},
@@ -152,13 +154,24 @@ impl Http {
         let stream = connect_briefly(target).await?;
         #[cfg(feature = "tls")]
         if let Some(tls) = &self.tls {
-            let mut stream = stream;
-            if let Route::Tunnel(authority) = &self.route {
-                brief::tunnel(&mut stream, authority).await?;
-            }
-            let host = self.request.server_name(target);
-            return self.ask_over(tls.connect(stream, &host).await?, target, path).await;
+            // In a box, as is hyper's part below: thousands of futures that do without are then small.
+            return Box::pin(self.ask_tls(tls, stream, target, path)).await;
         }
+        self.ask_over(stream, target, path).await
+    }
+
+    #[cfg(feature = "tls")]
+    async fn ask_tls(
+        &self,
+        tls: &TlsClient,
+        mut stream: TcpStream,
+        target: &Target,
+        path: &str,
+    ) -> Result<Answer, Failure> {
+        if let Route::Tunnel(authority) = &self.route {
+            brief::tunnel(&mut stream, authority).await?;
+        }
+        let stream = tls.connect(stream, &self.request.server_name(target)).await?;
         self.ask_over(stream, target, path).await
     }
 
@@ -171,7 +184,7 @@ impl Http {
             return Ok(Answer::status_only(status));
         }
         let limit = self.settings.body.limit_for(&self.settings.method);
-        exchange::ask(stream, self.request.typed(target, path), limit).await
+        Box::pin(exchange::ask(stream, self.request.typed(target, path), limit)).await
     }
 
     fn judge(&self, answer: &Answer) -> Outcome {

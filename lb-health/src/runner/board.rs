@@ -12,12 +12,12 @@ use tokio::task::AbortHandle;
 use super::{Check, CheckStatus, Look, RunnerCounts, Verdict};
 use crate::{
     CheckId, Failure, FailureKind, HealthCheck, Outcome, Plan, Tally, Target, Timing, Transition,
-    plan::{Input, Output, Pacing},
+    plan::{ById, Input, Output, Pacing},
 };
 
 pub(super) struct Board {
     plan: Plan,
-    checks: HashMap<CheckId, Entry>,
+    checks: ById<Entry>,
     names: HashMap<Arc<Subject>, CheckId>,
     next_name: u64,
     /// Checks with an untold verdict, each once.
@@ -75,7 +75,7 @@ impl Board {
     pub(super) fn new(pacing: Pacing, every_look: bool) -> Self {
         Self {
             plan: Plan::new(pacing),
-            checks: HashMap::new(),
+            checks: ById::default(),
             names: HashMap::new(),
             next_name: 1,
             news: VecDeque::new(),

@@ -6,50 +6,23 @@ mod datagrams;
 mod world;
 
 use std::{
-    net::{SocketAddr, UdpSocket},
+    net::UdpSocket,
     process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use lb_core::{
-    Change, DataPlane,
-    model::{Persistence, Protocol, SchedulerKind, ServerKey, ServiceKey, ServiceSpec},
+    Change,
+    model::{Persistence, SchedulerKind, ServerKey, ServiceSpec},
 };
-use lb_nat::relay::{RelayConfig, Timeouts};
 use nix::sched::{CloneFlags, unshare};
 
 use datagrams::{
-    UdpEcho, ask, client, datagram, free_udp, free_udp_at, insist, receive, receive_train, send_train,
-    take_trains,
+    UdpEcho, ask, client, datagram, free_udp, free_udp_at, insist, receive, receive_train, round_robin,
+    send_burst, send_train, serve, serve_at, skip, take_trains,
 };
 use world::{PATIENCE, World, add, weigh};
-
-async fn serve(world: &World, spec: ServiceSpec, servers: &[ServerKey]) -> (ServiceKey, SocketAddr) {
-    serve_at(world, free_udp(), spec, servers).await
-}
-
-async fn serve_at(
-    world: &World,
-    address: SocketAddr,
-    spec: ServiceSpec,
-    servers: &[ServerKey],
-) -> (ServiceKey, SocketAddr) {
-    let service = ServiceKey::udp(address);
-    let mut batch = vec![Change::AddService { service, spec }];
-    batch.extend(servers.iter().rev().map(|&server| add(service, server)));
-    world.apply(&batch).await;
-    (service, address)
-}
-
-fn round_robin() -> ServiceSpec {
-    ServiceSpec::new(SchedulerKind::RoundRobin)
-}
-
-/// A relay that holds so many sessions at most.
-fn holding(max: u32) -> World {
-    World::with(RelayConfig { max_connections: Some(max), ..RelayConfig::default() })
-}
 
 #[tokio::test]
 async fn a_client_keeps_its_server_and_clients_take_turns() {
@@ -132,9 +105,7 @@ async fn bursts_keep_their_order_and_borders() {
     for round in 0..20 {
         let burst: Vec<_> =
             sizes.iter().enumerate().map(|(at, &size)| datagram(round * 50 + at, size)).collect();
-        for payload in &burst {
-            client.send_to(payload, address).unwrap();
-        }
+        send_burst(&client, address, &burst);
         let answers: Vec<_> = burst.iter().map(|_| receive(&client, address)).collect();
         assert!(answers == burst, "answers differ in round {round}");
         assert!(
@@ -306,103 +277,6 @@ async fn a_service_recovers_when_its_only_server_comes_back() {
     insist(&client, address, b"and now");
 }
 
-#[tokio::test]
-async fn idle_sessions_end_and_clients_begin_new_ones() {
-    let timeouts = Timeouts { udp: Duration::from_millis(200), ..Timeouts::default() };
-    let world = World::with(RelayConfig { timeouts, ..RelayConfig::default() });
-    let server = UdpEcho::start();
-    let (service, address) = serve(&world, round_robin(), &[server.key()]).await;
-    let client = client(address);
-    ask(&client, address, b"first");
-    world.until(&service, &server.key(), "idle", |counters| counters.inactive == 0).await;
-    assert_eq!(world.connections().await, []);
-    ask(&client, address, b"second");
-    assert_eq!(world.counters(&service, &server.key()).await.traffic.connections, 2);
-}
-
-#[tokio::test]
-async fn a_thousand_clients_are_told_apart() {
-    let world = World::new();
-    let servers = [UdpEcho::start(), UdpEcho::start(), UdpEcho::start()];
-    let keys = servers.each_ref().map(UdpEcho::key);
-    let (service, address) = serve(&world, round_robin(), &keys).await;
-    let clients: Vec<_> = (0..1000).map(|_| client(address)).collect();
-    for (crowd, number) in clients.chunks(50).zip(0..) {
-        for (client, at) in crowd.iter().zip(0..) {
-            client.send_to(&datagram(number * 50 + at, 200), address).unwrap();
-        }
-        for (client, at) in crowd.iter().zip(0..) {
-            assert_eq!(receive(client, address), datagram(number * 50 + at, 200));
-        }
-    }
-    let mut total = 0;
-    for key in keys {
-        total += world.counters(&service, &key).await.inactive;
-    }
-    assert_eq!(total, 1000);
-    let list = world.connections().await;
-    assert_eq!(list.len(), 1000);
-    for connection in list {
-        assert_eq!((connection.protocol, connection.state.as_str()), (Protocol::Udp, "UDP"));
-        assert_eq!(connection.virtual_address, address);
-        assert!(
-            connection.expires > Duration::from_secs(200) && connection.expires <= Duration::from_secs(300)
-        );
-        assert!(keys.contains(&connection.destination.into()));
-    }
-    assert_eq!(world.relay.connections(7).await.unwrap().len(), 7);
-}
-
-#[tokio::test]
-async fn a_new_client_takes_the_place_of_the_one_that_was_idle_longest() {
-    let world = holding(5);
-    let server = UdpEcho::start();
-    let (service, address) = serve(&world, round_robin(), &[server.key()]).await;
-    for _ in 0..5 {
-        ask(&client(address), address, b"early");
-    }
-    for _ in 0..3 {
-        insist(&client(address), address, b"late");
-        assert!(world.connections().await.len() <= 5);
-    }
-    assert_eq!(world.counters(&service, &server.key()).await.traffic.connections, 8);
-}
-
-#[tokio::test]
-async fn a_new_client_is_refused_while_all_places_are_in_use() {
-    let world = holding(1);
-    let server = UdpEcho::start();
-    let (service, address) = serve(&world, round_robin(), &[server.key()]).await;
-    let (busy, late) = (client(address), client(address));
-    let end = Instant::now() + PATIENCE;
-    while world.service_counters(&service).await.refused == 0 {
-        insist_briefly(&busy, address);
-        late.send_to(b"let me in", address).unwrap();
-        assert!(world.connections().await.len() <= 1);
-        assert!(Instant::now() < end, "nobody was refused");
-    }
-}
-
-/// One question; on a machine that is so slow that the session was ended in between, it may stay without an answer.
-fn insist_briefly(client: &UdpSocket, address: SocketAddr) {
-    client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    client.send_to(b"busy", address).unwrap();
-    let _ = client.recv_from(&mut [0; 16]);
-}
-
-#[tokio::test]
-async fn removing_a_service_ends_its_sessions_and_frees_the_address() {
-    let world = World::new();
-    let server = UdpEcho::start();
-    let (service, address) = serve(&world, round_robin(), &[server.key()]).await;
-    ask(&client(address), address, b"before");
-    world.apply(&[Change::RemoveService { service }]).await;
-    assert_eq!(world.connections().await, []);
-    drop(UdpSocket::bind(address).unwrap());
-    serve_at(&world, address, round_robin(), &[server.key()]).await;
-    assert_eq!(ask(&client(address), address, b"after"), b"after");
-}
-
 #[test]
 fn datagrams_larger_than_the_path_takes_go_on_in_fragments() {
     // A thread that moves into a network of its own, and the relay's threads with it.
@@ -431,16 +305,8 @@ async fn exchange_fragments() {
         let sizes = [3000, 3000, 3000, 2999, 2999, 800, 800, 800, 200];
         let burst: Vec<_> =
             sizes.iter().enumerate().map(|(at, &size)| datagram(round * 10 + at, size)).collect();
-        for payload in &burst {
-            client.send_to(payload, address).unwrap();
-        }
+        send_burst(&client, address, &burst);
         let answers: Vec<_> = burst.iter().map(|_| receive(&client, address)).collect();
         assert!(answers == burst, "answers differ in round {round}");
     }
-}
-
-/// Says that a test was skipped, or fails where nothing may be.
-fn skip(test: &str, needs: &str) {
-    assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "{test} needs {needs}");
-    println!("skipped: {test}: needs {needs}");
 }

@@ -3,6 +3,7 @@
 #![allow(
     dead_code,
     clippy::unwrap_used,
+    clippy::print_stdout,
     reason = "every test program uses its part; a failure is a failed test"
 )]
 
@@ -18,7 +19,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lb_core::model::ServerKey;
+use lb_core::{
+    Change,
+    model::{SchedulerKind, ServerKey, ServiceKey, ServiceSpec},
+};
+use lb_nat::relay::RelayConfig;
 use nix::{
     cmsg_space,
     sys::socket::{
@@ -27,7 +32,7 @@ use nix::{
     },
 };
 
-use crate::world::PATIENCE;
+use crate::world::{PATIENCE, World, add};
 
 /// A server that sends back what it gets, and keeps what it got.
 pub(crate) struct UdpEcho {
@@ -175,4 +180,56 @@ pub(crate) fn receive_train(socket: &UdpSocket) -> (Vec<Vec<u8>>, bool) {
     let length = message.bytes;
     let size = segment.unwrap_or(length).max(1);
     (buffer[..length].chunks(size).map(<[u8]>::to_vec).collect(), segment.is_some_and(|size| size < length))
+}
+
+/// A service with these servers at an address that is free.
+pub(crate) async fn serve(
+    world: &World,
+    spec: ServiceSpec,
+    servers: &[ServerKey],
+) -> (ServiceKey, SocketAddr) {
+    serve_at(world, free_udp(), spec, servers).await
+}
+
+/// A service with these servers, weight 1 each.
+pub(crate) async fn serve_at(
+    world: &World,
+    address: SocketAddr,
+    spec: ServiceSpec,
+    servers: &[ServerKey],
+) -> (ServiceKey, SocketAddr) {
+    let service = ServiceKey::udp(address);
+    let mut batch = vec![Change::AddService { service, spec }];
+    batch.extend(servers.iter().rev().map(|&server| add(service, server)));
+    world.apply(&batch).await;
+    (service, address)
+}
+
+pub(crate) fn round_robin() -> ServiceSpec {
+    ServiceSpec::new(SchedulerKind::RoundRobin)
+}
+
+/// A relay that holds so many sessions at most.
+pub(crate) fn holding(max: u32) -> World {
+    World::with(RelayConfig { max_connections: Some(max), ..RelayConfig::default() })
+}
+
+/// One question; on a machine that is so slow that the session was ended in between, it may stay without an answer.
+pub(crate) fn nudge(client: &UdpSocket, address: SocketAddr) {
+    client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    client.send_to(b"busy", address).unwrap();
+    let _ = client.recv_from(&mut [0; 16]);
+}
+
+/// Says that a test was skipped, or fails where nothing may be.
+pub(crate) fn skip(test: &str, needs: &str) {
+    assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "{test} needs {needs}");
+    println!("skipped: {test}: needs {needs}");
+}
+
+/// Sends datagrams one after the other.
+pub(crate) fn send_burst(client: &UdpSocket, service: SocketAddr, burst: &[Vec<u8>]) {
+    for payload in burst {
+        client.send_to(payload, service).unwrap();
+    }
 }

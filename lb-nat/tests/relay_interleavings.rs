@@ -1,5 +1,7 @@
 //! Whatever two ends do in whatever order, each sees what it would have seen without a relay between them.
 
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
+
 #[path = "relay/payload.rs"]
 mod payload;
 #[path = "relay/world.rs"]

@@ -1,5 +1,7 @@
 //! Changing the table under traffic: no connection is cut and no byte goes astray.
 
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
+
 #[path = "relay/payload.rs"]
 mod payload;
 #[path = "relay/world.rs"]

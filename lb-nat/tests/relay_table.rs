@@ -1,5 +1,7 @@
 //! The relay as a data plane: its table, its errors, its listings and counters, its limits.
 
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
+
 #[path = "relay/world.rs"]
 mod world;
 

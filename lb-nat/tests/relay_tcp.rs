@@ -1,5 +1,7 @@
 //! The relay's TCP side over real sockets on loopback: what clients and servers see of a connection.
 
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
+
 #[path = "relay/payload.rs"]
 mod payload;
 #[path = "relay/world.rs"]

@@ -4,3 +4,4 @@ pub mod clock;
 pub mod log;
 pub mod paths;
 pub mod plane;
+pub mod systemd;

@@ -41,6 +41,9 @@ impl PidFile {
                 format!("it is that of process {pid}, which runs"),
             ));
         }
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
         fs::write(path, format!("{}\n", std::process::id()))?;
         Ok(Self { path: path.to_owned() })
     }

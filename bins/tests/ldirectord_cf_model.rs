@@ -45,7 +45,7 @@ fn strict(text: &str) -> Config {
 
 fn article() -> Source {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/configs/ha.d/ldirectord.cf");
-    Source::read(&path).unwrap()
+    Source::read(&path).expect("the example configuration")
 }
 
 #[test]

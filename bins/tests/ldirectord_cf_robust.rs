@@ -26,10 +26,10 @@ impl Resolver for NoNames {
 
 fn corpus() -> Vec<(PathBuf, Vec<u8>)> {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/ldirectord");
-    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(directory).expect("the corpus").map(|entry| entry.expect("the corpus").path());
     files
         .filter(|path| path.extension().is_some_and(|ext| ext == "cf"))
-        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .map(|path| (path.clone(), fs::read(path).expect("a file")))
         .collect()
 }
 
@@ -169,10 +169,9 @@ fn strict(text: &str) -> Config {
 fn large(virtuals: usize, reals: usize) -> String {
     let mut text = String::new();
     for index in 0..virtuals {
-        writeln!(text, "virtual = 10.{}.{}.1:80", index / 250, index % 250).unwrap();
+        text += &format!("virtual = 10.{}.{}.1:80\n", index / 250, index % 250);
         for real in 0..reals {
-            writeln!(text, "\treal = 192.168.{}.{real}:8080 masq 5 \"index.html\", \"OK\"", index % 250)
-                .unwrap();
+            text += &format!("\treal = 192.168.{}.{real}:8080 masq 5 \"index.html\", \"OK\"\n", index % 250);
         }
         text += "\tscheduler = wlc\n\tchecktype = negotiate\n\tservice = http\n\tpersistent = 600\n\n";
     }

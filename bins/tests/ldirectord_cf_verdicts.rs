@@ -83,7 +83,7 @@ fn unescape(text: &str) -> Vec<u8> {
             b't' => (b'\t', 1),
             b'r' => (b'\r', 1),
             b'\\' => (b'\\', 1),
-            b'x' => (u8::from_str_radix(&after[1..3], 16).unwrap(), 3),
+            b'x' => (u8::from_str_radix(&after[1..3], 16).expect("two hexadecimal digits"), 3),
             other => panic!("unknown escape {other}"),
         };
         bytes.push(byte);
@@ -207,6 +207,7 @@ fn ldirectord_still_decides_as_recorded() {
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
+#[expect(clippy::print_stdout, reason = "a test that was skipped has to say so")]
 fn skip(name: &str, needs: &str) {
     assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "{name}: needs {needs}");
     println!("skipped: {name}: needs {needs}");

@@ -16,14 +16,13 @@
 
 mod acted;
 mod directive;
+mod entry;
 mod grammar;
 mod layout;
 mod model;
 mod raw;
 mod render;
 mod resolve;
-#[cfg(test)]
-mod tests;
 mod values;
 
 use super::{diagnostic::Diagnostic, document::Source, names::Resolver};

@@ -8,13 +8,13 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckType {
-    /// Speak the protocol of [`Check::service`].
+    /// Speak the protocol of [`Check::service`](super::Check::service).
     Negotiate,
     /// Open a TCP connection; for UDP services a ping.
     Connect,
     /// ICMP echo.
     Ping,
-    /// Run [`Check::command`]; exit status 0 means up.
+    /// Run [`Check::command`](super::Check::command); exit status 0 means up.
     External,
     /// The same with a Perl script, which ldirectord evaluates in its own process.
     ExternalPerl,

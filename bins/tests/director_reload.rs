@@ -1,0 +1,129 @@
+//! lb-director reads its configuration again: whole or not at all, and nobody's connection suffers.
+
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
+
+mod support;
+
+use std::{net::SocketAddr, time::Instant};
+
+use nix::sys::signal::Signal;
+use support::{Clients, Connection, Lab, Web, free, get, lines, text, wait};
+
+fn config(globals: &str, front: SocketAddr, servers: &[&Web]) -> String {
+    let mut text = format!(
+        "{globals}checkinterval=1\nchecktimeout=3\nnegotiatetimeout=3\nvirtual={front}\n\tscheduler=rr\n\
+         \tservice=http\n\trequest=\"/\"\n\tprotocol=tcp\n"
+    );
+    for server in servers {
+        text += &format!("\treal={} masq\n", server.address);
+    }
+    text
+}
+
+#[test]
+fn sighup_adds_a_server_and_disturbs_nobody() {
+    let (front, one, two) = (free(), Web::start("one"), Web::start("two"));
+    let lab = Lab::new(&config("", front, &[&one]));
+    let daemon = lab.start("relay");
+    daemon.wait_for_state(one.address, "active");
+    let (started, clients) = (Instant::now(), Clients::start(front));
+    clients.more(20);
+    let mut held = Connection::open(front).unwrap();
+    assert_eq!(held.ask("").unwrap(), "one");
+
+    lab.configure(&config("", front, &[&one, &two]));
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait_for_line("In force: ");
+    daemon.wait_for_state(two.address, "active");
+    wait("the new server's share", || clients.more(20).contains_key("two").then_some(()));
+    assert_eq!(held.ask("").unwrap(), "one", "the connection goes on where it was");
+    assert_eq!(daemon.state_of(one.address).unwrap(), "active");
+    assert_eq!(daemon.logged(&format!("Added real server: {}", one.address)), 1, "it never left");
+
+    // A server that is named no longer leaves; what it has begun it may end.
+    lab.configure(&config("", front, &[&two]));
+    let done = daemon.told(&["reload"]);
+    assert_eq!(done, "the configuration is in force\n");
+    assert_eq!(daemon.state_of(one.address), None);
+    let shares = clients.more(40);
+    assert!(shares.get("one").is_none_or(|late| *late <= 4), "{shares:?}");
+    assert_eq!(clients.finish(started), [""; 0]);
+}
+
+#[test]
+fn a_bad_file_changes_nothing() {
+    let (front, one) = (free(), Web::start("one"));
+    let good = config("", front, &[&one]);
+    let lab = Lab::new(&good);
+    let daemon = lab.start("relay");
+    daemon.wait_for_state(one.address, "active");
+
+    lab.configure(&format!("{good}\tscheduler=\n\tchecktype=magic\n"));
+    daemon.signal(Signal::SIGHUP);
+    let line = daemon.wait_for_line("Configuration refused, the old one stays in force: ");
+    let place = format!("{}:{}:", lab.config().display(), good.lines().count() + 2);
+    assert!(line.contains(&place), "all errors are named with their places: {line}");
+    assert_eq!(get(front).unwrap(), "one");
+    let status = daemon.told(&["status"]);
+    assert!(status.contains("PROBLEM: the newest configuration was refused: "), "{status}");
+    assert!(daemon.status()["config_error"].as_str().unwrap().contains(&place));
+
+    let output = daemon.lbctl(&["reload"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(
+        error.starts_with("lbctl: refused, the old one stays in force: ") && error.contains(&place),
+        "{error}"
+    );
+
+    std::fs::remove_file(lab.config()).unwrap();
+    let output = daemon.lbctl(&["reload"]);
+    assert!(!output.status.success() && text(&output.stderr).contains("can not be read"), "{output:?}");
+
+    lab.configure(&good);
+    daemon.told(&["reload"]);
+    assert!(daemon.status()["config_error"].is_null());
+    assert_eq!(daemon.state_of(one.address).unwrap(), "active");
+    assert_eq!(daemon.logged("Deleted real server"), 0);
+}
+
+#[test]
+fn a_changed_file_is_noticed() {
+    let (front, one, two) = (free(), Web::start("one"), Web::start("two"));
+    let lab = Lab::new("");
+    let called = lab.path("called");
+    let program = lab.script("callback", &format!("echo \"$@\" >>{}", called.display()));
+    let globals = format!("autoreload=yes\ncallback=\"{}\"\n", program.display());
+    lab.configure(&config(&globals, front, &[&one]));
+    let daemon = lab.start("memory");
+    daemon.wait_for_state(one.address, "active");
+    assert_eq!(lines(&called), [""; 0]);
+
+    lab.configure(&config(&globals, front, &[&one, &two]));
+    daemon.wait_for_line(&format!("Configuration file '{}' has changed on disk", lab.config().display()));
+    daemon.wait_for_state(two.address, "active");
+    let expected = [lab.config().display().to_string()];
+    wait("the callback", || (lines(&called) == expected).then_some(()));
+
+    // One that is bad is reported once, and does not end the watching.
+    lab.configure("virtual=nonsense\n");
+    daemon.wait_for_line("Configuration refused");
+    lab.configure(&config(&globals, front, &[&two]));
+    wait("the good file", || daemon.state_of(one.address).is_none().then_some(()));
+    assert_eq!(daemon.logged("Configuration refused"), 1, "{}", daemon.log());
+}
+
+#[test]
+fn without_autoreload_a_changed_file_waits() {
+    let (front, one, two) = (free(), Web::start("one"), Web::start("two"));
+    let lab = Lab::new("");
+    let called = lab.path("called");
+    let program = lab.script("callback", &format!("echo \"$@\" >>{}", called.display()));
+    let globals = format!("callback=\"{}\"\n", program.display());
+    lab.configure(&config(&globals, front, &[&one]));
+    let daemon = lab.start("memory");
+    lab.configure(&config(&globals, front, &[&one, &two]));
+    wait("the callback", || (lines(&called).len() == 1).then_some(()));
+    assert_eq!(daemon.state_of(two.address), None);
+    assert_eq!(daemon.logged("In force"), 0);
+}

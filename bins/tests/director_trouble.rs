@@ -1,0 +1,112 @@
+//! lb-director where something is in its way: what it says, and that it goes on.
+
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
+
+mod support;
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    process::Command,
+};
+
+use support::{Lab, Web, free, get, run, text, wait};
+
+fn config(front: impl ToString, server: impl ToString) -> String {
+    format!(
+        "checkinterval=1\nvirtual={}\n\treal={} masq\n\tscheduler=wlc\n\tservice=http\n\trequest=\"/\"\n\tprotocol=tcp\n",
+        front.to_string(),
+        server.to_string()
+    )
+}
+
+#[test]
+fn a_port_in_use_is_named_and_taken_over_when_it_is_free() {
+    let (one, front) = (Web::start("one"), free());
+    let taken = TcpListener::bind(front).unwrap();
+    let lab = Lab::new(&config(front, one.address));
+    let daemon = lab.start("relay");
+    let line = daemon.wait_for_line("The data plane refuses a change of ");
+    assert!(line.contains(&front.to_string()) && line.contains("it will be tried again"), "{line}");
+    assert!(line.contains("ss -lnp") && line.contains("or choose another port"), "{line}");
+    let problem = daemon.told(&["status"]);
+    assert!(problem.contains("  PROBLEM: ") && problem.contains(&front.to_string()), "{problem}");
+    wait("more than one attempt", || {
+        let events = daemon.told(&["events"]);
+        events.contains("Added real server").then_some(())
+    });
+    assert!(
+        daemon.logged("The data plane refuses") <= 2,
+        "said once for service and server: {}",
+        daemon.log()
+    );
+
+    drop(taken);
+    wait("an answer", || (get(front).ok()? == "one").then_some(()));
+    wait("no problem any more", || (!daemon.told(&["status"]).contains("PROBLEM")).then_some(()));
+}
+
+/// Without any program in its path, so that the result is the same on every machine.
+fn without_programs(lab: &Lab, data_plane: &str) -> Command {
+    let mut command = lab.director(data_plane);
+    command.arg(lab.config()).env("PATH", lab.path("empty"));
+    command
+}
+
+#[test]
+fn a_data_plane_without_its_program_is_one_clear_line() {
+    let lab = Lab::new(&config("192.0.2.80:80", "192.0.2.1:80"));
+    for (data_plane, word) in [("nft", "nft"), ("ipvs", "this version can not drive it yet")] {
+        let output = run(without_programs(&lab, data_plane));
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = text(&output.stderr);
+        assert_eq!(said.lines().count(), 1, "{said}");
+        let start = format!("lb-director: the data plane {data_plane} does not work here: ");
+        assert!(said.starts_with(&start) && said.contains(word), "{said}");
+    }
+    assert!(!lab.pid_file().exists() && !lab.socket().exists());
+}
+
+#[test]
+fn auto_says_why_it_took_what_it_took() {
+    let (one, front) = (Web::start("one"), free());
+    let lab = Lab::new(&config(front, one.address));
+    let daemon = lab.spawn(without_programs(&lab, "auto"));
+    daemon.wait_for_line(&format!("Added real server: {}", one.address));
+    let plane = daemon.status()["data_plane"].clone();
+    assert_eq!(plane["name"], "relay");
+    let why = plane["why"].as_str().unwrap();
+    assert!(why.contains("ipvs: ") && why.contains("nft: "), "{why}");
+    let line = daemon.wait_for_line("Data plane relay (");
+    assert!(line.contains(why), "{line}");
+    assert_eq!(get(front).unwrap(), "one");
+}
+
+#[test]
+fn nft_without_privilege_is_one_clear_line() {
+    const NOBODY: u32 = 65534;
+    const NAME: &str = "nft_without_privilege_is_one_clear_line";
+    let found = std::env::var("PATH").unwrap_or_default();
+    if !std::env::split_paths(&found).any(|folder| folder.join("nft").exists()) {
+        return support::skip(NAME, "nft (apt-get install nftables)");
+    }
+    let lab = Lab::new(&config("192.0.2.80:80", "192.0.2.1:80"));
+    fs::set_permissions(lab.path(""), fs::Permissions::from_mode(0o777)).unwrap();
+    let mut command = lab.director("nft");
+    command.arg(lab.config());
+    if nix::unistd::geteuid().is_root() {
+        // The program itself may lie where only its owner can go.
+        let program = lab.path("lb-director");
+        fs::copy(env!("CARGO_BIN_EXE_lb-director"), &program).unwrap();
+        let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+        command = Command::new(program);
+        command.args(arguments).uid(NOBODY).gid(NOBODY);
+    }
+    let output = run(command);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = text(&output.stderr);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("lb-director: the data plane nft does not work here: "), "{said}");
+    assert!(said.contains("root") || said.contains("CAP_NET_ADMIN"), "the remedy: {said}");
+}

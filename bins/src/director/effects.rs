@@ -18,7 +18,7 @@ use lb_health::Outcome;
 
 use super::{
     hooks::{Hook, Hooks},
-    maintenance,
+    maintenance::Watcher,
     state::{Place, State},
     wording,
 };
@@ -43,6 +43,7 @@ pub struct Effects {
     /// Options of the instances that `execute` names.
     companions: Vec<String>,
     stage: Stage,
+    watcher: Option<Watcher>,
     /// Servers under maintenance because of a file.
     maintained: BTreeSet<ServerKey>,
     maintenance_error: Option<String>,
@@ -61,6 +62,7 @@ impl Effects {
             log,
             companions,
             stage: Stage::Starting,
+            watcher: None,
             maintained: BTreeSet::new(),
             maintenance_error: None,
             mailed: BTreeMap::new(),
@@ -209,17 +211,23 @@ impl Effects {
 
     /// `maintenancedir`: who has to be taken down, or may come back.
     pub fn maintenance(&mut self, config: &Config, state: &State) -> Vec<(ServerKey, Option<Override>)> {
-        let names = match config.globals.maintenance_dir.as_deref().map(maintenance::names) {
-            None => BTreeSet::new(),
-            Some(Ok(names)) => {
+        let folder = config.globals.maintenance_dir.as_deref();
+        if self.watcher.as_ref().map(Watcher::folder) != folder {
+            self.watcher = folder.map(Watcher::start);
+        }
+        let named = match self.watcher.as_ref().map(Watcher::seen) {
+            None => Vec::new(),
+            // Not looked at yet: what was said last stays.
+            Some(None) => return Vec::new(),
+            Some(Some(Ok(named))) => {
                 self.maintenance_error = None;
-                names
+                named
             }
-            Some(Err(error)) => {
-                let text = format!("maintenancedir can not be read, what it said last stays: {error}");
-                if self.maintenance_error.as_deref() != Some(&text) {
-                    self.log.line(&text);
-                    self.maintenance_error = Some(text);
+            Some(Some(Err(error))) => {
+                if self.maintenance_error.as_ref() != Some(&error) {
+                    self.log
+                        .line(&format!("maintenancedir can not be read, what it said last stays: {error}"));
+                    self.maintenance_error = Some(error);
                 }
                 return Vec::new();
             }
@@ -227,7 +235,7 @@ impl Effects {
         let servers: BTreeSet<ServerKey> =
             state.policy().values().flat_map(|service| service.servers.keys().copied()).collect();
         let named: BTreeSet<ServerKey> =
-            servers.into_iter().filter(|server| maintenance::is_named(&names, server, &[])).collect();
+            servers.into_iter().filter(|server| named.iter().any(|file| file.means(server))).collect();
         let order = Override { action: Action::Maintenance, reason: BY_FILE.to_owned(), until: None };
         let down = named.difference(&self.maintained).map(|server| (*server, Some(order.clone())));
         let back = self.maintained.difference(&named).map(|server| (*server, None));

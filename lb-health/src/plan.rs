@@ -182,6 +182,11 @@ impl Plan {
         due.into_iter().chain(self.deadlines.first()).map(|&(time, _)| time).min()
     }
 
+    /// Whether the next [`Self::handle_timeout`] will give up a look.
+    pub fn is_overdue(&self, now: Time) -> bool {
+        self.deadlines.first().is_some_and(|&(deadline, _)| deadline <= now)
+    }
+
     /// Looks that are running.
     pub fn in_flight(&self) -> usize {
         self.deadlines.len()

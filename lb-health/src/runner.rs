@@ -1,4 +1,4 @@
-//! Drives a [`Plan`] on tokio: starts looks, drops them at their deadline, counts, and tells.
+//! Drives a [`Plan`](crate::Plan) on tokio: starts looks, drops them at their deadline, counts, and tells.
 
 mod board;
 mod report;
@@ -223,6 +223,11 @@ impl Shared {
 async fn drive(shared: Arc<Shared>) {
     let mut timer = pin!(sleep_until(shared.origin));
     loop {
+        if shared.board().is_overdue(shared.now()) {
+            // Answers may lie in the sockets that this process had no time to read. Those first: a server is not
+            // to blame for a balancer that is late.
+            tokio::task::yield_now().await;
+        }
         let wake = {
             let now = shared.now();
             let mut board = shared.board();

@@ -1,6 +1,6 @@
 //! TLS for probes: settings as plain data, one rustls configuration per setting, and the handshake.
 
-#[cfg(all(test, feature = "http"))]
+#[cfg(test)]
 mod tests;
 
 use std::{

@@ -1,5 +1,6 @@
 //! HTTP against the real thing: nginx, and Squid before it.
 #![cfg(feature = "http")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and says what it skips")]
 
 use std::{
     fs,

@@ -5,11 +5,19 @@
 //! cargo bench -p lb-health --bench scale -- --n 1000 --rounds 5 --secs 5 --kills 3 --only ours,haproxy
 //! ```
 //!
+//! With `hyper` among `--only`, our HTTP check also runs with a body to match, which takes the whole HTTP client.
+//!
 //! Needs root, `ip`, `nft`, nginx, and the peers that are to be measured (HAProxy, keepalived with gcc); what is
 //! missing is skipped with a line. Two network namespaces joined by a veth pair: in one, nginx behind N addresses;
 //! in the other, one checker at a time, each address once a second with a timeout of a second. Printed are CPU time
 //! per check (all threads, from schedstat), resident memory, the time from a server's death (it answers with RST
 //! from then on) to the checker's word, and downs that were false.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, and ends where it cannot go on"
+)]
 
 mod lab;
 mod ours;
@@ -76,7 +84,8 @@ fn bench(plan: &Plan) -> Result<()> {
     let mut all: BTreeMap<(Kind, &str), Vec<Figures>> = BTreeMap::new();
     for round in 1..=plan.rounds {
         for kind in [Kind::Tcp, Kind::Http] {
-            for name in ["ours", "haproxy", "keepalived"].into_iter().filter(|name| plan.only.contains(name))
+            for name in
+                ["ours", "hyper", "haproxy", "keepalived"].into_iter().filter(|name| plan.only.contains(name))
             {
                 let lab = Lab::new(plan.servers)?;
                 let Some(checker) = Checker::new(name, kind, &lab)? else { continue };

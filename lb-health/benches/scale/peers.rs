@@ -29,13 +29,18 @@ impl Checker {
     pub(crate) fn new(name: &'static str, kind: Kind, lab: &Lab) -> Result<Option<Self>> {
         let config = lab.folder.join(format!("{name}.conf"));
         let mut command = match name {
-            "ours" => {
+            "ours" | "hyper" => {
                 fs::write(
                     &config,
                     lab.addresses().fold(String::new(), |all, address| format!("{all}{address}\n")),
                 )?;
                 let mut command = lab.command(&std::env::current_exe()?.display().to_string());
-                command.args(["--checker", if kind == Kind::Tcp { "tcp" } else { "http" }]).arg(&config);
+                let what = match (kind, name) {
+                    (Kind::Tcp, _) => "tcp",
+                    (Kind::Http, "ours") => "http",
+                    (Kind::Http, _) => "body",
+                };
+                command.args(["--checker", what]).arg(&config);
                 command
             }
             "haproxy" => {
@@ -116,9 +121,13 @@ impl Checker {
         Ok(kib / 1024.0)
     }
 
-    /// Servers that were called down since the last call.
+    /// Servers that were called down since the last call; shows the first one.
     pub(crate) fn downs(&self) -> usize {
-        self.lines.try_iter().filter(|(_, line)| says_down(line)).count()
+        let downs: Vec<_> = self.lines.try_iter().filter(|(_, line)| says_down(line)).collect();
+        if let Some((_, line)) = downs.first() {
+            println!("false: {line}");
+        }
+        downs.len()
     }
 
     /// When the checker said that this server is down; `None` if not within 10 s.

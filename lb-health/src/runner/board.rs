@@ -237,6 +237,11 @@ impl Board {
         RunnerCounts { checks: self.checks.len(), in_flight: self.plan.in_flight(), ..self.counts }
     }
 
+    /// Whether a look has passed its deadline.
+    pub(super) fn is_overdue(&self, now: Time) -> bool {
+        self.plan.is_overdue(now)
+    }
+
     /// When the driver has to come again; it promises to.
     pub(super) fn arm(&mut self) -> Option<Time> {
         self.armed = self.plan.poll_timeout();

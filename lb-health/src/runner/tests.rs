@@ -362,3 +362,32 @@ async fn removal_drops_the_look() {
     until(|| probe.state.dropped.load(Ordering::SeqCst) == 1).await;
     assert_eq!((runner.counts().checks, runner.counts().in_flight, runner.status().len()), (0, 0, 0));
 }
+
+/// The answer is there in time, and it is the balancer that does not run: no failure of the server.
+#[cfg(feature = "http")]
+#[tokio::test]
+async fn a_late_balancer_reads_answers_before_it_gives_up() {
+    use std::io::{Read, Write};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (asked, mut was_asked) = tokio::sync::mpsc::channel(1);
+    let (answered, was_answered) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 16]).unwrap();
+        asked.blocking_send(()).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        answered.send(stream).unwrap();
+    });
+    let probe = crate::probe::http::Http::new(crate::probe::http::HttpSettings::default()).unwrap();
+    let (runner, deadline) = (start(), Duration::from_secs(1));
+    runner.set([Check::new(Arc::new(probe), address, Timing { timeout: deadline, ..rare() })]);
+    timeout(PATIENCE, was_asked.recv()).await.unwrap();
+    // This blocks the runtime, as a machine does that has no time for it.
+    let _stream = was_answered.recv().unwrap();
+    std::thread::sleep(deadline + deadline / 2);
+    // The runner looks at its plan before the runtime looks at its sockets.
+    runner.check_now(crate::CheckId::new(0));
+    assert_eq!(next(&runner).await.look.outcome.unwrap().detail, "200 OK");
+}

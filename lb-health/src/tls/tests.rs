@@ -1,3 +1,5 @@
+#![cfg(feature = "http")]
+
 use std::{io::Write, sync::Arc, time::Duration};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};

@@ -295,3 +295,94 @@ fn passwords_are_neither_listed_nor_serialised() {
     assert!(!serde_json::to_string(&config).unwrap().contains("hunter2"));
     assert!(ldirectord::render(&config).contains("hunter2"));
 }
+
+#[test]
+fn the_example_configurations_load_in_both_modes_without_a_word() {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/configs/ldirectord");
+    let mut files = 0;
+    for file in std::fs::read_dir(directory).unwrap() {
+        let source = Source::read(&file.unwrap().path()).unwrap();
+        for mode in [Mode::Strict, Mode::Lenient] {
+            let (config, problems) = ldirectord::load(&source, mode, &Names);
+            let lines: Vec<String> = problems.iter().map(|problem| problem.line(&source)).collect();
+            assert!(config.is_some() && lines.is_empty(), "{lines:#?}");
+        }
+        files += 1;
+    }
+    assert!(files >= 3);
+}
+
+#[test]
+fn what_is_wrong_across_lines_is_found() {
+    let tcp = "virtual=10.0.0.1:80\n\treal=10.0.0.2:80 masq\n";
+    for (text, expected) in [
+        (
+            "virtual=10.0.0.1:0\n\treal=10.0.0.2 masq\n\tservice=http\n",
+            "warning: port 0 without `persistent`",
+        ),
+        ("\tnetmask=255.255.255.0\n", "warning: `netmask` without `persistent`"),
+        ("\tpersistent=6\n\tnetmask=255.0.255.0\n", "error: 255.0.255.0 is no prefix"),
+        ("\tops=yes\n", "warning: one-packet scheduling is for UDP only"),
+        ("\tprotocol=udp\n\tops=yes\n\tpersistent=6\n", "warning: one-packet scheduling with `persistent`"),
+        ("\tpersistent=0\n", "warning: `persistent` is 0"),
+        ("virtual=10.0.0.1:80\n\tservice=http\n", "warning: tcp:10.0.0.1:80 has no real server"),
+        (
+            "\treal=10.0.0.2:80 masq 7\n",
+            "warning: the real server 10.0.0.2:80 stands twice in tcp:10.0.0.1:80",
+        ),
+        ("\treal=10.0.0.2:81 gate\n", "warning: port 81 with gate"),
+        ("\treal=10.0.0.3 masq\n", "warning: no port for a real server of tcp:10.0.0.1:80"),
+        ("\treal=10.0.0.3:80 masq l:9 u:5\n", "error: the lower threshold 9 is above the upper one, 5"),
+        ("\treal=10.0.0.3:80 masq 70000\n", "error: the weight is out of range"),
+        (
+            "\treal=10.0.0.3:80 masq 1 \"l:5\" \"u:9\"\n",
+            "warning: a threshold in quotes is read as a request",
+        ),
+        (
+            "fallback=127.0.0.1\nvirtual=5\n\treal=10.0.0.2 masq\n",
+            "warning: the global fallback has no port for a firewall mark",
+        ),
+        ("virtual=0\n\treal=10.0.0.2 masq\n", "error: no firewall mark 0"),
+        ("\tchecktype=external\n", "warning: checktype external without `checkcommand`"),
+        ("\tchecktype=external\n\tcheckcommand=/x y\n", "warning: `checkcommand` with arguments"),
+        ("\tcheckcommand=/x\n", "warning: `checkcommand` with checktype negotiate"),
+        (
+            "\tchecktype=external-perl\n\tcheckcommand=/x\n",
+            "warning: checktype external-perl is run as external",
+        ),
+        ("\tchecktype=off\n", "warning: checktype off"),
+        ("\tchecktype=0\n", "warning: checktype 0"),
+        (
+            "virtual=5\n\treal=10.0.0.2 masq\n\tchecktype=connect\n",
+            "warning: no port to check with checktype connect",
+        ),
+        ("\tservice=mysql\n", "warning: a mysql check without `login`"),
+        ("\tservice=pgsql\n\tlogin=\"x\"\n", "warning: a pgsql check without `request`"),
+        ("\tservice=oracle\n", "warning: there is no check for oracle"),
+        ("\tservice=dns\n", "warning: a dns check without `receive`"),
+        ("\tservice=pop\n", "warning: a pop check without `login`"),
+        ("\tservice=ftp\n", "warning: an ftp check without `receive`"),
+        ("\tservice=simpletcp\n", "warning: a simpletcp check without `request`"),
+        ("\tservice=radius\n\tprotocol=udp\n", "warning: a radius check without `login` and `secret`"),
+        ("\tservice=radius\n\tlogin=\"x\"\n\tsecret=\"x\"\n", "warning: a radius check of a TCP service"),
+        (
+            "virtual=10.0.0.1:81\n\treal=10.0.0.2:81 masq\n",
+            "warning: no `service` to negotiate for tcp:10.0.0.1:81",
+        ),
+        ("\tprotocol=udp\n", "warning: a http check of a UDP service"),
+        ("\thttpmethod=HEAD\n\treceive=\"x\"\n", "warning: `receive` with httpmethod HEAD"),
+        ("\tscheduler=wlcc\n", "warning: unknown scheduler `wlcc`"),
+        ("\tscheduler=abcdefghijklmnop\n", "error: the name of a scheduler has at most 15 letters"),
+        ("\tschedflags=sh-prt\n", "error: unknown scheduler flag `sh-prt`"),
+        ("\tcheckport=81\n\tcheckport=82\n", "warning: `checkport` is set twice"),
+        ("\tprotocol=fwm\n", "error: protocol `fwm` for an address and a port"),
+        ("\treal6=[::1]:80 masq\n", "error: `real6` in a section of `virtual`"),
+        ("\tautoreload=yes\n", "error: `autoreload` is a global directive"),
+        ("scheduler=wlc\n", "error: `scheduler` outside of a section"),
+    ] {
+        let text = if text.starts_with('\t') { format!("{tcp}{text}") } else { text.to_owned() };
+        let (config, problems) = load(&text, Mode::Lenient);
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{text}{problems:#?}");
+        assert_eq!(config.is_none(), expected.starts_with("error"), "{text}{problems:#?}");
+    }
+}

@@ -3,6 +3,10 @@
 
 use std::{process::Stdio, time::Duration};
 
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
 use tokio::{
     io::AsyncWriteExt as _,
     process::Command,
@@ -102,11 +106,18 @@ impl Hooks {
         }
     }
 
-    /// Waits until everything that was asked for has been run.
+    /// Waits until everything that was asked for has been run, but not for ever: 10 s.
     pub async fn finish(&self) {
+        const PATIENCE: Duration = Duration::from_secs(10);
         let (reached, barrier) = oneshot::channel();
-        if self.queue.send(Order::Barrier(reached)).await.is_ok() {
-            let _ = barrier.await;
+        let done = async {
+            if self.queue.send(Order::Barrier(reached)).await.is_ok() {
+                let _ = barrier.await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, done).await.is_err() {
+            self.log
+                .line(&format!("Programs that do not end within {} s are left behind", PATIENCE.as_secs()));
         }
     }
 }
@@ -118,11 +129,11 @@ async fn run(hook: &Hook) -> Result<(), String> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        .env_remove("NOTIFY_SOCKET")
         .process_group(0)
-        .kill_on_drop(true)
         .spawn()
         .map_err(|error| format!("{program} can not be run: {error}"))?;
-    let group = child.id();
+    let group = Group(child.id());
     let work = async {
         if let Some(mut stdin) = child.stdin.take() {
             // A program that does not read its input has no need of it.
@@ -130,16 +141,32 @@ async fn run(hook: &Hook) -> Result<(), String> {
         }
         child.wait().await
     };
-    match tokio::time::timeout(LIMIT, work).await {
+    let ended = tokio::time::timeout(LIMIT, work).await;
+    if ended.is_ok() {
+        group.leave();
+    }
+    match ended {
         Ok(Ok(status)) if status.success() => Ok(()),
         Ok(Ok(status)) => Err(format!("{program} ended with {status}")),
         Ok(Err(error)) => Err(format!("{program}: {error}")),
-        Err(_) => {
-            if let Some(group) = group.and_then(|group| i32::try_from(group).ok()) {
-                let group = nix::unistd::Pid::from_raw(group);
-                let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
-            }
-            Err(format!("{program} ran longer than {} s and was ended", LIMIT.as_secs()))
+        Err(_) => Err(format!("{program} ran longer than {} s and was ended", LIMIT.as_secs())),
+    }
+}
+
+/// The process group of a hook. Dropping it kills them all.
+struct Group(Option<u32>);
+
+impl Group {
+    /// The program has ended; what it has left running was meant to be left.
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0.and_then(|group| i32::try_from(group).ok()) {
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         }
     }
 }

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     config::ldirectord::{AlertStates, Config, EmailAlert, Virtual},
-    runtime::log::Log,
+    runtime::{log::Log, paths},
 };
 
 /// In which part of its life the daemon is: mails can be limited to some of them.
@@ -105,7 +105,10 @@ impl Effects {
             let purpose = format!("execute={other} {command}");
             let mut argv = vec![&*program];
             argv.extend(self.companions.iter().map(String::as_str));
-            argv.extend([other, command]);
+            // Said outright, since the environment may name ours.
+            let socket = paths::socket(Path::new(other));
+            let socket = socket.to_string_lossy();
+            argv.extend(["--socket", &*socket, other, command]);
             self.hooks.run(Hook::program(purpose, &argv));
         }
     }
@@ -238,7 +241,13 @@ impl Effects {
             servers.into_iter().filter(|server| named.iter().any(|file| file.means(server))).collect();
         let order = Override { action: Action::Maintenance, reason: BY_FILE.to_owned(), until: None };
         let down = named.difference(&self.maintained).map(|server| (*server, Some(order.clone())));
-        let back = self.maintained.difference(&named).map(|server| (*server, None));
+        // What the operator has ordered since then is not the file's to end.
+        let by_file = |server: &ServerKey| {
+            let mut orders = state.overrides().iter();
+            orders.any(|(of, place, order)| of == server && place.is_none() && order.reason == BY_FILE)
+        };
+        let gone = self.maintained.difference(&named).filter(|server| by_file(server));
+        let back = gone.map(|server| (*server, None));
         let orders = down.chain(back).collect();
         self.maintained = named;
         orders

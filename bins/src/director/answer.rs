@@ -33,9 +33,23 @@ impl Director {
                 let now = self.clock.now();
                 let until = lasting.map(|lasting| now + lasting);
                 let order = action.map(|action| Override { action, reason, until });
-                let events = self.state.order(server, service, order, now);
-                let count = events.len();
-                self.tell(events);
+                let under = self.state.overrides().iter().filter(|(of, ..)| **of == server);
+                let under: Vec<Option<ServiceKey>> = under.map(|(_, place, _)| place.copied()).collect();
+                let places = match (&order, service) {
+                    // Every order that it is under comes to its end.
+                    (None, None) => under,
+                    (None, Some(_)) => under.into_iter().filter(|place| *place == service).collect(),
+                    (Some(_), _) => vec![service],
+                };
+                if places.is_empty() {
+                    return Answer::Done(format!("{server}: no such order was in force"));
+                }
+                let mut count = 0;
+                for place in places {
+                    let events = self.state.order(server, place, order.clone(), now);
+                    count += events.len();
+                    self.tell(events);
+                }
                 Answer::Done(format!(
                     "{server}: {count} {} in the data plane",
                     if count == 1 { "change" } else { "changes" }
@@ -128,7 +142,7 @@ impl Director {
             health,
             seen: known.last.as_ref().map_or_else(String::new, |look| seen(&look.outcome)),
             latency_ms: known.last.as_ref().map(|look| look.latency.as_secs_f64() * 1000.0),
-            age: known.last.as_ref().map(|look| seconds(now, look.at)),
+            age: known.last.as_ref().map(|look| seconds(now, self.clock.from_origin(look.at))),
             failures: known.leaning.map_or(0, |leaning| leaning.count),
         }
     }

@@ -112,6 +112,12 @@ fn usage(problem: &str) -> ExitCode {
     USAGE.into()
 }
 
+/// Writes to standard output; a reader that has enough is no error.
+fn put(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
 fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "lb-director: {text}");
 }
@@ -127,11 +133,11 @@ fn check(config: &Path, arguments: &Arguments) -> ExitCode {
     }
     if arguments.json {
         match serde_json::to_string_pretty(&loaded.config) {
-            Ok(text) => println!("{text}"),
+            Ok(text) => put(&format!("{text}\n")),
             Err(error) => complain(&error.to_string()),
         }
     } else {
-        print!("{}", loaded.config);
+        put(&loaded.config.to_string());
     }
     ExitCode::SUCCESS
 }

@@ -10,7 +10,7 @@ mod roles;
 mod view;
 
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     time::Duration,
 };
 
@@ -93,9 +93,9 @@ async fn perform(options: &Options) -> io::Result<bool> {
     let report = play.report();
     play.finish().await;
     result?;
-    print!("{}", report.text());
+    write!(io::stdout(), "{}", report.text())?;
     if options.json {
-        println!("{}", serde_json::to_string(&report)?);
+        writeln!(io::stdout(), "{}", serde_json::to_string(&report)?)?;
     }
     Ok(report.failed_after_detection == 0 && report.detect_ms.is_some())
 }

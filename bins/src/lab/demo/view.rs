@@ -1,6 +1,9 @@
 //! The demo as it goes on: live on a terminal, or as plain lines.
 
-use std::{io, time::Duration};
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
 
 use ratatui::{
     DefaultTerminal, Frame,
@@ -31,20 +34,21 @@ pub(super) struct Plain {
 impl View for Plain {
     fn draw(&mut self, scene: &Scene) -> io::Result<bool> {
         for (at, text) in &scene.story[self.told..] {
-            println!("{:6.2} s  * {text}", at.as_secs_f64());
+            writeln!(io::stdout(), "{:6.2} s  * {text}", at.as_secs_f64())?;
         }
         self.told = scene.story.len();
         let seconds = scene.elapsed.as_secs();
         if self.seconds != Some(seconds) {
             self.seconds = Some(seconds);
             let servers: Vec<String> = scene.servers.iter().map(|server| summary(server, scene)).collect();
-            println!(
+            writeln!(
+                io::stdout(),
                 "{:6.2} s  {}  failed {}  longest gap {:.0} ms",
                 scene.elapsed.as_secs_f64(),
                 servers.join("  "),
                 scene.seen.failures.len(),
                 millis(scene.seen.longest_gap)
-            );
+            )?;
         }
         Ok(true)
     }

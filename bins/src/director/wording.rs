@@ -32,6 +32,8 @@ pub fn line(event: &Event) -> String {
         (What::SoftFailureOver, Subject::Server(service, server)) => {
             format!("Resetting soft failure count: {server} ({service})")
         }
+        (What::Started, _) => format!("Starting lb-director {}", env!("CARGO_PKG_VERSION")),
+        (What::Stopped, _) => "Stopped lb-director".to_owned(),
         (What::Foreign, subject) => format!("Left alone, not ours: {subject}"),
         (What::Repaired, subject) => format!("Put right: {subject} ({})", event.cause),
         (What::Refused, subject) => {

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use support::{Lab, run, text};
 
@@ -53,6 +53,17 @@ fn check_prints_json() {
     assert_eq!(service["reals"][0]["key"], "192.0.2.1:80");
     assert_eq!(service["reals"][0]["spec"]["weight"], 3);
     assert!(!text(&output.stdout).contains("hush"), "{config}");
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_error() {
+    let lab = Lab::new(GOOD);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lb-director"));
+    command.arg("--check").arg(lab.config()).stdout(writer).stderr(Stdio::piped());
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &*text(&output.stderr)), (Some(0), ""));
 }
 
 #[test]

@@ -103,6 +103,23 @@ fn the_fallbackcommand_is_told_of_the_beginning_and_the_end() {
 }
 
 #[test]
+fn a_program_that_hangs_does_not_keep_the_daemon_alive() {
+    let mut one = Web::start("one");
+    let lab = Lab::new("");
+    let started = lab.path("started");
+    let program = lab.script("command", &format!("echo $$ >{}\nsleep 1000", started.display()));
+    let service = format!("\tfallback=127.0.0.1:9 gate\n\tfallbackcommand=\"{}\"\n", program.display());
+    one.die();
+    lab.configure(&config("", &service, &[&one]));
+    let mut daemon = lab.start("memory");
+    let pid = wait("the program", || lines(&started).first().cloned());
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert_eq!(daemon.logged("Programs that do not end within 10 s are left behind"), 1, "{}", daemon.log());
+    let stat = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    wait("its end", || (stat().is_empty() || stat().contains(") Z ")).then_some(()));
+}
+
+#[test]
 fn a_file_takes_a_server_down_and_back() {
     let one = Web::start("one");
     let lab = Lab::new("");
@@ -118,6 +135,15 @@ fn a_file_takes_a_server_down_and_back() {
     assert!(line.ends_with("(operator: file in maintenancedir)"), "{line}");
     fs::remove_file(&file).unwrap();
     daemon.wait_for_state(one.address, "active");
+
+    // What the operator has ordered meanwhile is not the file's to end.
+    fs::write(&file, "").unwrap();
+    daemon.wait_for_state(one.address, "maintenance");
+    daemon.told(&["drain", &one.address.to_string()]);
+    fs::remove_file(&file).unwrap();
+    let looks = one.requests();
+    wait("two more looks", || (one.requests() >= looks + 2).then_some(()));
+    assert_eq!(daemon.state_of(one.address).unwrap(), "draining");
 }
 
 #[test]
@@ -149,8 +175,9 @@ fn other_instances_go_along() {
     let path = other.path(&name);
     fs::write(&path, config(&format!("logfile=\"{}\"\n", log.display()), "", &[&two])).unwrap();
     let lab = Lab::new(&config(&format!("execute={}\n", path.display()), "", &[&one]));
+    // The first one's own way of naming its socket must not become the other's.
     let mut command = lab.director("memory");
-    command.arg(lab.config());
+    command.arg(lab.config()).env("LB_SOCKET", lab.socket());
     let mut daemon = lab.spawn(command);
     let companion = Companion(path);
     let command = |word| companion.command(word);
@@ -164,7 +191,7 @@ fn other_instances_go_along() {
     wait("its reload", || logged("In force: ").then_some(()));
     assert_eq!(daemon.stop().code(), Some(0));
     assert_eq!(command("status"), Some(3), "it has ended with the first one");
-    assert!(logged("Stopped"), "{:?}", lines(&log));
+    assert!(logged("Stopped lb-director"), "{:?}", lines(&log));
 }
 
 /// Another instance, in its default places; stopped whatever happens.

@@ -95,6 +95,7 @@ fn lbctl_shows_what_is_going_on() {
     assert_eq!((&server["state"], &server["weight"]), (&"active".into(), &1.into()));
     assert_eq!((&server["check"]["kind"], &server["check"]["health"]), (&"http".into(), &"up".into()));
     assert!(server["check"]["latency_ms"].as_f64().unwrap() > 0.0, "{server}");
+    assert!((0.0..3600.0).contains(&server["check"]["age"].as_f64().unwrap()), "{server}");
 
     let listing = daemon.told(&["list", "-n"]);
     let lines: Vec<&str> = listing.lines().collect();
@@ -144,6 +145,13 @@ fn the_operator_has_the_last_word() {
     daemon.told(&["resume", &target]);
     assert_eq!(daemon.state_of(&target).unwrap(), "active");
     daemon.wait_for_line(&format!("Restored real server: {target} ({front}) (Weight set to 1)"));
+
+    // Without a service every order ends, and saying so twice does no harm.
+    daemon.told(&["drain", &target, "--service", &format!("tcp:{front}")]);
+    assert_eq!(daemon.state_of(&target).unwrap(), "draining");
+    daemon.told(&["resume", &target]);
+    assert_eq!(daemon.state_of(&target).unwrap(), "active");
+    assert_eq!(daemon.told(&["resume", &target]), format!("{target}: no such order was in force\n"));
 
     // It ends by itself, though nobody asks.
     daemon.told(&["maintenance", &target, "--for", "2s"]);

@@ -24,36 +24,8 @@ impl Director {
             },
             Request::Events(count) => Answer::Events(self.journal.newest(count)),
             Request::Order { server, service, action, reason, lasting } => {
-                let known = self.state.policy().iter().any(|(key, entry)| {
-                    service.is_none_or(|service| service == *key) && entry.servers.contains_key(&server)
-                });
-                if !known {
-                    return Answer::Error(unknown(&server, service.as_ref()));
-                }
-                let now = self.clock.now();
-                let until = lasting.map(|lasting| now + lasting);
-                let order = action.map(|action| Override { action, reason, until });
-                let under = self.state.overrides().iter().filter(|(of, ..)| **of == server);
-                let under: Vec<Option<ServiceKey>> = under.map(|(_, place, _)| place.copied()).collect();
-                let places = match (&order, service) {
-                    // Every order that it is under comes to its end.
-                    (None, None) => under,
-                    (None, Some(_)) => under.into_iter().filter(|place| *place == service).collect(),
-                    (Some(_), _) => vec![service],
-                };
-                if places.is_empty() {
-                    return Answer::Done(format!("{server}: no such order was in force"));
-                }
-                let mut count = 0;
-                for place in places {
-                    let events = self.state.order(server, place, order.clone(), now);
-                    count += events.len();
-                    self.tell(events);
-                }
-                Answer::Done(format!(
-                    "{server}: {count} {} in the data plane",
-                    if count == 1 { "change" } else { "changes" }
-                ))
+                let until = lasting.map(|lasting| self.clock.now() + lasting);
+                self.order(server, service, action.map(|action| Override { action, reason, until }))
             }
             Request::Reload => {
                 self.reload().await;
@@ -63,6 +35,36 @@ impl Director {
                 }
             }
         }
+    }
+
+    /// Puts a server under an order, or ends those that it is under: without a service, every one of them.
+    fn order(&mut self, server: ServerKey, service: Option<ServiceKey>, order: Option<Override>) -> Answer {
+        let known = self.state.policy().iter().any(|(key, entry)| {
+            service.is_none_or(|service| service == *key) && entry.servers.contains_key(&server)
+        });
+        if !known {
+            return Answer::Error(unknown(&server, service.as_ref()));
+        }
+        let places: Vec<Option<ServiceKey>> = match order {
+            Some(_) => vec![service],
+            None => {
+                let orders = self.state.overrides().iter().filter(|(of, ..)| **of == server);
+                let places = orders.map(|(_, place, _)| place.copied());
+                places.filter(|place| service.is_none() || *place == service).collect()
+            }
+        };
+        if places.is_empty() {
+            return Answer::Done(format!("{server}: no such order was in force"));
+        }
+        let now = self.clock.now();
+        let mut count = 0;
+        for place in places {
+            let events = self.state.order(server, place, order.clone(), now);
+            count += events.len();
+            self.tell(events);
+        }
+        let changes = if count == 1 { "change" } else { "changes" };
+        Answer::Done(format!("{server}: {count} {changes} in the data plane"))
     }
 
     async fn status(&self) -> Status {

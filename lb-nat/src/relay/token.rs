@@ -13,6 +13,8 @@ pub(crate) enum Token {
     Listener(u32),
     /// The mailbox.
     Wake,
+    /// The ticker.
+    Tick,
     /// The UDP engine, which gives the low 56 bits their meaning.
     Udp(u64),
 }
@@ -27,6 +29,7 @@ impl From<Token> for EventData {
             Token::Listener(index) => (2, u64::from(index)),
             Token::Wake => (3, 0),
             Token::Udp(index) => (4, index & INDEX),
+            Token::Tick => (5, 0),
         };
         Self::new_u64(kind << 56 | index)
     }
@@ -41,6 +44,7 @@ impl From<EventData> for Token {
             1 => Self::Server(index),
             2 => Self::Listener(index),
             3 => Self::Wake,
+            5 => Self::Tick,
             _ => Self::Udp(data & INDEX),
         }
     }
@@ -58,6 +62,7 @@ mod tests {
             Token::Server(7),
             Token::Listener(1),
             Token::Wake,
+            Token::Tick,
             Token::Udp(INDEX),
         ] {
             assert_eq!(Token::from(EventData::from(token)), token);

@@ -356,6 +356,7 @@ fn what_is_wrong_across_lines_is_found() {
             "virtual=5\n\treal=10.0.0.2 masq\n\tchecktype=connect\n",
             "warning: no port to check with checktype connect",
         ),
+        ("\treceive=\"(\"\n", "error: `receive` is no regular expression"),
         ("\tservice=mysql\n", "warning: a mysql check without `login`"),
         ("\tservice=pgsql\n\tlogin=\"x\"\n", "warning: a pgsql check without `request`"),
         ("\tservice=oracle\n", "warning: there is no check for oracle"),

@@ -100,12 +100,7 @@ fn probe(service: &Virtual, real: &Real) -> Result<Arc<dyn HealthCheck>, String>
         CheckType::Ping => ping(service),
         CheckType::Connect => connect(service),
         CheckType::Negotiate => negotiate::probe(service, real)?,
-        CheckType::External => external(service, real)?,
-        CheckType::ExternalPerl => {
-            return Err(
-                "checktype=external-perl runs perl inside of ldirectord; use checktype=external".to_owned()
-            );
-        }
+        CheckType::External | CheckType::ExternalPerl => external(service, real)?,
         CheckType::Alternate(connects) => {
             let thorough = negotiate::probe(service, real)?;
             match NonZeroU32::new(connects) {

@@ -49,16 +49,12 @@ const ACTED: &[(Directive, bool, &str)] = &[
     (Directive::EmailAlert, true, ""),
     (Directive::EmailAlertFreq, true, ""),
     (Directive::EmailAlertStatus, true, ""),
-    (Directive::Smtp, true, ""),
+    (Directive::Smtp, false, "names a mail server; mails go through the local mail transfer agent"),
     (Directive::ConnectTimeout, true, ""),
     (Directive::Autoreload, true, ""),
     (Directive::Callback, true, ""),
     (Directive::LogFile, true, ""),
-    (
-        Directive::Execute,
-        false,
-        "starts a further instance with another configuration; start one for each file",
-    ),
+    (Directive::Execute, true, ""),
     (Directive::Supervised, true, ""),
     (
         Directive::Fork,

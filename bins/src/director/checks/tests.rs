@@ -69,7 +69,6 @@ fn timing_is_taken_over() {
 fn what_can_not_be_checked_is_named_and_its_server_is_down() {
     for (section, word) in [
         ("\tchecktype=external\n\tcheckcommand=/no/such/program\n", "/no/such/program does not exist"),
-        ("\tservice=http\n\treceive=\"(\"\n", "receive: "),
         ("\tservice=oracle\n\tlogin=\"a\"\n\tpasswd=\"b\"\n\trequest=\"c\"\n", "Oracle"),
     ] {
         let config = config(section);

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, net::Ipv4Addr};
 
 use lb_core::model::{Family, Forwarding, Protocol, ServerKey, ServiceKey};
+use lb_health::Pattern;
 
 use super::Settings;
 use crate::config::{
@@ -47,6 +48,7 @@ pub(super) fn service(service: &Virtual, places: &Places<'_>, mode: Mode, proble
     fallback(service, places, problems);
     check(service, places, problems);
     negotiation(service, places, problems);
+    patterns(service, places, mode, problems);
 }
 
 fn scheduling(service: &Virtual, places: &Places<'_>, problems: &mut Problems) {
@@ -234,7 +236,10 @@ fn negotiation(service: &Virtual, places: &Places<'_>, problems: &mut Problems) 
                 (check.database.is_none(), "database"),
             ] {
                 if missing {
-                    warn(format!("a {name} check without `{what}`"), "such a check always fails");
+                    warn(
+                        format!("a {name} check without `{what}`"),
+                        "ldirectord takes every server for down",
+                    );
                 }
             }
         }
@@ -278,6 +283,24 @@ fn negotiation(service: &Virtual, places: &Places<'_>, problems: &mut Problems) 
             Diagnostic::warning(head, "`receive` with httpmethod HEAD")
                 .label("an answer without a body cannot match"),
         );
+    }
+}
+
+/// Patterns that can not be read. ldirectord finds out when it checks, and then every server is down.
+fn patterns(service: &Virtual, places: &Places<'_>, mode: Mode, problems: &mut Problems) {
+    let section = service.check.receive.as_deref().map(|text| (text, places.of(Directive::Receive)));
+    let own = service.reals.iter().zip(places.reals);
+    let own = own.filter_map(|(real, place)| Some((real.receive.as_deref()?, *place)));
+    let severity = if mode == Mode::Strict { Severity::Warning } else { Severity::Error };
+    for (text, place) in section.into_iter().chain(own).filter(|(text, _)| !text.is_empty()) {
+        if let Err(error) = Pattern::new(text) {
+            let problem = Diagnostic::new(severity, place, "`receive` is no regular expression");
+            problems.push(
+                problem
+                    .label(error.reason)
+                    .help("a character that is meant itself is written with a \\ before it"),
+            );
+        }
     }
 }
 

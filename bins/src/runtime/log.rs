@@ -69,16 +69,17 @@ impl Log {
         Self { target: Arc::new(target), clock, tag: tag.into() }
     }
 
-    /// Writes one line. A log that can not be written to stops nobody; the line goes to standard error then.
+    /// Writes one line, whatever is in it: control characters become blanks. A log that can not be written to stops nobody; the line goes to standard error then.
     pub fn line(&self, text: &str) {
-        let text = text.trim_end_matches('\n');
+        let printable = |c: char| if c.is_control() { ' ' } else { c };
+        let text: String = text.trim_end().chars().map(printable).collect();
         let written = match &*self.target {
-            Target::File(path) => self.append(path, text),
-            Target::Syslog(facility) => self.send(*facility, text),
+            Target::File(path) => self.append(path, &text),
+            Target::Syslog(facility) => self.send(*facility, &text),
             Target::Stderr => Err(io::ErrorKind::Other.into()),
         };
         if written.is_err() {
-            let _ = writeln!(io::stderr(), "{}", self.stamped(text));
+            let _ = writeln!(io::stderr(), "{}", self.stamped(&text));
         }
     }
 
@@ -163,6 +164,17 @@ mod tests {
         assert!(text.starts_with('[') && text.ends_with(&pattern), "{text}");
         // [Sat Nov 21 21:01:51 2026|
         assert_eq!(text.find('|'), Some(25), "{text}");
+    }
+
+    #[test]
+    fn a_line_is_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let log = Log::new(Target::File(path.clone()), Clock::start(), "web.cf");
+        log.line("drained: disk\n[forged|web.cf|1] \x1b[2J\n");
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.ends_with("] drained: disk [forged|web.cf|1]  [2J\n"), "{text:?}");
+        assert_eq!(text.lines().count(), 1);
     }
 
     #[test]

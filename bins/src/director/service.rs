@@ -52,7 +52,7 @@ pub enum RunError {
     Signals(#[source] io::Error),
 }
 
-/// Runs a director until SIGTERM or SIGINT, or until `end` is ready. SIGHUP reads the configuration again. `ready` is
+/// Runs a director until SIGTERM, SIGINT or SIGQUIT, or until `end` is ready. SIGHUP reads the configuration again. `ready` is
 /// called once, when the first decisions are in the data plane, with what the data plane has refused of them.
 ///
 /// # Errors
@@ -70,6 +70,7 @@ pub async fn run(
     let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
+    let mut quit = signal(SignalKind::quit()).map_err(RunError::Signals)?;
     let wanted = super::policy::full_table(&policy(&loaded.config));
     let plane = plane::open(settings.data_plane, &wanted).await?;
     let socket = ControlSocket::bind(&settings.socket)
@@ -91,6 +92,7 @@ pub async fn run(
                 _ = hangup.recv() => Order::Reload,
                 _ = terminate.recv() => Order::Stop,
                 _ = interrupt.recv() => Order::Stop,
+                _ = quit.recv() => Order::Stop,
                 () = &mut end => Order::Stop,
             };
             if order_sender.send(order).await.is_err() || order == Order::Stop {

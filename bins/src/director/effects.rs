@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     config::ldirectord::{AlertStates, Config, EmailAlert, Virtual},
-    runtime::{log::Log, paths},
+    runtime::{clock::ctime, log::Log, paths},
 };
 
 /// In which part of its life the daemon is: mails can be limited to some of them.
@@ -34,6 +34,17 @@ enum Stage {
     Running,
     Reloading,
     Stopping,
+}
+
+impl Stage {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Reloading => "reloading",
+            Self::Stopping => "stopping",
+        }
+    }
 }
 
 /// Sends mails, runs commands, writes monitor files, looks for maintenance files.
@@ -122,7 +133,7 @@ impl Effects {
     }
 
     /// `monitorfile`: every result of a check.
-    pub fn checked(&self, places: &[Place], outcome: &Outcome, config: &Config) {
+    pub fn checked(&self, places: &[Place], outcome: &Outcome, at: Time, config: &Config) {
         for (service, server) in places {
             let entry = config.virtuals.iter().find(|entry| entry.key == *service);
             let Some(file) = entry.and_then(|entry| entry.monitor_file.as_ref()) else { continue };
@@ -130,8 +141,10 @@ impl Effects {
                 Ok(passed) => ("up", passed.detail.clone()),
                 Err(failure) => ("down", failure.to_string()),
             };
-            let line =
-                format!("[{}] {server} ({}) [{word}] {seen}\n", std::process::id(), wording::name(service));
+            // As ldirectord, so that what is read by programs stays in its place.
+            let seen = seen.replace('%', "%25").replace('|', "%7c");
+            let (when, pid, name) = (ctime(at), std::process::id(), wording::name(service));
+            let line = format!("[{when}] [{pid}] {server} ({name}) [{word}] {seen}\n");
             let written = OpenOptions::new().create(true).append(true).open(file);
             if let Err(error) = written.and_then(|mut file| file.write_all(line.as_bytes())) {
                 self.log.line(&format!("monitorfile {} can not be written to: {error}", file.display()));
@@ -174,7 +187,8 @@ impl Effects {
 
     fn mail(&self, service: &Virtual, line: &str, config: &Config) {
         let Some(alert) = service.email.as_ref().filter(|alert| self.wanted(alert.during)) else { return };
-        self.hooks.run(letter(alert, service, line, config.globals.email_from.as_deref()));
+        let from = config.globals.email_from.as_deref();
+        self.hooks.run(letter(alert, service, line, self.stage, from));
     }
 
     const fn wanted(&self, states: AlertStates) -> bool {
@@ -254,8 +268,8 @@ impl Effects {
     }
 }
 
-fn letter(alert: &EmailAlert, service: &Virtual, line: &str, from: Option<&str>) -> Hook {
-    let mut body = format!("{line}\nLog-Message: {line}\nDaemon-Status: running\n");
+fn letter(alert: &EmailAlert, service: &Virtual, line: &str, stage: Stage, from: Option<&str>) -> Hook {
+    let mut body = format!("{line}\nLog-Message: {line}\nDaemon-Status: {}\n", stage.name());
     if let Some(name) = &service.name {
         body += &format!("Service: {name}\n");
     }

@@ -238,7 +238,7 @@ impl Director {
         let places = self.concerned.get(&verdict.check).cloned().unwrap_or_default();
         let seen = seen(&verdict.look.outcome);
         let at = self.clock.from_origin(verdict.look.at);
-        self.effects.checked(&places, &verdict.look.outcome, &self.config);
+        self.effects.checked(&places, &verdict.look.outcome, at, &self.config);
         let soft = match verdict.leaning {
             Some(Leaning { toward: Health::Down, count, needed }) => {
                 self.soft.insert(verdict.check);

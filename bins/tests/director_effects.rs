@@ -47,6 +47,12 @@ fn without_cleanstop_the_service_stays() {
     daemon.signal(Signal::SIGINT);
     assert_eq!(daemon.ended().code(), Some(0));
     assert_eq!(daemon.logged("Purged"), 0, "{}", daemon.log());
+    assert!(!lab.socket().exists() && !lab.pid_file().exists());
+
+    let mut daemon = lab.start("memory");
+    daemon.signal(Signal::SIGQUIT);
+    assert_eq!(daemon.ended().code(), Some(0));
+    assert!(!lab.socket().exists() && !lab.pid_file().exists());
 }
 
 #[test]
@@ -158,8 +164,9 @@ fn every_look_is_written_to_the_monitorfile() {
         lines(&file).iter().filter(|line| line.contains(&word)).count()
     };
     wait("three good looks", || (count("up") >= 3).then_some(()));
-    let prefix = format!("[{}] ", daemon.child.id());
-    assert!(lines(&file).iter().all(|line| line.contains(&prefix)), "{:?}", lines(&file));
+    // [Sat Nov 21 21:01:51 2026] [172] 127.0.0.1:80 (192.0.2.80:80) [up] 200 OK
+    let prefix = format!("] [{}] {}", daemon.child.id(), one.address);
+    assert!(lines(&file).iter().all(|line| line.find(&prefix) == Some(25)), "{:?}", lines(&file));
     one.die();
     let count = |word: &str| lines(&file).iter().filter(|line| line.contains(word)).count();
     wait("two bad looks", || (count("[down] ") >= 2).then_some(()));

@@ -6,8 +6,9 @@ mod support;
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
-    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    os::unix::{fs::PermissionsExt as _, net::UnixStream, process::CommandExt as _},
     process::Command,
 };
 
@@ -45,6 +46,42 @@ fn a_port_in_use_is_named_and_taken_over_when_it_is_free() {
     drop(taken);
     wait("an answer", || (get(front).ok()? == "one").then_some(()));
     wait("no problem any more", || (!daemon.told(&["status"]).contains("PROBLEM")).then_some(()));
+}
+
+#[test]
+fn whoever_talks_nonsense_to_the_control_socket_is_told_so() {
+    let lab = Lab::new(&config("192.0.2.80:80", "192.0.2.1:80"));
+    let daemon = lab.start("memory");
+    let permissions = fs::metadata(lab.socket()).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o660, "for owner and group only");
+    let connect = || UnixStream::connect(lab.socket()).unwrap();
+
+    let mut client = BufReader::new(connect());
+    for nonsense in ["", "nonsense", "{}", "\"explode\"", "{\"events\":-1}", "\u{0}"] {
+        writeln!(client.get_mut(), "{nonsense}").unwrap();
+        let mut answer = String::new();
+        client.read_line(&mut answer).unwrap();
+        assert!(answer.starts_with("{\"error\":\"not a request that this version knows: "), "{answer}");
+    }
+    // The same connection is good for a request that makes sense.
+    writeln!(client.get_mut(), "\"table\"").unwrap();
+    let mut answer = String::new();
+    client.read_line(&mut answer).unwrap();
+    assert!(answer.starts_with("{\"table\":"), "{answer}");
+
+    let mut endless = connect();
+    let _ = endless.write_all(&[b'x'; 100_000]);
+    let mut answer = String::new();
+    // It may be cut off while it still writes.
+    let _ = endless.read_to_string(&mut answer);
+    assert!(answer.is_empty() || answer.contains("at most 65536 bytes"), "{answer}");
+
+    // Some that say nothing, and some that do not wait for their answer.
+    let _silent: Vec<UnixStream> = (0..10).map(|_| connect()).collect();
+    for _ in 0..10 {
+        connect().write_all(b"\"status\"\n").unwrap();
+    }
+    assert!(daemon.told(&["status"]).contains("data plane memory"));
 }
 
 /// Without any program in its path, so that the result is the same on every machine.

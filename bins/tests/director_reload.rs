@@ -127,3 +127,43 @@ fn without_autoreload_a_changed_file_waits() {
     assert_eq!(daemon.state_of(two.address), None);
     assert_eq!(daemon.logged("In force"), 0);
 }
+
+#[test]
+fn what_is_known_of_a_server_survives() {
+    let (front, mut one, two) = (free(), Web::start("one"), Web::start("two"));
+    one.die();
+    let lab = Lab::new(&config("quiescent=yes\n", front, &[&one, &two]));
+    let daemon = lab.start("memory");
+    daemon.wait_for_state(one.address, "down");
+    daemon.wait_for_state(two.address, "active");
+    let target = two.address.to_string();
+    daemon.told(&["drain", &target]);
+
+    let heavier = format!("{} masq 7", two.address);
+    let text = config("quiescent=yes\n", front, &[&one, &two]);
+    lab.configure(&text.replace(&format!("{} masq", two.address), &heavier));
+    daemon.told(&["reload"]);
+    // ldirectord lets a dead server in for a moment at every reload.
+    assert_eq!(daemon.logged(&format!("Restored real server: {}", one.address)), 0);
+    assert_eq!(daemon.logged(&format!("Added real server: {}", one.address)), 0);
+    assert_eq!(daemon.state_of(one.address).unwrap(), "down");
+    assert_eq!(daemon.state_of(&target).unwrap(), "draining", "an order outlives a reload");
+    daemon.told(&["resume", &target]);
+    daemon.wait_for_line(&format!(
+        "Restored real server: {target} ({front}) (Weight set to 7) (operator: end of: by hand)"
+    ));
+    assert_eq!(daemon.listed(&target).unwrap()[3], "7");
+
+    lab.configure(&text);
+    daemon.told(&["reload"]);
+    daemon
+        .wait_for_line(&format!("Changed real server: {target} ({front}) (Weight set to 1) (configuration "));
+
+    let other = free();
+    lab.configure(&config("", other, &[&two]));
+    daemon.told(&["reload"]);
+    daemon.wait_for_line(&format!("Purged virtual server: {front}"));
+    daemon.wait_for_line(&format!("Added virtual server: {other}"));
+    let listing = daemon.told(&["list", "-n"]);
+    assert!(listing.contains(&other.to_string()) && !listing.contains(&front.to_string()), "{listing}");
+}

@@ -149,8 +149,8 @@ impl Worker {
 
     /// How long to sleep when there are no events: until there are, but the ticker is one.
     ///
-    /// A time-out of every wait would have the kernel set and clear a timer each time: 7 % of an exchange of 64 bytes
-    /// when there is little to do.
+    /// A time-out of every wait would have the kernel set and clear a timer each time: a few percent of a small
+    /// exchange when there is little to do.
     fn patience(&mut self) -> io::Result<Option<Timespec>> {
         if !self.ticking && !self.is_idle() {
             self.set_ticker(true)?;

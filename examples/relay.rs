@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The reconciler keeps the relay equal to the table: change the table, call `sync` again, and only what
     // differs is touched.
     let report = Reconciler::new(relay.clone()).sync(&wanted).await?;
-    for (change, error) in report.refused {
+    if let Some((change, error)) = report.refused.first() {
         return Err(format!("{change}: {error}").into());
     }
     println!("http://{front}/");

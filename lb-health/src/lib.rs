@@ -51,9 +51,9 @@ mod tally;
 mod target;
 #[cfg(test)]
 mod testing;
+mod timing;
 #[cfg(feature = "tls")]
 pub mod tls;
-mod timing;
 
 pub use check::HealthCheck;
 pub use outcome::{Failure, FailureKind, Outcome, Passed};

@@ -3,7 +3,10 @@
 use lb_core::{
     Change,
     dataplane::{DataPlaneError, ErrorKind},
-    model::{Family, Forwarding, SchedulerKind, ServerKey, ServerSpec, Service, ServiceKey, ServiceSpec, ServiceTable},
+    model::{
+        Family, Forwarding, SchedulerKind, ServerKey, ServerSpec, Service, ServiceKey, ServiceSpec,
+        ServiceTable,
+    },
 };
 
 use super::{config::NftConfig, plan::HASH_SLOTS, slots};

@@ -57,7 +57,10 @@ async fn nothing_of_ours_is_inherited() {
 #[tokio::test]
 async fn what_cannot_run_counts_as_failed() {
     let missing = run(&Exec::new("/no/such/program", [""; 0])).await.unwrap_err();
-    assert!(missing.kind == FailureKind::Misconfigured && missing.detail.contains("/no/such/program"), "{missing}");
+    assert!(
+        missing.kind == FailureKind::Misconfigured && missing.detail.contains("/no/such/program"),
+        "{missing}"
+    );
     let folder = run(&Exec::new("/", [""; 0])).await.unwrap_err();
     assert_eq!(folder.kind, FailureKind::Misconfigured);
 }

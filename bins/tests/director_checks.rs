@@ -52,7 +52,8 @@ fn a_server_has_as_many_attempts_as_it_is_given() {
         |count| format!("Soft failure real server: {} (tcp:{FRONT}) failure {count}/3 (check: ", one.address);
     daemon.wait_for_line(&soft(1));
     daemon.wait_for_line(&soft(2));
-    daemon.wait_for_state(one.address, "down");
+    daemon.wait_for_line("Deleted real server: ");
+    assert_eq!(daemon.state_of(one.address).unwrap(), "down");
     let log = daemon.log();
     let order = [&*soft(1), &*soft(2), "Deleted real server: "].map(|line| log.find(line).unwrap());
     assert!(order.is_sorted(), "{log}");

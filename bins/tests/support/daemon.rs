@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Mutex},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use nix::{
@@ -86,12 +86,12 @@ impl Lab {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::<Mutex<Vec<String>>>::default();
         let (stderr, sink) = (BufReader::new(child.stderr.take().unwrap()), log.clone());
-        thread::spawn(move || {
+        let reader = thread::spawn(move || {
             for line in stderr.lines() {
                 sink.lock().unwrap().push(line.unwrap());
             }
         });
-        Daemon { child, socket: self.socket(), log }
+        Daemon { child, socket: self.socket(), log, reader }
     }
 
     pub(crate) fn lbctl(&self, arguments: &[&str]) -> Output {
@@ -104,6 +104,7 @@ pub(crate) struct Daemon {
     pub(crate) child: Child,
     socket: PathBuf,
     log: Arc<Mutex<Vec<String>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Daemon {
@@ -115,7 +116,7 @@ impl Daemon {
         kill(self.pid(), signal).unwrap();
     }
 
-    /// What it has logged until now.
+    /// What it has logged; while it lives the last lines may still be on their way.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
     }
@@ -170,9 +171,11 @@ impl Daemon {
         line.map(|words| words.map(str::to_owned).collect())
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended by itself, and its whole log is there.
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        wait("the end of the daemon", || self.child.try_wait().unwrap())
+        let status = wait("the end of the daemon", || self.child.try_wait().unwrap());
+        wait("the end of its log", || self.reader.is_finished().then_some(()));
+        status
     }
 
     /// Asks it to end, and waits until it has.

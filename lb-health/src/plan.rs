@@ -38,7 +38,10 @@ pub struct Plan {
     pacing: Pacing,
     checks: ById<Entry>,
     due: BTreeSet<(Time, CheckId)>,
+    /// On a clock that stands still while the program does: without `lost`.
     deadlines: BTreeSet<(Time, CheckId)>,
+    /// How long the program has not run when it should have.
+    lost: Duration,
     outputs: VecDeque<Output>,
     /// Where in its interval the next check falls, in 2⁻⁶⁴.
     next_phase: u64,
@@ -76,6 +79,9 @@ pub enum Input {
     Pause(CheckId),
     /// The end of a pause: look at once.
     Resume(CheckId),
+    /// This program was held up for so long, so that it can neither have sent nor read anything: all deadlines
+    /// move by that.
+    Stalled(Duration),
 }
 
 /// What the driver has to do.
@@ -115,6 +121,7 @@ impl Plan {
             checks: ById::default(),
             due: BTreeSet::new(),
             deadlines: BTreeSet::new(),
+            lost: Duration::ZERO,
             outputs: VecDeque::new(),
             next_phase: scramble(pacing.seed),
         }
@@ -151,14 +158,14 @@ impl Plan {
                     self.wait(id, now);
                 }
             }
+            Input::Stalled(time) => self.lost = self.lost.saturating_add(time),
         }
-        self.start_due(now);
     }
 
     /// Starts what is due and gives up what has passed its deadline.
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some(&(deadline, id)) = self.deadlines.first()
-            && deadline <= now
+            && deadline + self.lost <= now
         {
             self.outputs.push_back(Output::Expire(id));
             self.finished(now, id);
@@ -178,13 +185,13 @@ impl Plan {
 
     /// When to call [`Self::handle_timeout`]; after that call it is later than its `now`.
     pub fn poll_timeout(&self) -> Option<Time> {
-        let due = self.due.first().filter(|_| self.has_room());
-        due.into_iter().chain(self.deadlines.first()).map(|&(time, _)| time).min()
+        let due = self.due.first().filter(|_| self.has_room()).map(|&(due, _)| due);
+        due.into_iter().chain(self.deadlines.first().map(|&(deadline, _)| deadline + self.lost)).min()
     }
 
     /// Whether the next [`Self::handle_timeout`] will give up a look.
     pub fn is_overdue(&self, now: Time) -> bool {
-        self.deadlines.first().is_some_and(|&(deadline, _)| deadline <= now)
+        self.deadlines.first().is_some_and(|&(deadline, _)| deadline + self.lost <= now)
     }
 
     /// Looks that are running.
@@ -266,6 +273,7 @@ impl Plan {
             let Some(timeout) = self.checks.get(&id).map(|entry| entry.timeout) else { continue };
             // The deadline has to be later than now, or handle_timeout() could not make progress.
             let deadline = self.round_up((now + timeout).max(now + Duration::from_nanos(1)));
+            let deadline = Time::ZERO + deadline.since(Time::ZERO + self.lost);
             if let Some(entry) = self.checks.get_mut(&id) {
                 entry.state = State::Looking { deadline, again: false };
             }

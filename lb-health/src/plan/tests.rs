@@ -24,6 +24,11 @@ fn id(number: u64) -> CheckId {
     CheckId::new(number)
 }
 
+fn feed(plan: &mut Plan, now: Time, input: Input) {
+    plan.handle_input(now, input);
+    plan.handle_timeout(now);
+}
+
 fn outputs(plan: &mut Plan) -> Vec<Output> {
     std::iter::from_fn(|| plan.poll_output()).collect()
 }
@@ -52,7 +57,7 @@ fn run(plan: &mut Plan, end: Time, takes: impl Fn(CheckId) -> Duration) -> BTree
         match next_end {
             Some((at, id)) if at == now => {
                 ends.pop_first();
-                plan.handle_input(now, Input::Finished(id));
+                feed(plan, now, Input::Finished(id));
             }
             _ => {
                 plan.handle_timeout(now);
@@ -70,7 +75,7 @@ fn gaps(starts: &[Time]) -> Vec<Duration> {
 fn looks_spread_over_the_interval() {
     let mut plan = Plan::new(pacing());
     for n in 0..100 {
-        plan.handle_input(Time::ZERO, Input::Set(id(n), every(10 * SECOND)));
+        feed(&mut plan, Time::ZERO, Input::Set(id(n), every(10 * SECOND)));
     }
     let starts = run(&mut plan, Time::from_secs(30), |_| Duration::ZERO);
     assert!(starts.len() == 100 && starts.values().all(|times| times[0] <= Time::from_secs(1)), "{starts:?}");
@@ -88,7 +93,7 @@ fn looks_spread_over_the_interval() {
 fn each_check_keeps_its_beat_however_long_its_looks_take() {
     let mut plan = Plan::new(pacing());
     for n in 0..10 {
-        plan.handle_input(Time::ZERO, Input::Set(id(n), every(SECOND)));
+        feed(&mut plan, Time::ZERO, Input::Set(id(n), every(SECOND)));
     }
     let starts = run(&mut plan, Time::from_secs(10), |id| Duration::from_millis(90) * id.number() as u32);
     for times in starts.values() {
@@ -100,8 +105,8 @@ fn each_check_keeps_its_beat_however_long_its_looks_take() {
 fn a_slow_check_leaves_out_beats_and_delays_nobody() {
     let mut plan = Plan::new(pacing());
     let slow = Timing { timeout: 10 * SECOND, ..every(SECOND) };
-    plan.handle_input(Time::ZERO, Input::Set(id(1), slow));
-    plan.handle_input(Time::ZERO, Input::Set(id(2), every(SECOND)));
+    feed(&mut plan, Time::ZERO, Input::Set(id(1), slow));
+    feed(&mut plan, Time::ZERO, Input::Set(id(2), every(SECOND)));
     let takes = |check| if check == id(1) { Duration::from_millis(2500) } else { Duration::ZERO };
     let starts = run(&mut plan, Time::from_secs(20), takes);
     assert!(gaps(&starts[&id(1)][1..]).iter().all(|&gap| gap == 3 * SECOND), "{starts:?}");
@@ -111,7 +116,7 @@ fn a_slow_check_leaves_out_beats_and_delays_nobody() {
 #[test]
 fn a_look_expires_at_its_deadline() {
     let mut plan = Plan::new(Pacing { spread: Duration::ZERO, ..pacing() });
-    plan.handle_input(Time::ZERO, Input::Set(id(1), Timing::every(10 * SECOND, 3 * SECOND)));
+    feed(&mut plan, Time::ZERO, Input::Set(id(1), Timing::every(10 * SECOND, 3 * SECOND)));
     assert_eq!(outputs(&mut plan), [Output::Start(id(1))]);
     assert_eq!(plan.poll_timeout(), Some(Time::from_secs(3)));
     plan.handle_timeout(Time::from_millis(2999));
@@ -124,14 +129,28 @@ fn a_look_expires_at_its_deadline() {
 }
 
 #[test]
+fn a_stall_of_the_program_is_not_the_servers() {
+    let mut plan = Plan::new(Pacing { spread: Duration::ZERO, ..pacing() });
+    feed(&mut plan, Time::ZERO, Input::Set(id(1), Timing::every(100 * SECOND, 3 * SECOND)));
+    feed(&mut plan, Time::from_secs(5), Input::Stalled(4 * SECOND));
+    assert_eq!(outputs(&mut plan), [Output::Start(id(1))]);
+    assert_eq!(plan.poll_timeout(), Some(Time::from_secs(7)));
+    // One that starts afterwards has no more than its own time.
+    feed(&mut plan, Time::from_secs(6), Input::Set(id(2), Timing::every(100 * SECOND, 3 * SECOND)));
+    plan.handle_timeout(Time::from_secs(7));
+    assert_eq!(outputs(&mut plan), [Output::Start(id(2)), Output::Expire(id(1))]);
+    assert_eq!(plan.poll_timeout(), Some(Time::from_secs(9)));
+}
+
+#[test]
 fn the_limit_holds_and_the_longest_due_goes_first() {
     let mut plan = Plan::new(Pacing { in_flight: 2, spread: Duration::ZERO, ..pacing() });
     for n in 1..=4 {
-        plan.handle_input(Time::from_secs(n), Input::Set(id(n), Timing::every(100 * SECOND, 50 * SECOND)));
+        feed(&mut plan, Time::from_secs(n), Input::Set(id(n), Timing::every(100 * SECOND, 50 * SECOND)));
     }
     assert_eq!(outputs(&mut plan), [Output::Start(id(1)), Output::Start(id(2))]);
     assert_eq!(plan.poll_timeout(), Some(Time::from_secs(51)));
-    plan.handle_input(Time::from_secs(5), Input::Finished(id(2)));
+    feed(&mut plan, Time::from_secs(5), Input::Finished(id(2)));
     assert_eq!(outputs(&mut plan), [Output::Start(id(3))]);
     plan.handle_timeout(Time::from_secs(51));
     assert_eq!(outputs(&mut plan), [Output::Expire(id(1)), Output::Start(id(4))]);
@@ -141,48 +160,48 @@ fn the_limit_holds_and_the_longest_due_goes_first() {
 #[test]
 fn a_retry_does_not_wait_for_the_beat() {
     let mut plan = Plan::new(Pacing { spread: Duration::ZERO, ..pacing() });
-    plan.handle_input(Time::ZERO, Input::Set(id(1), every(100 * SECOND)));
+    feed(&mut plan, Time::ZERO, Input::Set(id(1), every(100 * SECOND)));
     outputs(&mut plan);
     let now = Time::from_millis(100);
-    plan.handle_input(now, Input::Finished(id(1)));
-    plan.handle_input(now, Input::Retry(id(1), SECOND));
+    feed(&mut plan, now, Input::Finished(id(1)));
+    feed(&mut plan, now, Input::Retry(id(1), SECOND));
     assert_eq!(plan.poll_timeout(), Some(Time::from_millis(1100)));
 }
 
 #[test]
 fn now_means_after_whatever_is_seen_now() {
     let mut plan = Plan::new(pacing());
-    plan.handle_input(Time::ZERO, Input::Set(id(1), every(100 * SECOND)));
-    plan.handle_input(Time::ZERO, Input::Now(id(1)));
+    feed(&mut plan, Time::ZERO, Input::Set(id(1), every(100 * SECOND)));
+    feed(&mut plan, Time::ZERO, Input::Now(id(1)));
     assert_eq!(outputs(&mut plan), [Output::Start(id(1))]);
-    plan.handle_input(Time::from_millis(1), Input::Now(id(1)));
+    feed(&mut plan, Time::from_millis(1), Input::Now(id(1)));
     assert_eq!(outputs(&mut plan), []);
-    plan.handle_input(Time::from_millis(2), Input::Finished(id(1)));
+    feed(&mut plan, Time::from_millis(2), Input::Finished(id(1)));
     assert_eq!(outputs(&mut plan), [Output::Start(id(1))]);
-    plan.handle_input(Time::from_millis(3), Input::Finished(id(1)));
+    feed(&mut plan, Time::from_millis(3), Input::Finished(id(1)));
     assert_eq!(outputs(&mut plan), []);
 }
 
 #[test]
 fn pause_cancels_and_resume_looks() {
     let mut plan = Plan::new(Pacing { spread: Duration::ZERO, ..pacing() });
-    plan.handle_input(Time::ZERO, Input::Set(id(1), every(SECOND)));
-    plan.handle_input(Time::ZERO, Input::Pause(id(1)));
+    feed(&mut plan, Time::ZERO, Input::Set(id(1), every(SECOND)));
+    feed(&mut plan, Time::ZERO, Input::Pause(id(1)));
     assert_eq!(outputs(&mut plan), [Output::Start(id(1)), Output::Cancel(id(1))]);
     assert_eq!((plan.poll_timeout(), plan.is_paused(id(1))), (None, true));
-    plan.handle_input(Time::from_secs(5), Input::Now(id(1)));
+    feed(&mut plan, Time::from_secs(5), Input::Now(id(1)));
     assert_eq!(outputs(&mut plan), []);
-    plan.handle_input(Time::from_secs(9), Input::Resume(id(1)));
+    feed(&mut plan, Time::from_secs(9), Input::Resume(id(1)));
     assert_eq!(outputs(&mut plan), [Output::Start(id(1))]);
 }
 
 #[test]
 fn a_removed_check_leaves_nothing() {
     let mut plan = Plan::new(Pacing { spread: Duration::ZERO, ..pacing() });
-    plan.handle_input(Time::ZERO, Input::Set(id(1), every(SECOND)));
-    plan.handle_input(Time::from_millis(1), Input::Remove(id(1)));
+    feed(&mut plan, Time::ZERO, Input::Set(id(1), every(SECOND)));
+    feed(&mut plan, Time::from_millis(1), Input::Remove(id(1)));
     assert_eq!(outputs(&mut plan), [Output::Start(id(1)), Output::Cancel(id(1))]);
-    plan.handle_input(Time::from_millis(2), Input::Finished(id(1)));
+    feed(&mut plan, Time::from_millis(2), Input::Finished(id(1)));
     assert_eq!((plan.poll_timeout(), plan.in_flight()), (None, 0));
 }
 
@@ -190,10 +209,10 @@ fn a_removed_check_leaves_nothing() {
 fn another_timing_keeps_the_place_in_the_interval() {
     let mut plan = Plan::new(pacing());
     for n in 0..50 {
-        plan.handle_input(Time::ZERO, Input::Set(id(n), every(SECOND)));
+        feed(&mut plan, Time::ZERO, Input::Set(id(n), every(SECOND)));
     }
     for n in 0..50 {
-        plan.handle_input(Time::ZERO, Input::Set(id(n), every(50 * SECOND)));
+        feed(&mut plan, Time::ZERO, Input::Set(id(n), every(50 * SECOND)));
     }
     let starts = run(&mut plan, Time::from_secs(50), |_| Duration::ZERO);
     let seconds: BTreeSet<u64> = starts.values().map(|times| times[0].as_nanos() / 1_000_000_000).collect();
@@ -204,7 +223,7 @@ fn another_timing_keeps_the_place_in_the_interval() {
 fn jitter_delays_by_less_than_itself_and_not_always_by_the_same() {
     let mut plan = Plan::new(pacing());
     let jitter = SECOND / 10;
-    plan.handle_input(Time::ZERO, Input::Set(id(1), Timing { jitter, ..every(SECOND) }));
+    feed(&mut plan, Time::ZERO, Input::Set(id(1), Timing { jitter, ..every(SECOND) }));
     let starts = run(&mut plan, Time::from_secs(100), |_| Duration::ZERO);
     let gaps = gaps(&starts[&id(1)][1..]);
     assert!(gaps.iter().all(|&gap| gap > SECOND - jitter && gap < SECOND + jitter), "{gaps:?}");
@@ -216,7 +235,7 @@ fn a_tick_rounds_up_and_never_down() {
     let tick = Duration::from_millis(10);
     let mut plan = Plan::new(Pacing { tick, spread: Duration::ZERO, ..pacing() });
     let timing = Timing::every(SECOND, Duration::from_millis(15));
-    plan.handle_input(Time::from_millis(3), Input::Set(id(1), timing));
+    feed(&mut plan, Time::from_millis(3), Input::Set(id(1), timing));
     assert_eq!(plan.poll_timeout(), Some(Time::from_millis(10)));
     plan.handle_timeout(Time::from_millis(11));
     assert_eq!(
@@ -230,7 +249,7 @@ fn the_same_inputs_give_the_same_plan() {
     let play = |seed| {
         let mut plan = Plan::new(Pacing { seed, ..pacing() });
         for n in 0..20 {
-            plan.handle_input(Time::ZERO, Input::Set(id(n), Timing { jitter: SECOND / 4, ..every(SECOND) }));
+            feed(&mut plan, Time::ZERO, Input::Set(id(n), Timing { jitter: SECOND / 4, ..every(SECOND) }));
         }
         run(&mut plan, Time::from_secs(9), |_| Duration::from_millis(3))
     };
@@ -247,7 +266,8 @@ fn input() -> impl Strategy<Value = Input> {
         rise: NonZeroU32::MIN,
         fall: NonZeroU32::MIN,
     });
-    (0u64..6, 0u8..8, timing).prop_map(|(n, what, timing)| match what {
+    (0u64..6, 0u8..9, timing).prop_map(|(n, what, timing)| match what {
+        8 => Input::Stalled(timing.jitter),
         0 | 1 => Input::Set(id(n), timing),
         2 => Input::Remove(id(n)),
         3 => Input::Finished(id(n)),

@@ -15,6 +15,10 @@ use crate::{
     plan::{ById, Input, Output, Pacing},
 };
 
+/// The driver comes some milliseconds late as a rule. Later than this, the machine has no time for this program,
+/// and servers are not to be blamed for what it did not hear.
+const STALL: Duration = Duration::from_millis(20);
+
 pub(super) struct Board {
     plan: Plan,
     checks: ById<Entry>,
@@ -152,6 +156,10 @@ impl Board {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Time) {
+        let late = self.armed.map_or(Duration::ZERO, |armed| now - armed);
+        if late > STALL {
+            self.plan.handle_input(now, Input::Stalled(late));
+        }
         self.plan.handle_timeout(now);
     }
 

@@ -391,3 +391,37 @@ async fn a_late_balancer_reads_answers_before_it_gives_up() {
     runner.check_now(crate::CheckId::new(0));
     assert_eq!(next(&runner).await.look.outcome.unwrap().detail, "200 OK");
 }
+
+/// Time in which the balancer did not run is not the server's, either.
+#[cfg(feature = "http")]
+#[tokio::test]
+async fn a_stall_moves_the_deadlines() {
+    use std::io::{Read, Write};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (asked, mut was_asked) = tokio::sync::mpsc::channel(1);
+    let (go, answer) = std::sync::mpsc::channel();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.read_exact(&mut [0; 16]).unwrap();
+        asked.blocking_send(()).unwrap();
+        answer.recv().unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        stream
+    });
+    let probe = crate::probe::http::Http::new(crate::probe::http::HttpSettings::default()).unwrap();
+    // The other one has the runner wake up often, and so notice when it could not.
+    let (runner, deadline, other) = (start(), Duration::from_secs(8), Scripted::new("other", &[Answer::Up]));
+    let slow = Check::new(Arc::new(probe), address, Timing { timeout: deadline, ..rare() });
+    let ids = runner.set([slow, other.check(1, quick())]);
+    timeout(PATIENCE, was_asked.recv()).await.unwrap();
+    std::thread::sleep(deadline);
+    let looks = other.looks();
+    until(|| other.looks() > looks + 2).await;
+    go.send(()).unwrap();
+    until(|| runner.status_of(ids[0]).unwrap().looks == 1).await;
+    let last = runner.status_of(ids[0]).unwrap().last.unwrap();
+    assert_eq!(last.outcome.unwrap().detail, "200 OK");
+    drop(server.join());
+}

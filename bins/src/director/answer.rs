@@ -9,13 +9,15 @@ use lb_core::{
 };
 
 use super::engine::{Director, seen};
-use crate::control::protocol::{
-    Answer, CheckStatus, DataPlaneStatus, Request, ServerStatus, ServiceStatus, Status, Table,
+use crate::control::{
+    protocol::{Answer, CheckStatus, DataPlaneStatus, Request, ServerStatus, ServiceStatus, Status, Table},
+    server::Call,
 };
 
 impl Director {
-    pub(super) async fn answer(&mut self, request: Request) -> Answer {
-        match request {
+    /// Answers a request, if need be when what it asks for is done.
+    pub(super) async fn serve(&mut self, (request, reply): Call) {
+        let answer = match request {
             Request::Status => Answer::Status(Box::new(self.status().await)),
             Request::Table => self.table().await,
             Request::Connections(limit) => match self.reconciler.plane().connections(limit).await {
@@ -25,16 +27,18 @@ impl Director {
             Request::Events(count) => Answer::Events(self.journal.newest(count)),
             Request::Order { server, service, action, reason, lasting } => {
                 let until = lasting.map(|lasting| self.clock.now() + lasting);
-                self.order(server, service, action.map(|action| Override { action, reason, until }))
+                let order = action.map(|action| Override { action, reason, until });
+                let answer = self.order(server, service, order);
+                self.sync().await;
+                answer
             }
             Request::Reload => {
-                self.reload().await;
-                match &self.config_error {
-                    None => Answer::Done("the configuration is in force".to_owned()),
-                    Some(error) => Answer::Error(format!("refused, the old one stays in force: {error}")),
-                }
+                self.awaiting.push(reply);
+                return self.reload();
             }
-        }
+        };
+        // A client that has gone away needs no answer.
+        let _ = reply.send(answer);
     }
 
     /// Puts a server under an order, or ends those that it is under: without a service, every one of them.

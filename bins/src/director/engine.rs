@@ -19,7 +19,7 @@ use super::{
     checks,
     effects::Effects,
     journal::Journal,
-    loading,
+    loading::{self, LoadError, Loaded, Loader},
     policy::policy,
     rates::Rates,
     state::{Place, State},
@@ -32,6 +32,9 @@ use crate::{
 
 /// How often time alone is a reason to look around: files, overrides, rates.
 const BEAT: Duration = Duration::from_secs(1);
+
+/// How often rates are brought up to date, as often as the kernel's.
+const SAMPLE: Duration = Duration::from_secs(2);
 
 /// What a director is started with.
 #[derive(Clone, Debug)]
@@ -87,7 +90,11 @@ pub struct Director {
     pub(super) rates: Rates,
     effects: Effects,
     next_full_sync: Time,
+    next_sample: Time,
     file: loading::Fingerprint,
+    loader: Loader,
+    /// Who waits for the end of a reload.
+    pub(super) awaiting: Vec<oneshot::Sender<Answer>>,
 }
 
 impl Director {
@@ -120,7 +127,10 @@ impl Director {
             rates: Rates::default(),
             effects: Effects::start(log, options.companions.clone()),
             next_full_sync: Time::ZERO,
+            next_sample: Time::ZERO,
             file,
+            loader: Loader::default(),
+            awaiting: Vec::new(),
             journal,
             options,
         };
@@ -149,14 +159,10 @@ impl Director {
                         self.sync().await;
                     }
                 }
-                Some((request, reply)) = calls.recv() => {
-                    let answer: oneshot::Sender<Answer> = reply;
-                    // A client that has gone away needs no answer.
-                    let _ = answer.send(self.answer(request).await);
-                    self.sync().await;
-                }
+                Some(call) = calls.recv() => self.serve(call).await,
+                result = self.loader.result() => self.reloaded(result).await,
                 order = orders.recv() => match order {
-                    Some(Order::Reload) => self.reload().await,
+                    Some(Order::Reload) => self.reload(),
                     Some(Order::Stop) | None => break,
                 },
                 _ = beat.tick() => self.beat().await,
@@ -165,13 +171,18 @@ impl Director {
         self.stop().await;
     }
 
-    /// Reads the configuration again. It is taken whole or not at all.
-    pub(super) async fn reload(&mut self) {
+    /// Begins to read the configuration again.
+    pub(super) fn reload(&mut self) {
         systemd::reloading();
         self.effects.reloading(&self.config);
-        let path = self.options.config.display().to_string();
         self.file = loading::Fingerprint::of(&self.options.config);
-        match loading::load(&self.options.config, self.options.strict) {
+        self.loader.begin(&self.options.config, self.options.strict);
+    }
+
+    /// The configuration was read again. It is taken whole or not at all.
+    async fn reloaded(&mut self, result: Result<Loaded, LoadError>) {
+        let path = self.options.config.display().to_string();
+        let answer = match result {
             Ok(loaded) => {
                 for warning in loaded.warnings {
                     self.journal.log().line(&warning);
@@ -180,11 +191,16 @@ impl Director {
                 self.put_in_force(loaded.config, &ServiceTable::new());
                 self.note(Subject::Daemon, What::Configured, Cause::Configuration(path));
                 self.sync().await;
+                Answer::Done("the configuration is in force".to_owned())
             }
             Err(errors) => {
                 self.note(Subject::Daemon, What::Rejected, Cause::Configuration(format!("{path}: {errors}")));
                 self.config_error = Some(errors.to_string());
+                Answer::Error(format!("refused, the old one stays in force: {errors}"))
             }
+        };
+        for reply in self.awaiting.drain(..) {
+            let _ = reply.send(answer.clone());
         }
         self.effects.running();
         systemd::ready();
@@ -274,12 +290,16 @@ impl Director {
         if watched && self.file.has_changed(&self.options.config) {
             self.effects.changed(&self.options.config, &self.config);
             if self.config.globals.autoreload {
-                self.reload().await;
+                self.reload();
             }
         }
         self.effects.repeat(&self.config, &self.state, now);
-        if let Ok(counters) = self.reconciler.plane().counters().await {
+        if now >= self.next_sample
+            && let Ok(counters) = self.reconciler.plane().counters().await
+        {
             self.rates.sample(now, counters);
+            // A data plane that counts slowly is asked less often.
+            self.next_sample = now + SAMPLE.max((self.clock.now() - now) * 20);
         }
         if now >= self.next_full_sync {
             self.next_full_sync = now + self.options.sync_interval;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use thiserror::Error;
+use tokio::task::JoinHandle;
 
 use super::checks;
 use crate::config::{
@@ -81,6 +82,33 @@ pub fn check(source: &Source, strict: bool) -> Result<Loaded, LoadError> {
     let problems = checks::problems(&config);
     lines.extend(problems.iter().map(|problem| format!("{}: warning: {problem}", source.name())));
     Ok(Loaded { config, warnings: lines })
+}
+
+/// Loads a file beside everything else: a name server may be slow.
+#[derive(Debug, Default)]
+pub struct Loader {
+    task: Option<JoinHandle<Result<Loaded, LoadError>>>,
+}
+
+impl Loader {
+    /// Begins to load. A load that is under way is given up: the file may have changed since. Must be called inside a
+    /// tokio runtime.
+    pub fn begin(&mut self, path: &Path, strict: bool) {
+        let path = path.to_owned();
+        self.task = Some(tokio::task::spawn_blocking(move || load(&path, strict)));
+    }
+
+    /// Waits for the result; for ever, when nothing is being loaded. Cancel safe.
+    pub async fn result(&mut self) -> Result<Loaded, LoadError> {
+        let Some(task) = &mut self.task else { return std::future::pending().await };
+        let result = task.await;
+        self.task = None;
+        match result {
+            Ok(result) => result,
+            // A bug in the parser: it shall be seen, as if it had happened here.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
 }
 
 /// By which a changed file is known: its content, which is only looked at when the file's times or size say so.

@@ -18,6 +18,7 @@ use crate::{
     control::server::ControlSocket,
     runtime::{
         clock::Clock,
+        limits,
         log::Log,
         plane::{self, Choice, OpenError},
         systemd,
@@ -71,6 +72,7 @@ pub async fn run(
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let mut quit = signal(SignalKind::quit()).map_err(RunError::Signals)?;
+    limits::raise_open_files();
     let wanted = super::policy::full_table(&policy(&loaded.config));
     let plane = plane::open(settings.data_plane, &wanted).await?;
     let socket = ControlSocket::bind(&settings.socket)

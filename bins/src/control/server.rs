@@ -2,7 +2,10 @@
 
 use std::{
     fs, io,
-    os::unix::{fs::PermissionsExt as _, net::UnixStream as StdUnixStream},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        net::UnixStream as StdUnixStream,
+    },
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -41,6 +44,7 @@ impl ControlSocket {
     pub fn bind(path: &Path) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
+            refuse_folder_of_others(folder)?;
         }
         if StdUnixStream::connect(path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon answers on it"));
@@ -74,6 +78,18 @@ impl ControlSocket {
             }
         }
     }
+}
+
+/// The folder below that for temporary files has a name that everybody knows: whoever made it first could put another
+/// socket into the place of ours.
+fn refuse_folder_of_others(folder: &Path) -> io::Result<()> {
+    let ours = nix::unistd::geteuid().as_raw();
+    let owner = fs::metadata(folder)?.uid();
+    if ours == 0 || owner == ours || owner == 0 {
+        return Ok(());
+    }
+    let text = format!("its folder {} belongs to user {owner}", folder.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
 }
 
 impl Drop for ControlSocket {

@@ -180,6 +180,8 @@ fn script_form(name: &str, command: Command, arguments: &Arguments) -> ExitCode 
     };
     let pid_file = match &arguments.pid_file {
         Some(path) => absolute(path),
+        // As ldirectord names it when no configuration is.
+        None if arguments.words.len() == 1 => paths::pid_file(Path::new("ldirectord")),
         None => paths::pid_file(Path::new(name)),
     };
     let foreground = arguments.foreground || arguments.debug || loaded.config.globals.supervised;

@@ -211,7 +211,10 @@ pub(crate) fn round_robin() -> ServiceSpec {
 
 /// A relay that holds so many sessions at most.
 pub(crate) fn holding(max: u32) -> World {
-    World::with(RelayConfig { max_connections: Some(max), ..RelayConfig::default() })
+    // A client takes the place of one of its own thread, so there is one: which thread gets a client is the kernel's
+    // choice.
+    let threads = Some(std::num::NonZeroUsize::MIN);
+    World::with(RelayConfig { threads, max_connections: Some(max), ..RelayConfig::default() })
 }
 
 /// One question; on a machine that is so slow that the session was ended in between, it may stay without an answer.

@@ -10,8 +10,9 @@
 //!   the datagram that was refused is lost, as UDP allows.
 //! - **One-packet scheduling**: every datagram is scheduled. A session for each pair of client and server remains as
 //!   the way back, and counts as one inactive connection.
-//! - **Full**: a new client takes the place of the session that was idle longest if that is at least
-//!   [`EVICTABLE_AFTER`]; otherwise it is counted as refused and its datagrams are dropped.
+//! - **Full**: a new client takes the place of the session of its thread that was idle longest, if that is at least
+//!   [`EVICTABLE_AFTER`]; otherwise it is counted as refused and its datagrams are dropped. Sessions of other threads
+//!   are left alone: the kernel spreads clients evenly, and no thread waits for another.
 //! - **Order and borders** of the datagrams of a session stay as they are; nothing is ever cut short. What the kernel
 //!   does not take (full queue, too large for the path) is dropped, as a router does.
 //!

@@ -1,9 +1,6 @@
 //! From ldirectord.cf to what lb-core decides on.
 
-use lb_core::{
-    desired::{self, OnFailure, Policy, Quorum, RealServer, VirtualService},
-    model::{Service, ServiceTable},
-};
+use lb_core::desired::{self, OnFailure, Policy, Quorum, RealServer, VirtualService};
 
 use crate::config::ldirectord::Config;
 
@@ -23,14 +20,4 @@ pub fn policy(config: &Config) -> Policy {
         policy.entry(service.key).or_insert(entry);
     }
     policy
-}
-
-/// The table with every server in it: what a data plane has to be able to carry.
-pub fn full_table(policy: &Policy) -> ServiceTable {
-    let mut table = ServiceTable::new();
-    for (key, service) in policy {
-        let servers = service.servers.iter().map(|(server, real)| (*server, real.spec)).collect();
-        table.services.insert(*key, Service { spec: service.spec.clone(), servers });
-    }
-    table
 }

@@ -12,7 +12,6 @@ use super::{
     engine::{Director, Options, Order},
     journal::Journal,
     loading::Loaded,
-    policy::policy,
 };
 use crate::{
     control::server::ControlSocket,
@@ -73,8 +72,7 @@ pub async fn run(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let mut quit = signal(SignalKind::quit()).map_err(RunError::Signals)?;
     limits::raise_open_files();
-    let wanted = super::policy::full_table(&policy(&loaded.config));
-    let plane = plane::open(settings.data_plane, &wanted).await?;
+    let plane = plane::open(settings.data_plane, &loaded.config.table()).await?;
     let socket = ControlSocket::bind(&settings.socket)
         .map_err(|source| RunError::Socket { path: settings.socket.clone(), source })?;
     for warning in &loaded.warnings {

@@ -1,19 +1,24 @@
-//! The types of the Virtual Router Redundancy Protocol (RFC 9568, RFC 3768), which can hold legal values only.
-//!
-//! ```
-//! use lb_vrrp::{Interval, Priority, Vrid};
-//!
-//! let vrid = Vrid::new(51)?;
-//! let priority = Priority::new(150)?;
-//! let interval = Interval::from_centiseconds(100)?;
-//! // RFC 9568 §6.1: the lower the priority, the later a Backup takes over.
-//! assert_eq!(interval.skew_time(priority).as_nanos(), 414_062_500);
-//! assert_eq!(interval.active_down_interval(priority).as_nanos(), 3_414_062_500);
-//! assert!(Vrid::new(0).is_err());
-//! # Ok::<(), lb_vrrp::OutOfRange>(())
-//! ```
+//! The Virtual Router Redundancy Protocol: VRRPv3 (RFC 9568) and VRRPv2 (RFC 3768), for IPv4 and IPv6.
+#![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 
-mod types;
+extern crate alloc;
 
-pub use types::{Interval, OutOfRange, Priority, Version, Vrid};
+pub mod accept;
+pub mod addresses;
+mod envelope;
+pub mod router;
+mod time;
+mod types;
+pub mod wire;
+
+pub use accept::DropReason;
+pub use addresses::{AddressList, Addresses};
+pub use envelope::Envelope;
+#[doc(inline)]
+pub use router::{
+    AnnounceReason, Cause, Config, ConfigBuilder, Datagram, Event, Input, Output, Preempt, Profile, State,
+    Transmit, VirtualRouter,
+};
+pub use time::Time;
+pub use types::{Family, Interval, OutOfRange, Priority, Version, VersionMode, Vrid};

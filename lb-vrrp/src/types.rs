@@ -1,6 +1,11 @@
 //! Numbers of the protocol, each in its own type and range.
 
-use std::{fmt, num::NonZeroU8, time::Duration};
+use core::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZeroU8,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -25,6 +30,98 @@ pub enum Version {
     /// VRRPv3, RFC 9568: IPv4 and IPv6, centiseconds.
     #[default]
     V3,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V2 => "VRRPv2",
+            Self::V3 => "VRRPv3",
+        })
+    }
+}
+
+/// Which versions a virtual router speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum VersionMode {
+    /// VRRPv2 alone.
+    V2,
+    /// VRRPv3 alone.
+    #[default]
+    V3,
+    /// Both at once (RFC 9568 §8.4.2).
+    Dual,
+}
+
+impl VersionMode {
+    /// Whether this version is spoken.
+    pub const fn speaks(self, version: Version) -> bool {
+        matches!((self, version), (Self::Dual, _) | (Self::V2, Version::V2) | (Self::V3, Version::V3))
+    }
+}
+
+impl fmt::Display for VersionMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V2 => "VRRPv2",
+            Self::V3 => "VRRPv3",
+            Self::Dual => "VRRPv2 and VRRPv3 at once",
+        })
+    }
+}
+
+/// Address family of a virtual router. IPv4 and IPv6 virtual routers are apart, even with the same identifier
+/// (RFC 9568 §5.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// Bytes of one address: 4 or 16.
+    pub const fn address_len(self) -> usize {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 16,
+        }
+    }
+
+    /// Most addresses that one advertisement carries: 255 for IPv4 (an 8-bit count), 90 for IPv6 (what fits into 1500
+    /// bytes, since advertisements are not to be fragmented).
+    pub const fn max_addresses(self) -> usize {
+        match self {
+            Self::V4 => 255,
+            Self::V6 => 90,
+        }
+    }
+
+    /// The group that advertisements are sent to: 224.0.0.18 (RFC 9568 §5.1.1.2) or ff02::12 (§5.1.2.2).
+    pub const fn multicast_group(self) -> IpAddr {
+        match self {
+            Self::V4 => IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18)),
+            Self::V6 => IpAddr::V6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12)),
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
 }
 
 /// Virtual Router Identifier, 1 to 255 (RFC 9568 §5.2.3).
@@ -113,6 +210,29 @@ impl Interval {
                 value: value as u32,
                 range: "1 to 4095 centiseconds",
             }),
+        }
+    }
+
+    /// So many whole seconds, as VRRPv2 has them.
+    ///
+    /// # Errors
+    /// For 0 and above 40, the most that [`Interval`] holds.
+    pub const fn from_secs(value: u8) -> Result<Self, OutOfRange> {
+        match value {
+            1..=40 => Ok(Self(value as u16 * 100)),
+            _ => Err(OutOfRange {
+                what: "advertisement interval",
+                value: value as u32,
+                range: "1 to 40 seconds",
+            }),
+        }
+    }
+
+    /// Whole seconds, when it is a number of whole seconds.
+    pub const fn whole_secs(self) -> Option<u8> {
+        match self.0 % 100 {
+            0 => Some((self.0 / 100) as u8),
+            _ => None,
         }
     }
 

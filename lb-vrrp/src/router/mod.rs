@@ -1,0 +1,328 @@
+//! The state machine of one virtual router (RFC 9568 §6, RFC 3768 §6).
+
+mod config;
+mod message;
+mod output;
+mod receive;
+mod snapshot;
+mod stats;
+mod timing;
+mod transition;
+
+use alloc::{collections::VecDeque, vec::Vec};
+use core::net::IpAddr;
+
+pub use config::{ChecksumPolicy, Config, ConfigBuilder, ConfigError, ConfigErrors, Mode, Preempt, Profile};
+use message::{Filled, Message};
+pub use output::{AnnounceReason, Cause, Datagram, Event, Input, Output, State, Transmit};
+pub use snapshot::Snapshot;
+pub use stats::{NewActiveReason, ProtocolError, RouterStats};
+
+use crate::{Family, Interval, Priority, Time, Version, wire::ChecksumForm};
+
+/// One virtual router: pure, without clock, socket or thread. See the [crate] for how it is run.
+///
+/// Every input costs O(1) (a comparison of addresses aside, which is as long as the list), and nothing is allocated
+/// after construction as long as outputs are drained after each input.
+#[derive(Clone, Debug)]
+pub struct VirtualRouter {
+    config: Config,
+    /// Primary address of the interface, which advertisements come from.
+    source: IpAddr,
+    state: State,
+    /// `Priority` of RFC 9568 §6.1, as trackers left it.
+    priority: Priority,
+    /// `Active_Adver_Interval` of RFC 9568 §6.1: learned, or our own.
+    interval: Interval,
+    /// `Active_Down_Timer` in Backup, `Adver_Timer` in Active.
+    deadline: Option<Time>,
+    /// Why the router will become Active when the deadline passes.
+    pending: Cause,
+    /// The Active router, as a Backup sees it.
+    active: Option<Peer>,
+    /// Since when lower priorities only were heard, for a delayed preemption.
+    lower_since: Option<Time>,
+    /// When advertisements were sent and addresses announced the last time.
+    last_sent: Option<Time>,
+    last_announced: Option<Time>,
+    checksum: ChecksumForm,
+    dual: Dual,
+    told: Told,
+    stability: Stability,
+    messages: Vec<Message>,
+    queue: VecDeque<Action>,
+    /// Which unicast peer gets the next copy of the message at the front of the queue.
+    next_peer: usize,
+    stats: RouterStats,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+struct Peer {
+    source: IpAddr,
+    priority: Priority,
+    resigned: bool,
+}
+
+/// What is heard of the Active router when both versions are spoken.
+#[derive(Clone, Copy, Debug, Default)]
+struct Dual {
+    /// Who was heard in VRRPv3, since when and until when.
+    v3: Option<(IpAddr, Time, Time)>,
+    /// When the same router was heard in VRRPv2.
+    v2: Option<Time>,
+    told: bool,
+}
+
+/// What was told already, so that it is not told with every advertisement.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    interval: Option<(IpAddr, Interval)>,
+    capped: Option<(IpAddr, Interval)>,
+    addresses: Option<IpAddr>,
+    link_local: Option<IpAddr>,
+    other_active: Option<IpAddr>,
+    owner: Option<IpAddr>,
+    own_address: bool,
+}
+
+/// How often the router became Active within a window.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stability {
+    window: Option<Time>,
+    times: u8,
+}
+
+/// An output before it is given out.
+#[derive(Clone, Copy, Debug)]
+enum Action {
+    Send { message: usize, resign: bool },
+    Install,
+    Announce(AnnounceReason),
+    Remove,
+    Event(Event),
+}
+
+/// More outputs than one input makes.
+const QUEUE: usize = 16;
+
+impl VirtualRouter {
+    /// A router in state Initialize, which takes part after [`Input::Startup`]. `source` is the primary address of the
+    /// interface; for IPv6 its link-local address.
+    ///
+    /// # Errors
+    /// [`ConfigError::Source`] when `source` is of another family than the virtual addresses.
+    pub fn new(config: Config, source: IpAddr) -> Result<Self, ConfigError> {
+        if Family::of(source) != config.family() {
+            return Err(ConfigError::Source(source));
+        }
+        let checksum = match config.checksum {
+            ChecksumPolicy::MessageOnly => ChecksumForm::MessageOnly,
+            ChecksumPolicy::PseudoHeader | ChecksumPolicy::Auto => ChecksumForm::PseudoHeader,
+        };
+        Ok(Self {
+            source,
+            state: State::Initialize,
+            priority: config.priority,
+            interval: config.interval,
+            deadline: None,
+            pending: Cause::Silence,
+            active: None,
+            lower_since: None,
+            last_sent: None,
+            last_announced: None,
+            checksum,
+            dual: Dual::default(),
+            told: Told::default(),
+            stability: Stability::default(),
+            messages: messages(&config),
+            queue: VecDeque::with_capacity(QUEUE),
+            next_peer: 0,
+            stats: RouterStats::default(),
+            config,
+        })
+    }
+
+    /// Takes an input. Drain [`poll_output`](Self::poll_output) afterwards.
+    pub fn handle_input(&mut self, now: Time, input: Input<'_>) {
+        match input {
+            Input::Startup => self.start(now),
+            Input::Shutdown { resign } => self.shut_down(now, resign),
+            Input::Datagram(datagram) => self.receive(now, datagram),
+            Input::Priority(priority) => self.set_priority(now, priority),
+            Input::Source(source) => {
+                if Family::of(source) == self.config.family() {
+                    self.source = source;
+                    self.told.own_address = false;
+                }
+            }
+            Input::PeerDown(peer) => self.peer_down(now, peer),
+            Input::TakeOver => {
+                if self.state == State::Backup {
+                    self.become_active(now, Cause::Requested);
+                }
+            }
+            Input::StepDown { resign } => {
+                if self.state == State::Active {
+                    self.step_down(now, resign, Cause::Requested);
+                }
+            }
+            Input::Announce => {
+                if self.state == State::Active {
+                    self.announce(now, AnnounceReason::Requested);
+                }
+            }
+        }
+    }
+
+    /// Does what is due. Harmless when called early or late. Drain [`poll_output`](Self::poll_output) afterwards; the
+    /// next deadline is later than `now` then.
+    pub fn handle_timeout(&mut self, now: Time) {
+        match self.deadline {
+            Some(deadline) if now >= deadline => self.time_out(now, deadline),
+            _ => {}
+        }
+    }
+
+    /// The next thing to do, until there is none. The order counts.
+    pub fn poll_output(&mut self) -> Option<Output<'_>> {
+        Some(match *self.queue.front()? {
+            Action::Send { message, resign } => return Some(self.poll_send(message, resign)),
+            Action::Install => self.pop(Output::Install),
+            Action::Announce(reason) => self.pop(Output::Announce(reason)),
+            Action::Remove => self.pop(Output::Remove),
+            Action::Event(event) => self.pop(Output::Event(event)),
+        })
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called; `None` in state Initialize only.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    /// Whether [`poll_output`](Self::poll_output) has something.
+    pub fn has_output(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Its state.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The priority that it runs with, which trackers may have changed.
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// The address that advertisements come from.
+    pub fn source(&self) -> IpAddr {
+        self.source
+    }
+
+    /// The Active router and its priority, when this one is Backup and has heard it.
+    pub fn active(&self) -> Option<(IpAddr, Priority)> {
+        self.active.map(|peer| (peer.source, peer.priority))
+    }
+
+    /// `Active_Adver_Interval` of RFC 9568 §6.1: the interval of the Active router.
+    pub fn active_interval(&self) -> Interval {
+        self.interval
+    }
+
+    /// The form in which VRRPv3 over IPv4 is sent.
+    pub fn checksum_form(&self) -> ChecksumForm {
+        self.checksum
+    }
+
+    /// Its counters.
+    pub fn stats(&self) -> &RouterStats {
+        &self.stats
+    }
+
+    /// Goes on with another configuration without losing its state. An Active router advertises, installs and announces
+    /// at once what changed; a Backup waits no longer than before. The priority becomes the configured one.
+    /// Allocates.
+    ///
+    /// # Errors
+    /// The configuration, when it is for another virtual router: another identifier, family or version.
+    pub fn reconfigure(&mut self, now: Time, config: Config) -> Result<(), Config> {
+        if (config.vrid, config.family(), config.version)
+            != (self.config.vrid, self.config.family(), self.config.version)
+        {
+            return Err(config);
+        }
+        let old = core::mem::replace(&mut self.config, config);
+        self.messages = messages(&self.config);
+        self.told = Told::default();
+        if self.config.checksum != old.checksum {
+            self.checksum = match self.config.checksum {
+                ChecksumPolicy::MessageOnly => ChecksumForm::MessageOnly,
+                ChecksumPolicy::PseudoHeader | ChecksumPolicy::Auto => ChecksumForm::PseudoHeader,
+            };
+        }
+        let addresses = old.addresses != self.config.addresses || old.accept() != self.config.accept();
+        if self.state == State::Active {
+            self.priority = self.config.priority;
+            self.advertise(now, false);
+            self.deadline = Some(now + self.config.interval.duration());
+            if addresses {
+                self.queue.push_back(Action::Install);
+                self.announce(now, AnnounceReason::Requested);
+            }
+        } else {
+            if self.active.is_none() {
+                self.interval = self.config.interval;
+            }
+            if self.state == State::Backup {
+                self.deadline = self.deadline.min(Some(now + self.down_interval()));
+            }
+            self.set_priority(now, self.config.priority);
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self, output: Output<'static>) -> Output<'static> {
+        self.queue.pop_front();
+        output
+    }
+
+    fn poll_send(&mut self, message: usize, resign: bool) -> Output<'_> {
+        let destination = match &self.config.mode {
+            Mode::Multicast => self.config.family().multicast_group(),
+            Mode::Unicast(peers) => peers[self.next_peer],
+        };
+        self.next_peer += 1;
+        if self.next_peer >= self.config.peers().len() {
+            self.next_peer = 0;
+            self.queue.pop_front();
+        }
+        self.stats.sent += 1;
+        self.stats.priority_zero_sent += u64::from(resign);
+        let message = &mut self.messages[message];
+        let form = match (message.version, self.config.addresses.family()) {
+            (Version::V2, _) => ChecksumForm::MessageOnly,
+            (Version::V3, Family::V6) => ChecksumForm::PseudoHeader,
+            (Version::V3, Family::V4) => self.checksum,
+        };
+        let priority = (!resign).then_some(self.priority);
+        let payload = message.fill(Filled { priority, source: self.source, destination, form });
+        Output::Send(Transmit { source: self.source, destination, payload })
+    }
+
+    fn event(&mut self, event: Event) {
+        self.queue.push_back(Action::Event(event));
+    }
+}
+
+fn messages(config: &Config) -> Vec<Message> {
+    [Version::V3, Version::V2]
+        .into_iter()
+        .filter(|version| config.version.speaks(*version))
+        .map(|version| Message::new(config, version))
+        .collect()
+}

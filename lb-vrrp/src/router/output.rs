@@ -1,0 +1,250 @@
+//! What goes into a virtual router and what comes out of it.
+
+use core::{fmt, net::IpAddr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Envelope, Interval, Priority, Time, Version, accept::DropReason, wire::ChecksumForm};
+
+/// What happens to a virtual router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// The interface is up and has its address: take part. Nothing happens when it already does.
+    Startup,
+    /// Take part no longer. An Active router resigns if `resign` is set; without it nothing is sent, as when the carrier
+    /// is lost.
+    Shutdown {
+        /// Whether to tell the others, by an advertisement of priority 0.
+        resign: bool,
+    },
+    /// A message came.
+    Datagram(Datagram<'a>),
+    /// Run with another priority from now on. An Active router says so at once. Nothing happens when it is the same.
+    Priority(Priority),
+    /// The interface has another primary address from now on, which advertisements come from. One of another family is
+    /// ignored.
+    Source(IpAddr),
+    /// Another detector (BFD, a cluster's membership) found that this router is down. When it is the Active one, a Backup
+    /// waits for the skew time only.
+    PeerDown(IpAddr),
+    /// Become Active at once if Backup: the sync group, or the operator, says so.
+    TakeOver,
+    /// Become Backup at once if Active, with a resignation if `resign` is set: the sync group, or the operator, says so.
+    StepDown {
+        /// Whether to tell the others, by an advertisement of priority 0.
+        resign: bool,
+    },
+    /// Announce the addresses again, if Active: someone may have a stale neighbour entry.
+    Announce,
+}
+
+/// A message as it was received: the payload of an IP packet with protocol 112.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    /// When the kernel received it, on the same base as `now`. It may be long ago after a stall. Use `now` where the
+    /// platform can not tell.
+    pub received: Time,
+    /// What its IP packet says.
+    pub envelope: Envelope,
+    /// The VRRP message.
+    pub payload: &'a [u8],
+}
+
+/// What is to be done, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Output<'a> {
+    /// Send this message.
+    Send(Transmit<'a>),
+    /// Put all virtual addresses on the interface, and answer for the virtual Ethernet address.
+    Install,
+    /// Tell the link where the addresses are, by gratuitous ARP or unsolicited neighbour advertisements, once they are
+    /// installed.
+    Announce(AnnounceReason),
+    /// Take all virtual addresses off the interface.
+    Remove,
+    /// Something that someone may want to know. There is nothing to be done.
+    Event(Event),
+}
+
+/// A message to send as the payload of an IP packet with protocol 112 and TTL or hop limit 255.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit<'a> {
+    /// Source address, which the checksum may cover.
+    pub source: IpAddr,
+    /// Destination address: the multicast group, or a peer.
+    pub destination: IpAddr,
+    /// The message.
+    pub payload: &'a [u8],
+}
+
+/// Why the addresses are announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum AnnounceReason {
+    /// This router became Active.
+    BecameActive,
+    /// Another router was Active too, until now: the link may have learned its Ethernet address.
+    OtherActive,
+    /// The caller asked for it.
+    Requested,
+    /// This router carries on as Active after a restart.
+    Restored,
+}
+
+/// State of a virtual router (RFC 9568 §6.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum State {
+    /// It takes no part.
+    #[default]
+    Initialize,
+    /// It listens, to take over.
+    Backup,
+    /// It has the addresses.
+    Active,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Initialize => "Initialize",
+            Self::Backup => "Backup",
+            Self::Active => "Active",
+        })
+    }
+}
+
+/// Why a virtual router changed its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It was started.
+    Startup,
+    /// It was shut down.
+    Shutdown,
+    /// It owns the addresses.
+    Owner,
+    /// No Active router was heard for the down interval.
+    Silence,
+    /// The Active router resigned.
+    Resigned(IpAddr),
+    /// The Active router has a lower priority, and is preempted.
+    Preempts(IpAddr),
+    /// Another detector found the Active router down.
+    PeerDown(IpAddr),
+    /// A router of higher priority is Active.
+    HigherPriority(IpAddr, Priority),
+    /// A router of the same priority and with a greater address is Active.
+    GreaterAddress(IpAddr),
+    /// The caller said so: a sync group, or the operator.
+    Requested,
+    /// It was stalled for so long that the others had taken over.
+    Stalled,
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Event {
+    /// The state changed.
+    State {
+        /// What it was.
+        from: State,
+        /// What it is.
+        to: State,
+        /// Why.
+        cause: Cause,
+    },
+    /// A message was dropped.
+    Dropped {
+        /// Who sent it.
+        source: IpAddr,
+        /// Why.
+        reason: DropReason,
+    },
+    /// The priority that this router runs with changed.
+    Priority {
+        /// What it was.
+        from: Priority,
+        /// What it is.
+        to: Priority,
+    },
+    /// Another router is Active now, as seen by a Backup.
+    NewActive {
+        /// Its address.
+        source: IpAddr,
+        /// Its priority.
+        priority: Priority,
+    },
+    /// The interval of another router differs from ours. Told when it begins and when it changes.
+    IntervalMismatch {
+        /// Who sends with it.
+        source: IpAddr,
+        /// Its interval.
+        theirs: Interval,
+        /// Ours.
+        ours: Interval,
+    },
+    /// An interval longer than the cap was heard and counts as the cap.
+    IntervalCapped {
+        /// Who sends with it.
+        source: IpAddr,
+        /// Its interval.
+        theirs: Interval,
+        /// The cap.
+        cap: Interval,
+    },
+    /// Another router lists other addresses, or in another order. Told when it begins.
+    AddressMismatch {
+        /// Who lists them.
+        source: IpAddr,
+        /// How many it lists.
+        count: u8,
+    },
+    /// An IPv6 list does not start with a link-local address (RFC 9568 §5.2.9). Told when it begins.
+    FirstAddressNotLinkLocal {
+        /// Who lists it.
+        source: IpAddr,
+    },
+    /// Another router claims to own the addresses that this router owns.
+    DuplicateOwner {
+        /// Which one.
+        source: IpAddr,
+    },
+    /// A message came with our own source address: it was looped back, or another router has our address.
+    OwnAddress {
+        /// The address.
+        source: IpAddr,
+    },
+    /// Another router is Active besides this one, with a lower priority.
+    OtherActive {
+        /// Which one.
+        source: IpAddr,
+        /// Its priority.
+        priority: Priority,
+    },
+    /// The form of the checksum of VRRPv3 over IPv4 follows that of a peer from now on.
+    ChecksumForm {
+        /// The peer.
+        source: IpAddr,
+        /// The form.
+        form: ChecksumForm,
+    },
+    /// VRRPv2 and VRRPv3 at once: this router sends VRRPv3 only (RFC 9568 §8.4.2).
+    OneVersion {
+        /// Which one.
+        source: IpAddr,
+        /// The version that it sends.
+        version: Version,
+    },
+    /// `handle_timeout` came later than others wait: the process was stalled, or the machine asleep.
+    Late {
+        /// By how much.
+        by: Duration,
+    },
+    /// The state went to and fro: so many times Active within ten down intervals. The interval may be too short for
+    /// this machine or link.
+    Unstable {
+        /// How many times.
+        times: u8,
+    },
+}

@@ -1,0 +1,348 @@
+//! What is received: the checks of RFC 9568 §7.1 and RFC 3768 §7.1, then the state's reaction (§6.4.2 and §6.4.3).
+
+use core::net::IpAddr;
+
+use subtle::ConstantTimeEq;
+
+use super::{
+    AnnounceReason, Cause, ChecksumPolicy, Datagram, Event, Mode, Peer, Preempt, State, VirtualRouter,
+};
+use crate::{
+    Family, Interval, Priority, Time, Version, VersionMode,
+    accept::DropReason,
+    wire::{Advert, Authentication, ChecksumForm},
+};
+
+impl VirtualRouter {
+    pub(super) fn receive(&mut self, now: Time, datagram: Datagram<'_>) {
+        let source = datagram.envelope.source;
+        let result = self.accept(now, &datagram).and_then(|(advert, form)| {
+            self.hear_version(source, datagram.received.min(now), advert.version)?;
+            Ok((advert, form))
+        });
+        let result = result.and_then(|(advert, form)| {
+            self.follow_checksum(source, advert.version, form);
+            self.compare(source, &advert);
+            let received = datagram.received.min(now);
+            match advert.priority {
+                None => self.hear_resignation(now, received, source),
+                Some(priority) => {
+                    self.hear(now, received, source, priority, advert.interval, advert.version);
+                    Ok(())
+                }
+            }
+        });
+        match result {
+            Ok(()) => self.stats.received += 1,
+            Err(reason) => {
+                self.stats.count_drop(reason);
+                self.event(Event::Dropped { source, reason });
+            }
+        }
+    }
+
+    /// The receive checks. Nothing of the state changes but what was told.
+    fn accept<'a>(
+        &mut self,
+        now: Time,
+        datagram: &Datagram<'a>,
+    ) -> Result<(Advert<'a>, ChecksumForm), DropReason> {
+        let envelope = &datagram.envelope;
+        if self.state == State::Initialize {
+            return Err(DropReason::NotRunning);
+        }
+        let family = Family::of(envelope.source);
+        if family != self.config.family() {
+            return Err(DropReason::Family(family));
+        }
+        if let Some(min) = self.config.options.min_ttl
+            && envelope.ttl.is_none_or(|ttl| ttl < min)
+        {
+            return Err(DropReason::Ttl { ttl: envelope.ttl, min });
+        }
+        if envelope.source == self.source {
+            if !core::mem::replace(&mut self.told.own_address, true) {
+                self.event(Event::OwnAddress { source: self.source });
+            }
+            return Err(DropReason::OwnAddress);
+        }
+        self.check_mode(envelope.source, envelope.destination)?;
+        let (advert, form) = Advert::decode(datagram.payload, envelope)?;
+        if !self.config.version.speaks(advert.version) {
+            return Err(DropReason::Version(advert.version));
+        }
+        if advert.vrid != self.config.vrid {
+            return Err(DropReason::Vrid(advert.vrid.get()));
+        }
+        self.check_authentication(advert.authentication, envelope.authenticated)?;
+        let age = now.since(datagram.received);
+        if age > self.down_interval() {
+            return Err(DropReason::Stale(age));
+        }
+        self.check_content(envelope.source, &advert)?;
+        Ok((advert, form))
+    }
+
+    fn check_mode(&self, source: IpAddr, destination: IpAddr) -> Result<(), DropReason> {
+        match &self.config.mode {
+            Mode::Multicast if !destination.is_multicast() => Err(DropReason::Destination(destination)),
+            Mode::Multicast => match source {
+                IpAddr::V6(source) if !source.is_unicast_link_local() => Err(DropReason::SourceNotLinkLocal),
+                _ => Ok(()),
+            },
+            Mode::Unicast(_) if destination.is_multicast() => Err(DropReason::Destination(destination)),
+            Mode::Unicast(peers) if !peers.contains(&source) => Err(DropReason::NotAPeer),
+            Mode::Unicast(_) => Ok(()),
+        }
+    }
+
+    fn check_authentication(&self, theirs: Authentication, verified: bool) -> Result<(), DropReason> {
+        match (self.config.authentication, theirs) {
+            (Authentication::None, Authentication::None) => Ok(()),
+            (Authentication::Text(ours), Authentication::Text(theirs)) => {
+                bool::from(ours.ct_eq(&theirs)).then_some(()).ok_or(DropReason::AuthText)
+            }
+            (Authentication::Header, Authentication::Header) => {
+                verified.then_some(()).ok_or(DropReason::AuthHeader)
+            }
+            _ => Err(DropReason::AuthType),
+        }
+    }
+
+    /// What has to agree with our configuration, where it has to.
+    fn check_content(&mut self, source: IpAddr, advert: &Advert<'_>) -> Result<(), DropReason> {
+        let options = &self.config.options;
+        let ours = self.config.interval;
+        if self.config.version == VersionMode::V2
+            && advert.interval != ours
+            && !options.accept_interval_mismatch
+        {
+            self.compare_interval(source, advert.interval);
+            return Err(DropReason::Interval { theirs: advert.interval, ours });
+        }
+        // RFC 3768 §7.1: the owner's list counts.
+        let from_owner = advert.version == Version::V2 && advert.priority == Some(Priority::OWNER);
+        if options.strict_addresses && !from_owner && advert.addresses != self.config.addresses.as_addresses()
+        {
+            self.compare_addresses(source, advert);
+            return Err(DropReason::Addresses);
+        }
+        if options.require_link_local && !starts_link_local(advert) {
+            return Err(DropReason::FirstAddressNotLinkLocal);
+        }
+        Ok(())
+    }
+
+    /// Tells, once, what differs from our configuration and is no reason to drop.
+    fn compare(&mut self, source: IpAddr, advert: &Advert<'_>) {
+        self.compare_interval(source, advert.interval);
+        self.compare_addresses(source, advert);
+        if starts_link_local(advert) {
+            self.told.link_local = self.told.link_local.filter(|told| *told != source);
+        } else if self.told.link_local.replace(source) != Some(source) {
+            self.event(Event::FirstAddressNotLinkLocal { source });
+        }
+    }
+
+    fn compare_interval(&mut self, source: IpAddr, theirs: Interval) {
+        let ours = self.config.interval;
+        if theirs == ours {
+            self.told.interval = self.told.interval.filter(|(told, _)| *told != source);
+            return;
+        }
+        self.stats.interval_errors += 1;
+        if self.told.interval.replace((source, theirs)) != Some((source, theirs)) {
+            self.event(Event::IntervalMismatch { source, theirs, ours });
+        }
+    }
+
+    fn compare_addresses(&mut self, source: IpAddr, advert: &Advert<'_>) {
+        if advert.addresses == self.config.addresses.as_addresses() {
+            self.told.addresses = self.told.addresses.filter(|told| *told != source);
+            return;
+        }
+        self.stats.address_list_errors += 1;
+        if self.told.addresses.replace(source) != Some(source) {
+            let count = u8::try_from(advert.addresses.len()).unwrap_or(u8::MAX);
+            self.event(Event::AddressMismatch { source, count });
+        }
+    }
+
+    /// RFC 9568 §8.4.2: who is heard in VRRPv3 is not listened to in VRRPv2.
+    fn hear_version(&mut self, source: IpAddr, at: Time, version: Version) -> Result<(), DropReason> {
+        if self.config.version != VersionMode::Dual {
+            return Ok(());
+        }
+        let window = self.down_interval();
+        let heard = self.dual.v3.filter(|(who, _, until)| *who == source && at.since(*until) <= window);
+        match (version, heard) {
+            (Version::V2, Some(_)) => {
+                self.dual.v2 = Some(at);
+                self.dual.told = false;
+                return Err(DropReason::HeardInV3);
+            }
+            (Version::V2, None) => {}
+            (Version::V3, None) => {
+                self.dual = super::Dual { v3: Some((source, at, at)), ..Default::default() };
+            }
+            (Version::V3, Some((_, since, _))) => {
+                self.dual.v3 = Some((source, since, at));
+                let silent = at.since(self.dual.v2.unwrap_or(since)) > window;
+                if silent && !core::mem::replace(&mut self.dual.told, true) {
+                    self.event(Event::OneVersion { source, version });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn follow_checksum(&mut self, source: IpAddr, version: Version, form: ChecksumForm) {
+        let applies = version == Version::V3 && self.config.family() == Family::V4;
+        if applies && self.config.checksum == ChecksumPolicy::Auto && self.checksum != form {
+            self.checksum = form;
+            self.event(Event::ChecksumForm { source, form });
+        }
+    }
+
+    fn hear_resignation(&mut self, now: Time, received: Time, source: IpAddr) -> Result<(), DropReason> {
+        match self.state {
+            State::Initialize => {}
+            State::Active => {
+                self.stats.priority_zero_received += 1;
+                self.reassert(now, received);
+            }
+            State::Backup => {
+                let of_other = self.active.is_some_and(|active| active.source != source);
+                if of_other && self.config.options.resignation_of_active_only {
+                    return Err(DropReason::ResignationOfOther);
+                }
+                self.stats.priority_zero_received += 1;
+                let repeated = self.active.is_some_and(|active| active.source == source && active.resigned);
+                self.pending = Cause::Resigned(source);
+                if let Some(active) = &mut self.active {
+                    active.resigned = true;
+                }
+                if self.config.options.only_backup {
+                    self.become_active(now, Cause::Resigned(source));
+                } else {
+                    let deadline = received + self.skew_time();
+                    self.deadline = if repeated { self.deadline.min(Some(deadline)) } else { Some(deadline) };
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(
+        &mut self,
+        now: Time,
+        received: Time,
+        source: IpAddr,
+        priority: Priority,
+        interval: Interval,
+        version: Version,
+    ) {
+        if priority.is_owner() && self.priority.is_owner() && self.told.owner.replace(source) != Some(source)
+        {
+            self.event(Event::DuplicateOwner { source });
+        }
+        match self.state {
+            State::Initialize => {}
+            State::Backup if priority >= self.priority => {
+                self.lower_since = None;
+                self.follow(received, source, priority, interval);
+            }
+            State::Backup => self.hear_lower(received, source, priority, interval),
+            State::Active if priority > self.priority => {
+                self.yield_to(received, source, priority, interval, Cause::HigherPriority(source, priority));
+            }
+            State::Active if priority == self.priority && source > self.source => {
+                self.yield_to(received, source, priority, interval, Cause::GreaterAddress(source));
+            }
+            State::Active => self.outlast(now, received, source, priority, version),
+        }
+    }
+
+    /// A Backup hears a lower priority: it takes this router for the Active one as well, unless it preempts it.
+    fn hear_lower(&mut self, received: Time, source: IpAddr, priority: Priority, interval: Interval) {
+        if !self.preempts(received) {
+            return self.follow(received, source, priority, interval);
+        }
+        self.pending = Cause::Preempts(source);
+        if self.config.options.preempt_after_skew {
+            self.deadline = self.deadline.min(Some(received + self.skew_time()));
+        }
+    }
+
+    /// Whether a lower priority that is heard at this time is preempted.
+    fn preempts(&mut self, received: Time) -> bool {
+        match self.config.preempt {
+            _ if self.priority.is_owner() => true,
+            Preempt::Yes => true,
+            Preempt::No => false,
+            Preempt::After(delay) => received.since(*self.lower_since.get_or_insert(received)) >= delay,
+        }
+    }
+
+    /// A Backup takes this router for the Active one.
+    fn follow(&mut self, received: Time, source: IpAddr, priority: Priority, interval: Interval) {
+        self.learn(source, interval);
+        let known = self.active.replace(Peer { source, priority, resigned: false });
+        if known.is_none_or(|known| known.source != source) {
+            self.event(Event::NewActive { source, priority });
+        }
+        self.pending = Cause::Silence;
+        self.deadline = Some(received + self.down_interval());
+    }
+
+    /// An Active router becomes Backup of this one.
+    fn yield_to(
+        &mut self,
+        received: Time,
+        source: IpAddr,
+        priority: Priority,
+        interval: Interval,
+        cause: Cause,
+    ) {
+        self.learn(source, interval);
+        self.active = Some(Peer { source, priority, resigned: false });
+        self.pending = Cause::Silence;
+        self.lower_since = None;
+        self.become_backup(received, cause);
+    }
+
+    /// An Active router stays Active although another is, too.
+    fn outlast(&mut self, now: Time, received: Time, source: IpAddr, priority: Priority, version: Version) {
+        if self.told.other_active.replace(source) != Some(source) {
+            self.event(Event::OtherActive { source, priority });
+        }
+        if version == Version::V3 || self.config.options.reassert_v2 {
+            self.reassert(now, received);
+        }
+        // The link may have learned the other's Ethernet address.
+        let spaced = |at: Time| now.since(at) >= self.config.interval.duration();
+        if self.last_announced.is_none_or(spaced) {
+            self.announce(now, AnnounceReason::OtherActive);
+        }
+    }
+
+    fn learn(&mut self, source: IpAddr, theirs: Interval) {
+        if self.config.version == VersionMode::V2 {
+            return;
+        }
+        self.interval = theirs;
+        let Some(cap) = self.config.options.max_learned_interval.filter(|cap| theirs > *cap) else { return };
+        self.interval = cap;
+        if self.told.capped.replace((source, theirs)) != Some((source, theirs)) {
+            self.event(Event::IntervalCapped { source, theirs, cap });
+        }
+    }
+}
+
+/// RFC 9568 §5.2.9: an IPv6 list starts with the link-local address of the virtual router.
+fn starts_link_local(advert: &Advert<'_>) -> bool {
+    match advert.addresses.first() {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(first) => first.is_unicast_link_local(),
+    }
+}

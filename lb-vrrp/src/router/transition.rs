@@ -1,0 +1,195 @@
+//! State changes and what they do, in order.
+
+use core::{net::IpAddr, time::Duration};
+
+use super::{Action, AnnounceReason, Cause, Event, State, VirtualRouter};
+use crate::{Priority, Time};
+
+/// Answers to lower priorities are at least so far apart, so that a loop in the network makes no storm.
+const REASSERT_SPACING: Duration = Duration::from_millis(10);
+/// So many times Active within so many down intervals is worth a word.
+const UNSTABLE: (u8, u32) = (3, 10);
+
+impl VirtualRouter {
+    /// RFC 9568 §6.4.1.
+    pub(super) fn start(&mut self, now: Time) {
+        if self.state != State::Initialize {
+            return;
+        }
+        self.interval = self.config.interval;
+        self.forget_active();
+        if self.priority.is_owner() {
+            self.become_active(now, Cause::Owner);
+        } else {
+            self.deadline = Some(now + self.down_interval());
+            // Addresses that a predecessor left behind when it was killed.
+            self.queue.push_back(Action::Remove);
+            self.change_state(State::Backup, Cause::Startup);
+        }
+    }
+
+    pub(super) fn shut_down(&mut self, now: Time, resign: bool) {
+        if self.state == State::Initialize {
+            return;
+        }
+        if self.state == State::Active {
+            if resign {
+                self.advertise(now, true);
+            }
+            self.release();
+        }
+        self.deadline = None;
+        self.forget_active();
+        self.change_state(State::Initialize, Cause::Shutdown);
+    }
+
+    /// RFC 9568 §6.4.2: advertise, then announce the addresses.
+    pub(super) fn become_active(&mut self, now: Time, cause: Cause) {
+        self.advertise(now, false);
+        self.queue.push_back(Action::Install);
+        self.announce(now, AnnounceReason::BecameActive);
+        self.deadline = Some(now + self.config.interval.duration());
+        self.forget_active();
+        self.stats.count_active(cause);
+        self.change_state(State::Active, cause);
+        self.note_stability(now);
+    }
+
+    /// Leaves Active; the caller has learned the interval, and `heard` is when the new Active router was.
+    pub(super) fn become_backup(&mut self, heard: Time, cause: Cause) {
+        self.release();
+        self.deadline = Some(heard + self.down_interval());
+        self.change_state(State::Backup, cause);
+    }
+
+    /// Leaves Active without another router in sight.
+    pub(super) fn step_down(&mut self, now: Time, resign: bool, cause: Cause) {
+        if resign {
+            self.advertise(now, true);
+        }
+        self.interval = self.config.interval;
+        self.forget_active();
+        self.become_backup(now, cause);
+    }
+
+    pub(super) fn time_out(&mut self, now: Time, deadline: Time) {
+        let late = now.since(deadline);
+        match self.state {
+            State::Initialize => self.deadline = None,
+            State::Backup if late > self.down_interval() => {
+                // The machine slept: what others sent meanwhile may be lost, so that silence proves nothing.
+                self.note_late(late);
+                self.pending = Cause::Silence;
+                self.deadline = Some(now + self.down_interval());
+            }
+            State::Backup => self.become_active(now, self.pending),
+            State::Active => {
+                let interval = self.config.interval.duration();
+                if late > interval * u32::from(self.config.options.down_adverts) {
+                    self.note_late(late);
+                    if self.config.options.step_down_when_late && !self.priority.is_owner() {
+                        return self.step_down(now, false, Cause::Stalled);
+                    }
+                }
+                self.advertise(now, false);
+                // A late advertisement does not move the ones after it, so that the rate holds.
+                let next = deadline + interval;
+                self.deadline = Some(if next > now { next } else { now + interval });
+            }
+        }
+    }
+
+    pub(super) fn set_priority(&mut self, now: Time, priority: Priority) {
+        let from = core::mem::replace(&mut self.priority, priority);
+        if from == priority {
+            return;
+        }
+        match self.state {
+            State::Initialize => {}
+            State::Backup if priority.is_owner() => {
+                self.become_active(now, Cause::Owner);
+            }
+            State::Backup => {
+                // Moved by what the skew time changes, and never later.
+                let sooner = self.skew_time_at(from).saturating_sub(self.skew_time_at(priority));
+                self.deadline = self.deadline.map(|deadline| deadline.earlier(sooner));
+            }
+            State::Active => {
+                self.advertise(now, false);
+                self.deadline = Some(now + self.config.interval.duration());
+            }
+        }
+        self.event(Event::Priority { from, to: priority });
+    }
+
+    pub(super) fn peer_down(&mut self, now: Time, peer: IpAddr) {
+        if self.state == State::Backup && self.active.is_some_and(|active| active.source == peer) {
+            self.deadline = self.deadline.min(Some(now + self.skew_time()));
+            self.pending = Cause::PeerDown(peer);
+        }
+    }
+
+    /// RFC 9568 §6.4.3: an Active router that hears a resignation or a lower priority advertises at once. What was
+    /// received before the last advertisement is answered by it.
+    pub(super) fn reassert(&mut self, now: Time, received: Time) {
+        let answered = |sent: Time| sent >= received || now.since(sent) < REASSERT_SPACING;
+        if self.last_sent.is_some_and(answered) {
+            self.stats.coalesced += 1;
+        } else {
+            self.advertise(now, false);
+            self.deadline = Some(now + self.config.interval.duration());
+        }
+    }
+
+    pub(super) fn advertise(&mut self, now: Time, resign: bool) {
+        for message in 0..self.messages.len() {
+            self.queue.push_back(Action::Send { message, resign });
+        }
+        self.last_sent = Some(now);
+    }
+
+    pub(super) fn announce(&mut self, now: Time, reason: AnnounceReason) {
+        self.queue.push_back(Action::Announce(reason));
+        self.last_announced = Some(now);
+    }
+
+    pub(super) fn change_state(&mut self, to: State, cause: Cause) {
+        let from = core::mem::replace(&mut self.state, to);
+        self.event(Event::State { from, to, cause });
+    }
+
+    fn release(&mut self) {
+        self.queue.push_back(Action::Remove);
+        self.stats.released += 1;
+    }
+
+    fn forget_active(&mut self) {
+        self.active = None;
+        self.lower_since = None;
+        self.pending = Cause::Silence;
+        self.told.other_active = None;
+    }
+
+    fn note_late(&mut self, by: Duration) {
+        self.stats.late += 1;
+        self.event(Event::Late { by });
+    }
+
+    fn note_stability(&mut self, now: Time) {
+        let (limit, intervals) = UNSTABLE;
+        let window = self.down_interval() * intervals;
+        match self.stability.window {
+            Some(since) if now.since(since) <= window => {
+                self.stability.times = self.stability.times.saturating_add(1)
+            }
+            _ => {
+                self.stability.window = Some(now);
+                self.stability.times = 1;
+            }
+        }
+        if self.stability.times >= limit {
+            self.event(Event::Unstable { times: self.stability.times });
+            self.stability.window = None;
+        }
+    }
+}

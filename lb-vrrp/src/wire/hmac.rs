@@ -1,0 +1,1 @@
+//! The HMAC trailer of draft-cassen-vrrp-auth-hmac.

@@ -51,11 +51,10 @@ pub enum Preempt {
 }
 
 /// Whom advertisements are exchanged with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// All routers on the link, by the multicast group (RFC 9568 §5.1).
-    #[default]
-    Multicast,
+    /// All routers on the link, by this group: [`Family::multicast_group`] unless another one is configured.
+    Multicast(IpAddr),
     /// Just these peers; each gets a copy of every advertisement.
     Unicast(Box<[IpAddr]>),
 }
@@ -188,7 +187,7 @@ impl Config {
 
     pub(crate) fn peers(&self) -> &[IpAddr] {
         match &self.mode {
-            Mode::Multicast => &[],
+            Mode::Multicast(_) => &[],
             Mode::Unicast(peers) => peers,
         }
     }

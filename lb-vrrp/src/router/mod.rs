@@ -80,7 +80,7 @@ struct Told {
     capped: Option<(IpAddr, Interval)>,
     addresses: Option<IpAddr>,
     link_local: Option<IpAddr>,
-    other_active: Option<IpAddr>,
+    other_active: Option<(IpAddr, Time)>,
     owner: Option<IpAddr>,
     own_address: bool,
 }
@@ -267,7 +267,11 @@ impl VirtualRouter {
         }
         let addresses = old.addresses != self.config.addresses || old.accept() != self.config.accept();
         if self.state == State::Active {
-            self.priority = self.config.priority;
+            let (from, to) = (self.priority, self.config.priority);
+            self.priority = to;
+            if from != to {
+                self.event(Event::Priority { from, to });
+            }
             self.advertise(now, false);
             self.deadline = Some(now + self.config.interval.duration());
             if addresses {
@@ -293,7 +297,7 @@ impl VirtualRouter {
 
     fn poll_send(&mut self, message: usize, resign: bool) -> Output<'_> {
         let destination = match &self.config.mode {
-            Mode::Multicast => self.config.family().multicast_group(),
+            Mode::Multicast(group) => *group,
             Mode::Unicast(peers) => peers[self.next_peer],
         };
         self.next_peer += 1;

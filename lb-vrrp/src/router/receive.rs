@@ -85,8 +85,8 @@ impl VirtualRouter {
 
     fn check_mode(&self, source: IpAddr, destination: IpAddr) -> Result<(), DropReason> {
         match &self.config.mode {
-            Mode::Multicast if !destination.is_multicast() => Err(DropReason::Destination(destination)),
-            Mode::Multicast => match source {
+            Mode::Multicast(group) if destination != *group => Err(DropReason::Destination(destination)),
+            Mode::Multicast(_) => match source {
                 IpAddr::V6(source) if !source.is_unicast_link_local() => Err(DropReason::SourceNotLinkLocal),
                 _ => Ok(()),
             },
@@ -313,7 +313,10 @@ impl VirtualRouter {
 
     /// An Active router stays Active although another is, too.
     fn outlast(&mut self, now: Time, received: Time, source: IpAddr, priority: Priority, version: Version) {
-        if self.told.other_active.replace(source) != Some(source) {
+        let told = self.told.other_active.replace((source, received));
+        let same =
+            |(who, last): (IpAddr, Time)| who == source && received.since(last) <= self.down_interval();
+        if !told.is_some_and(same) {
             self.event(Event::OtherActive { source, priority });
         }
         if version == Version::V3 || self.config.options.reassert_v2 {

@@ -18,7 +18,8 @@ pub struct ConfigBuilder {
     interval: Interval,
     preempt: Preempt,
     accept: bool,
-    mode: Mode,
+    group: Option<IpAddr>,
+    peers: Option<Vec<IpAddr>>,
     authentication: Authentication,
     auth_text: Option<Vec<u8>>,
     profile: Profile,
@@ -56,7 +57,8 @@ impl ConfigBuilder {
             interval: Interval::DEFAULT,
             preempt: Preempt::default(),
             accept: false,
-            mode: Mode::default(),
+            group: None,
+            peers: None,
             authentication: Authentication::None,
             auth_text: None,
             profile: Profile::default(),
@@ -87,6 +89,9 @@ impl ConfigBuilder {
         accept: bool => accept = accept;
         /// Whose rules hold, [`Profile::Compatible`] by default.
         profile: Profile => profile = profile;
+        /// The multicast group, instead of the protocol's own: 224.0.0.18 or ff02::12. All routers of a virtual router
+        /// need the same one; not in the strict profile.
+        multicast_group: IpAddr => group = Some(multicast_group);
         /// Form of the checksum of VRRPv3 over IPv4. Default: [`ChecksumPolicy::MessageOnly`] in the strict profile,
         /// [`ChecksumPolicy::Auto`] in the compatible one.
         checksum: ChecksumPolicy => checksum = Some(checksum);
@@ -130,7 +135,7 @@ impl ConfigBuilder {
 
     /// Sends to and receives from these peers only, by unicast, instead of by multicast.
     pub fn unicast(mut self, peers: impl IntoIterator<Item = IpAddr>) -> Self {
-        self.mode = Mode::Unicast(peers.into_iter().collect());
+        self.peers = Some(peers.into_iter().collect());
         self
     }
 
@@ -167,7 +172,8 @@ impl ConfigBuilder {
                 return Err(ConfigErrors::of(errors));
             }
         };
-        let defaults = Options::of(self.profile, matches!(self.mode, Mode::Multicast));
+        let family = addresses.family();
+        let defaults = Options::of(self.profile, self.peers.is_none());
         let mut authentication = self.authentication;
         if let Some(text) = &self.auth_text {
             let mut padded = [0; 8];
@@ -182,7 +188,10 @@ impl ConfigBuilder {
             interval: self.interval,
             preempt: self.preempt,
             accept: self.accept,
-            mode: self.mode,
+            mode: match self.peers {
+                Some(peers) => Mode::Unicast(peers.into()),
+                None => Mode::Multicast(self.group.unwrap_or(family.multicast_group())),
+            },
             authentication,
             profile: self.profile,
             checksum: self.checksum.unwrap_or(match self.profile {
@@ -247,9 +256,15 @@ impl ConfigBuilder {
         if self.profile == Profile::Strict {
             when(self.only_backup, ConfigError::NotStrict("only_backup"));
             when(self.preempt_after_skew, ConfigError::NotStrict("preempt_after_skew"));
+            when(self.group.is_some(), ConfigError::NotStrict("multicast_group"));
             when(self.down_adverts != 3, ConfigError::NotStrict("down_adverts"));
         }
-        if let Mode::Unicast(peers) = &self.mode {
+        if let Some(group) = self.group {
+            when(!group.is_multicast(), ConfigError::NotAGroup(group));
+            when(family.is_some_and(|family| family != Family::of(group)), ConfigError::GroupFamily(group));
+            when(self.peers.is_some(), ConfigError::GroupAndPeers);
+        }
+        if let Some(peers) = &self.peers {
             when(peers.is_empty(), ConfigError::NoPeer);
             for (index, peer) in peers.iter().enumerate() {
                 when(

@@ -66,6 +66,15 @@ pub enum ConfigError {
     /// What the strict profile excludes.
     #[error("{0} is beyond RFC 9568: leave it out, or use the compatible profile")]
     NotStrict(&'static str),
+    /// A multicast group that is none.
+    #[error("{0} is not a multicast group")]
+    NotAGroup(IpAddr),
+    /// A multicast group of another family than the addresses.
+    #[error("multicast group {0} is not of the family of the virtual addresses")]
+    GroupFamily(IpAddr),
+    /// A multicast group and unicast peers.
+    #[error("a multicast group and unicast peers exclude each other: leave one out")]
+    GroupAndPeers,
     /// Unicast without a peer.
     #[error("no unicast peer is given: give at least one, or use multicast")]
     NoPeer,

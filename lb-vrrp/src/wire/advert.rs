@@ -1,6 +1,6 @@
 use crate::{
-    Addresses, Envelope, Interval, Priority, Version, Vrid,
-    wire::{ChecksumForm, DecodeError},
+    Addresses, Envelope, Family, Interval, Priority, Version, Vrid,
+    wire::{ChecksumForm, DecodeError, checksum},
 };
 
 /// How a VRRPv2 message is authenticated (RFC 2338 §5.3.6). VRRPv3 has [`Authentication::None`].
@@ -43,13 +43,56 @@ impl<'a> Advert<'a> {
     /// # Errors
     /// Named in [`DecodeError`]. Nothing is allocated.
     pub fn decode(payload: &'a [u8], envelope: &Envelope) -> Result<(Self, ChecksumForm), DecodeError> {
-        let _ = (payload, envelope);
-        todo!()
+        let family = envelope.family().ok_or(DecodeError::Envelope(envelope.source, envelope.destination))?;
+        let Some((fixed, rest)) = payload.split_first_chunk::<FIXED_LEN>() else {
+            return Err(DecodeError::Truncated { len: payload.len(), needed: FIXED_LEN });
+        };
+        let [version_type, vrid, priority, count, a, b, ..] = *fixed;
+        let version = match version_type >> 4 {
+            2 if family == Family::V4 => Version::V2,
+            2 => return Err(DecodeError::VersionFamily(Version::V2, family)),
+            3 => Version::V3,
+            other => return Err(DecodeError::Version(other)),
+        };
+        match version_type & 0x0f {
+            ADVERTISEMENT => {}
+            other => return Err(DecodeError::Type(other)),
+        }
+        let addresses_len = usize::from(count) * family.address_len();
+        let needed = FIXED_LEN + addresses_len + authentication_len(version);
+        match payload.len() {
+            len if len < needed => return Err(DecodeError::Truncated { len, needed }),
+            len if len > needed => return Err(DecodeError::TrailingBytes(len - needed)),
+            _ => {}
+        }
+        // Before the fields, so that a damaged message counts as damaged and not as what the damage made of it.
+        let form = checksum::verify(payload, version, envelope.source, envelope.destination)?;
+
+        let (addresses, authentication_data) = rest.split_at(addresses_len);
+        let (interval, authentication) = match version {
+            // The upper four bits are reserved: sent as 0, ignored on receipt (RFC 9568 §5.2.6).
+            Version::V3 => {
+                (Interval::from_centiseconds(u16::from_be_bytes([a & 0x0f, b])), Authentication::None)
+            }
+            Version::V2 => (Interval::from_secs(b), read_authentication(a, authentication_data)?),
+        };
+        let advert = Self {
+            version,
+            vrid: Vrid::new(vrid).map_err(|_| DecodeError::ZeroVrid)?,
+            priority: Priority::new(priority).ok(),
+            interval: interval.map_err(|_| match b {
+                0 => DecodeError::ZeroInterval,
+                seconds => DecodeError::IntervalTooLong(seconds),
+            })?,
+            addresses: Addresses::from_bytes(family, addresses).ok_or(DecodeError::NoAddresses)?,
+            authentication,
+        };
+        Ok((advert, form))
     }
 
     /// Bytes of the message.
     pub fn encoded_len(&self) -> usize {
-        todo!()
+        FIXED_LEN + self.addresses.as_bytes().len() + authentication_len(self.version)
     }
 
     /// Writes the message to the start of `out` with a checksum of 0, which [`fill_checksum`](super::fill_checksum)
@@ -58,7 +101,64 @@ impl<'a> Advert<'a> {
     /// # Panics
     /// When `out` is shorter than [`encoded_len`](Self::encoded_len).
     pub fn encode(&self, out: &mut [u8]) -> usize {
-        let _ = out;
-        todo!()
+        let len = self.encoded_len();
+        let (fixed, rest) = out[..len].split_at_mut(FIXED_LEN);
+        let (addresses, authentication_data) = rest.split_at_mut(self.addresses.as_bytes().len());
+        let (version, [a, b]) = match self.version {
+            Version::V2 => {
+                (2, [self.authentication.code(), self.interval.centiseconds().div_ceil(100) as u8])
+            }
+            Version::V3 => (3, self.interval.centiseconds().to_be_bytes()),
+        };
+        let priority = self.priority.map_or(0, Priority::get);
+        let count = self.addresses.len() as u8;
+        fixed.copy_from_slice(&[version << 4 | ADVERTISEMENT, self.vrid.get(), priority, count, a, b, 0, 0]);
+        addresses.copy_from_slice(self.addresses.as_bytes());
+        authentication_data.fill(0);
+        if let (Version::V2, Authentication::Text(text)) = (self.version, self.authentication) {
+            authentication_data.copy_from_slice(&text);
+        }
+        len
     }
 }
+
+impl Authentication {
+    /// As VRRPv2 has it on the wire.
+    const fn code(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Text(_) => 1,
+            Self::Header => 2,
+        }
+    }
+}
+
+/// Bytes before the addresses.
+const FIXED_LEN: usize = 8;
+
+/// The only type of message there is (RFC 9568 §5.2.2).
+const ADVERTISEMENT: u8 = 1;
+
+/// Bytes after the addresses. VRRPv2 has them even without authentication (RFC 3768 §5.3.10).
+const fn authentication_len(version: Version) -> usize {
+    match version {
+        Version::V2 => 8,
+        Version::V3 => 0,
+    }
+}
+
+fn read_authentication(code: u8, data: &[u8]) -> Result<Authentication, DecodeError> {
+    match code {
+        0 => Ok(Authentication::None),
+        1 => {
+            let mut text = [0; 8];
+            text.copy_from_slice(data);
+            Ok(Authentication::Text(text))
+        }
+        2 => Ok(Authentication::Header),
+        other => Err(DecodeError::AuthType(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -135,7 +135,8 @@ pub struct Addresses<'a> {
 impl<'a> Addresses<'a> {
     /// Addresses from their bytes; `None` when the bytes are not a whole number of addresses, or none.
     pub fn from_bytes(family: Family, bytes: &'a [u8]) -> Option<Self> {
-        (!bytes.is_empty() && bytes.len() % family.address_len() == 0).then_some(Self { family, bytes })
+        (!bytes.is_empty() && bytes.len().is_multiple_of(family.address_len()))
+            .then_some(Self { family, bytes })
     }
 
     /// The bytes, in network order.

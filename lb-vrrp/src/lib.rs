@@ -6,7 +6,7 @@
 //! tokio, for those who do not want to.
 //!
 //! # The run loop
-//! Every machine of this crate ([`VirtualRouter`], `Endpoint`) has the same four verbs:
+//! Every machine of this crate ([`VirtualRouter`], [`Endpoint`]) has the same four verbs:
 //!
 //! 1. `handle_input(now, input)`: something happened.
 //! 2. `handle_timeout(now)`: time passed. Early or late calls are harmless.
@@ -62,7 +62,7 @@
 //! | [`router`] | the state machine, its configuration, inputs and outputs |
 //! | [`wire`] | messages of both versions, checksums, authentication, ARP and neighbour advertisement frames |
 //! | [`accept`] | why messages are dropped, each reason by name |
-//! | `endpoint` | thousands of routers with one deadline |
+//! | [`endpoint`] | thousands of routers with one deadline |
 //! | `group`, `track` | sync groups; priorities that follow interfaces and scripts |
 //! | `mib` | counters by the names of RFC 6527 |
 //! | `sim` | routers on a simulated LAN that loses, delays, duplicates, parts, drifts and stalls |
@@ -88,6 +88,7 @@ extern crate alloc;
 
 pub mod accept;
 pub mod addresses;
+pub mod endpoint;
 mod envelope;
 pub mod router;
 mod time;
@@ -96,6 +97,7 @@ pub mod wire;
 
 pub use accept::DropReason;
 pub use addresses::{AddressList, Addresses};
+pub use endpoint::{Endpoint, RouterKey};
 pub use envelope::Envelope;
 #[doc(inline)]
 pub use router::{

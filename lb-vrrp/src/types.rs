@@ -130,6 +130,11 @@ impl fmt::Display for Family {
 pub struct Vrid(NonZeroU8);
 
 impl Vrid {
+    /// The least one, 1.
+    pub const MIN: Self = Self(NonZeroU8::MIN);
+    /// The greatest one, 255.
+    pub const MAX: Self = Self(NonZeroU8::MAX);
+
     /// An identifier.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The state machine of one virtual router (RFC 9568 §6, RFC 3768 §6).
 
 mod config;
+mod hold;
 mod message;
 mod output;
 mod receive;
@@ -49,6 +50,9 @@ pub struct VirtualRouter {
     dual: Dual,
     told: Told,
     stability: Stability,
+    /// Whether it waits for the word of its group, and could become Active otherwise.
+    held: bool,
+    ready: bool,
     messages: Vec<Message>,
     queue: VecDeque<Action>,
     /// Which unicast peer gets the next copy of the message at the front of the queue.
@@ -134,6 +138,8 @@ impl VirtualRouter {
             dual: Dual::default(),
             told: Told::default(),
             stability: Stability::default(),
+            held: false,
+            ready: false,
             messages: messages(&config),
             queue: VecDeque::with_capacity(QUEUE),
             next_peer: 0,
@@ -156,11 +162,8 @@ impl VirtualRouter {
                 }
             }
             Input::PeerDown(peer) => self.peer_down(now, peer),
-            Input::TakeOver => {
-                if self.state == State::Backup {
-                    self.become_active(now, Cause::Requested);
-                }
-            }
+            Input::Hold(held) => self.hold(held),
+            Input::TakeOver => self.take_over(now),
             Input::StepDown { resign } => {
                 if self.state == State::Active {
                     self.step_down(now, resign, Cause::Requested);

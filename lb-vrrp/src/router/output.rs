@@ -27,7 +27,12 @@ pub enum Input<'a> {
     /// Another detector (BFD, a cluster's membership) found that this router is down. When it is the Active one, a Backup
     /// waits for the skew time only.
     PeerDown(IpAddr),
-    /// Become Active at once if Backup: the sync group, or the operator, says so.
+    /// Whether to wait for [`TakeOver`](Self::TakeOver) from now on instead of becoming Active, even as the owner: the
+    /// router is in a sync group, whose members become Active together. It says when it could by [`Event::Ready`]. Not
+    /// so at first, nor after [`VirtualRouter::restore`](super::VirtualRouter::restore).
+    Hold(bool),
+    /// Become Active at once if Backup: the sync group, or the operator, says so. The cause is [`Cause::Requested`], or
+    /// that for which the router was ready if it was held.
     TakeOver,
     /// Become Backup at once if Active, with a resignation if `resign` is set: the sync group, or the operator, says so.
     StepDown {
@@ -154,6 +159,9 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
+    /// A held Backup has reason to become Active, or has no more, since another Active router was heard. A change of
+    /// state takes it back without this event.
+    Ready(bool),
     /// A message was dropped.
     Dropped {
         /// Who sent it.

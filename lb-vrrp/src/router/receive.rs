@@ -223,7 +223,7 @@ impl VirtualRouter {
                     active.resigned = true;
                 }
                 if self.config.options.only_backup {
-                    self.become_active(now, Cause::Resigned(source));
+                    self.claim(now, Cause::Resigned(source));
                 } else {
                     let deadline = received + self.skew_time();
                     self.deadline = if repeated { self.deadline.min(Some(deadline)) } else { Some(deadline) };
@@ -293,6 +293,7 @@ impl VirtualRouter {
         }
         self.pending = Cause::Silence;
         self.deadline = Some(received + self.down_interval());
+        self.withdraw();
     }
 
     /// An Active router becomes Backup of this one.

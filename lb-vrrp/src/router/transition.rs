@@ -18,13 +18,15 @@ impl VirtualRouter {
         }
         self.interval = self.config.interval;
         self.forget_active();
+        if self.priority.is_owner() && !self.held {
+            return self.become_active(now, Cause::Owner);
+        }
+        self.deadline = Some(now + self.down_interval());
+        // Addresses that a predecessor left behind when it was killed.
+        self.queue.push_back(Action::Remove);
+        self.change_state(State::Backup, Cause::Startup);
         if self.priority.is_owner() {
-            self.become_active(now, Cause::Owner);
-        } else {
-            self.deadline = Some(now + self.down_interval());
-            // Addresses that a predecessor left behind when it was killed.
-            self.queue.push_back(Action::Remove);
-            self.change_state(State::Backup, Cause::Startup);
+            self.claim(now, Cause::Owner);
         }
     }
 
@@ -81,8 +83,9 @@ impl VirtualRouter {
                 self.note_late(late);
                 self.pending = Cause::Silence;
                 self.deadline = Some(now + self.down_interval());
+                self.withdraw();
             }
-            State::Backup => self.become_active(now, self.pending),
+            State::Backup => self.claim(now, self.pending),
             State::Active => {
                 let interval = self.config.interval.duration();
                 if late > interval * u32::from(self.config.options.down_adverts) {
@@ -106,9 +109,7 @@ impl VirtualRouter {
         }
         match self.state {
             State::Initialize => {}
-            State::Backup if priority.is_owner() => {
-                self.become_active(now, Cause::Owner);
-            }
+            State::Backup if priority.is_owner() => self.claim(now, Cause::Owner),
             State::Backup => {
                 // Moved by what the skew time changes, and never later.
                 let sooner = self.skew_time_at(from).saturating_sub(self.skew_time_at(priority));
@@ -155,6 +156,7 @@ impl VirtualRouter {
 
     pub(super) fn change_state(&mut self, to: State, cause: Cause) {
         let from = core::mem::replace(&mut self.state, to);
+        self.ready = false;
         self.event(Event::State { from, to, cause });
     }
 

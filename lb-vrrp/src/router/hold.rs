@@ -1,0 +1,46 @@
+//! Routers that become Active together wait for the word of their group.
+
+use super::{Cause, Event, State, VirtualRouter};
+use crate::Time;
+
+impl VirtualRouter {
+    /// Whether it is held, and nothing but that keeps it from becoming Active; see
+    /// [`Input::Hold`](super::Input::Hold).
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    pub(super) fn hold(&mut self, held: bool) {
+        self.held = held;
+        self.ready = false;
+    }
+
+    /// Becomes Active, or says that it could if it is held. Then it asks itself again after another down interval.
+    pub(super) fn claim(&mut self, now: Time, cause: Cause) {
+        if !self.held {
+            return self.become_active(now, cause);
+        }
+        self.pending = cause;
+        self.deadline = Some(now + self.down_interval());
+        if !core::mem::replace(&mut self.ready, true) {
+            self.event(Event::Ready(true));
+        }
+    }
+
+    pub(super) fn take_over(&mut self, now: Time) {
+        if self.state == State::Backup {
+            let cause = if self.ready { self.pending } else { Cause::Requested };
+            self.become_active(now, cause);
+        }
+    }
+
+    /// Another router is to be Active after all.
+    pub(super) fn withdraw(&mut self) {
+        if core::mem::replace(&mut self.ready, false) {
+            self.event(Event::Ready(false));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,8 @@ pub enum ChecksumForm {
 /// The checksum of a message whose checksum field is taken as 0 (RFC 9568 §5.2.8). The form decides what is covered
 /// besides the message; source and destination are those of the packet.
 pub fn checksum(message: &[u8], source: IpAddr, destination: IpAddr, form: ChecksumForm) -> u16 {
-    let field = message.get(6..8).map_or(0, sum);
+    // The field is the lower half of its word.
+    let field = message.get(6..8).map_or(0, |field| u64::from(u16::from_be_bytes([field[0], field[1]])));
     !fold(sum(message) - field + pseudo_header(message.len(), source, destination, form))
 }
 

@@ -51,3 +51,15 @@ fn no_message_is_too_short_or_too_long() {
         });
     }
 }
+
+/// A message is made once and filled again for every change of priority: what the field held before, however large, is
+/// not part of the sum.
+#[test]
+fn the_old_checksum_does_not_count() {
+    let mut message = [0x31, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0, 1];
+    let fresh = checksum(&message, SOURCE, GROUP, ChecksumForm::MessageOnly);
+    for old in [1, 0x7fff, 0x8000, 0xfffe, 0xffff_u16] {
+        message[6..8].copy_from_slice(&old.to_be_bytes());
+        assert_eq!(checksum(&message, SOURCE, GROUP, ChecksumForm::MessageOnly), fresh, "over {old:#06x}");
+    }
+}

@@ -3,8 +3,8 @@ use core::{fmt, net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{LanId, Random, clock::Clock};
-use crate::{Config, Envelope, Input, Time, VirtualRouter};
+use super::{Fault, LanId, Random, clock::Clock};
+use crate::{Config, Envelope, Time, VirtualRouter};
 
 /// A machine in a [`World`](super::World), with one virtual router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -102,16 +102,10 @@ pub(super) struct Machine {
     pub(super) paused: bool,
     pub(super) asleep: bool,
     pub(super) inbox: VecDeque<Packet>,
-    pub(super) orders: VecDeque<Order>,
+    /// What is done to the router once its process runs.
+    pub(super) orders: VecDeque<Fault>,
     /// When the process runs next, in true time.
     pub(super) runs_at: Option<Time>,
-}
-
-/// What is done to a router, once its process runs.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Order {
-    Input(Input<'static>),
-    Replace,
 }
 
 /// A message on its way, or in a socket buffer.

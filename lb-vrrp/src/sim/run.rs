@@ -4,9 +4,9 @@ use core::net::IpAddr;
 
 use super::{
     Fault, Injection, LanId, Loss, Message, NodeId, Record, World,
-    node::{Machine, Order, Packet},
+    node::{Machine, Packet},
 };
-use crate::{Datagram, Envelope, Family, Input, Output, Time, VirtualRouter};
+use crate::{Datagram, Envelope, Family, Input, Output, Time, VirtualRouter, router::ConfigError};
 
 /// What is to come.
 #[derive(Clone, Debug)]
@@ -37,28 +37,28 @@ impl World {
                         machine.router = VirtualRouter::new(machine.node.config.clone(), machine.source).ok();
                     }
                 });
-                self.order(node, Order::Input(Input::Startup));
+                self.order(node, fault);
             }
-            Fault::Stop { node, resign } => self.order(node, Order::Input(Input::Shutdown { resign })),
-            Fault::Crash(node) => self.with(node, Machine::die),
-            Fault::Pause(node) => self.stall(node, |machine| machine.paused = true),
-            Fault::Resume(node) => self.stall(node, |machine| machine.paused = false),
-            Fault::Sleep(node) => self.stall(node, |machine| machine.asleep = true),
-            Fault::Wake(node) => self.stall(node, |machine| machine.asleep = false),
-            Fault::Replace(node) => self.order(node, Order::Replace),
-            Fault::Priority(node, priority) => self.order(node, Order::Input(Input::Priority(priority))),
             Fault::Source(node, source) => {
                 self.with(node, |machine| {
                     if Family::of(source) == machine.node.config.family() {
                         machine.source = source;
                     }
                 });
-                self.order(node, Order::Input(Input::Source(source)));
+                self.order(node, fault);
             }
-            Fault::PeerDown(node, peer) => self.order(node, Order::Input(Input::PeerDown(peer))),
-            Fault::TakeOver(node) => self.order(node, Order::Input(Input::TakeOver)),
-            Fault::StepDown { node, resign } => self.order(node, Order::Input(Input::StepDown { resign })),
-            Fault::Announce(node) => self.order(node, Order::Input(Input::Announce)),
+            Fault::Stop { node, .. }
+            | Fault::Replace(node)
+            | Fault::Priority(node, _)
+            | Fault::PeerDown(node, _)
+            | Fault::TakeOver(node)
+            | Fault::StepDown { node, .. }
+            | Fault::Announce(node) => self.order(node, fault),
+            Fault::Crash(node) => self.with(node, Machine::die),
+            Fault::Pause(node) => self.stall(node, |machine| machine.paused = true),
+            Fault::Resume(node) => self.stall(node, |machine| machine.paused = false),
+            Fault::Sleep(node) => self.stall(node, |machine| machine.asleep = true),
+            Fault::Wake(node) => self.stall(node, |machine| machine.asleep = false),
             Fault::Cut { from, to } => {
                 self.cuts.insert((from, to));
             }
@@ -89,7 +89,7 @@ impl World {
     }
 
     /// Without a process, nobody takes orders.
-    fn order(&mut self, node: NodeId, order: Order) {
+    fn order(&mut self, node: NodeId, order: Fault) {
         let Some(machine) = self.machines.get_mut(usize::from(node.0)) else { return };
         if machine.router.is_some() {
             machine.orders.push_back(order);
@@ -167,7 +167,6 @@ impl World {
         let Some(machine) = self.machines.get_mut(usize::from(node.0)) else { return };
         let now = machine.clock.local(self.now);
         let Some(mut router) = machine.router.take() else { return };
-        let mut replace = false;
         let what = if let Some(packet) = machine.inbox.pop_front() {
             let Packet { envelope, payload, received } = &packet;
             router.handle_input(
@@ -176,17 +175,12 @@ impl World {
             );
             Record::Received { message: Message::read(envelope, payload), waited: now.since(*received) }
         } else if let Some(order) = machine.orders.pop_front() {
-            match order {
-                Order::Input(input) => router.handle_input(now, input),
-                Order::Replace => {
-                    let (config, snapshot) = (machine.node.config.clone(), router.snapshot(now));
-                    if let Ok(successor) = VirtualRouter::restore(config, machine.source, &snapshot, now) {
-                        router = successor;
-                        replace = true;
-                    }
-                }
+            if let Some(input) = input(&order) {
+                router.handle_input(now, input);
+            } else if let Ok(successor) = successor(machine, &router, now) {
+                router = successor;
             }
-            Record::Ordered
+            Record::Ordered(order)
         } else {
             let late = router.poll_timeout().map(|deadline| now.since(deadline)).unwrap_or_default();
             router.handle_timeout(now);
@@ -194,10 +188,6 @@ impl World {
         };
         self.trace.push(self.now, Some(node), what);
         self.drain(node, &mut router);
-        if replace {
-            router.handle_input(now, Input::Startup);
-            self.drain(node, &mut router);
-        }
         let Some(machine) = self.machines.get_mut(usize::from(node.0)) else { return };
         machine.router = Some(router);
         machine.plan(self.now, &mut self.random);
@@ -231,4 +221,23 @@ impl World {
             self.trace.push(self.now, Some(node), what);
         }
     }
+}
+
+/// What a router is told; `None` when it is replaced.
+fn input(order: &Fault) -> Option<Input<'static>> {
+    Some(match order {
+        Fault::Start(_) => Input::Startup,
+        Fault::Stop { resign, .. } => Input::Shutdown { resign: *resign },
+        Fault::Priority(_, priority) => Input::Priority(*priority),
+        Fault::Source(_, source) => Input::Source(*source),
+        Fault::PeerDown(_, peer) => Input::PeerDown(*peer),
+        Fault::TakeOver(_) => Input::TakeOver,
+        Fault::StepDown { resign, .. } => Input::StepDown { resign: *resign },
+        Fault::Announce(_) => Input::Announce,
+        _ => return None,
+    })
+}
+
+fn successor(machine: &Machine, router: &VirtualRouter, now: Time) -> Result<VirtualRouter, ConfigError> {
+    VirtualRouter::restore(machine.node.config.clone(), machine.source, &router.snapshot(now), now)
 }

@@ -58,8 +58,8 @@ pub enum Record {
         /// How long it waited to be read.
         waited: Duration,
     },
-    /// The router was given what was done to its node.
-    Ordered,
+    /// The router was given what was done to its node. A stalled one is so later than it was done.
+    Ordered(Fault),
     /// The timer of the router fired.
     Timeout {
         /// How late, by the clock of the node.
@@ -204,7 +204,7 @@ impl fmt::Display for Record {
                 write!(f, "receives {message} of {}", message.source)?;
                 if waited.is_zero() { Ok(()) } else { write!(f, ", which waited {waited:?}") }
             }
-            Self::Ordered => f.write_str("does as ordered"),
+            Self::Ordered(order) => write!(f, "does: {order}"),
             Self::Timeout { late } if late.is_zero() => f.write_str("timer fires"),
             Self::Timeout { late } => write!(f, "timer fires {late:?} late"),
             Self::Installed => f.write_str("installs its addresses"),

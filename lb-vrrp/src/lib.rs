@@ -95,6 +95,7 @@ pub mod sim;
 mod time;
 pub mod track;
 mod types;
+pub mod watch;
 pub mod wire;
 
 pub use accept::DropReason;

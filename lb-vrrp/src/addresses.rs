@@ -133,10 +133,12 @@ pub struct Addresses<'a> {
 }
 
 impl<'a> Addresses<'a> {
-    /// Addresses from their bytes; `None` when the bytes are not a whole number of addresses, or none.
+    /// Addresses from their bytes; `None` when the bytes are not a whole number of addresses, none, or more than the 255
+    /// that an advertisement can count.
     pub fn from_bytes(family: Family, bytes: &'a [u8]) -> Option<Self> {
-        (!bytes.is_empty() && bytes.len().is_multiple_of(family.address_len()))
-            .then_some(Self { family, bytes })
+        let count = bytes.len() / family.address_len();
+        let whole = bytes.len().is_multiple_of(family.address_len());
+        (whole && (1..=255).contains(&count)).then_some(Self { family, bytes })
     }
 
     /// The bytes, in network order.
@@ -149,7 +151,7 @@ impl<'a> Addresses<'a> {
         self.family
     }
 
-    /// How many there are; never 0.
+    /// How many there are, 1 to 255.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(self) -> usize {
         self.bytes.len() / self.family.address_len()

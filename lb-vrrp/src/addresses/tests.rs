@@ -27,6 +27,16 @@ fn as_many_as_an_advertisement_carries() {
     assert!(matches!(v6(91), Err(AddressError::TooMany { max: 90, .. })));
 }
 
+#[test]
+fn bytes_are_whole_addresses_and_can_be_counted() {
+    for family in [Family::V4, Family::V6] {
+        let len = family.address_len();
+        let count = |bytes| Addresses::from_bytes(family, &[1; 5000][..bytes]).map(Addresses::len);
+        assert_eq!((count(len), count(255 * len)), (Some(1), Some(255)));
+        assert_eq!((count(0), count(len - 1), count(len + 1), count(256 * len)), (None, None, None, None));
+    }
+}
+
 proptest! {
     #[test]
     fn a_list_gives_back_what_it_was_given(addresses in prop::collection::btree_set(1u32..0xe000_0000, 1..=255)) {

@@ -19,7 +19,7 @@ pub use output::{AnnounceReason, Cause, Datagram, Event, Input, Output, State, T
 pub use snapshot::Snapshot;
 pub use stats::{NewActiveReason, ProtocolError, RouterStats};
 
-use crate::{Family, Interval, Priority, Time, Version, wire::ChecksumForm};
+use crate::{Family, Interval, Priority, Time, Version, VersionMode, wire::ChecksumForm};
 
 /// One virtual router: pure, without clock, socket or thread. See the [crate] for how it is run.
 ///
@@ -282,7 +282,7 @@ impl VirtualRouter {
                 self.announce(now, AnnounceReason::Requested);
             }
         } else {
-            if self.active.is_none() {
+            if self.active.is_none() || self.config.version == VersionMode::V2 {
                 self.interval = self.config.interval;
             }
             if self.state == State::Backup {

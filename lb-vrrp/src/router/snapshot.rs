@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Action, AnnounceReason, Cause, Config, ConfigError, Event, Peer, RouterStats, State, VirtualRouter,
 };
-use crate::{Family, Interval, Priority, Time, Vrid, wire::ChecksumForm};
+use crate::{Family, Interval, Priority, Time, VersionMode, Vrid, wire::ChecksumForm};
 
 /// What a virtual router is to remember when its process is replaced.
 ///
@@ -89,7 +89,10 @@ impl VirtualRouter {
             State::Active => router.restore_active(snapshot, now),
             State::Backup => {
                 router.state = State::Backup;
-                router.interval = snapshot.interval;
+                // An interval that was learned; else the configured one counts, which may be new.
+                if snapshot.active.is_some() && router.config.version != VersionMode::V2 {
+                    router.interval = snapshot.interval;
+                }
                 router.active = snapshot.active;
                 router.lower_since = snapshot.lower_since;
                 let latest = now + router.down_interval();

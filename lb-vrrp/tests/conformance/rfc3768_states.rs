@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     rig::*,
-    vrrp::{AnnounceReason, Input, Interval, Preempt, Priority, Profile, State},
+    vrrp::{AnnounceReason, Family, Input, Interval, Preempt, Priority, Profile, State, VirtualRouter},
 };
 
 #[test]
@@ -30,6 +30,24 @@ fn rfc3768_6_1_b8_the_master_down_interval_is_of_the_own_interval() {
     let _ = rig.hear(&Packet { priority: 200, interval: 2, ..Packet::v2(9) });
     assert_eq!(rig.router.active_interval(), five, "nothing is learned");
     assert_eq!(rig.remaining(), expected);
+}
+
+/// Also when it was another one before.
+#[test]
+fn rfc3768_6_1_b8_the_own_interval_counts_from_when_it_changes() {
+    let config = |seconds| v2().interval(Interval::from_secs(seconds).unwrap()).build().unwrap();
+    let mut rig = Rig::backup(v2().interval(Interval::from_secs(5).unwrap()));
+    let _ = rig.hear(&Packet { priority: 200, interval: 5, ..Packet::v2(9) });
+    let snapshot = rig.router.snapshot(rig.now);
+
+    rig.router.reconfigure(rig.now, config(2)).unwrap();
+    assert_eq!(rig.router.down_interval(), 6 * SECOND + skew(100, 100));
+    assert_eq!(rig.remaining(), 6 * SECOND + skew(100, 100));
+
+    let source = host(Family::V4, OURS);
+    let restored = VirtualRouter::restore(config(2), source, &snapshot, rig.now).unwrap();
+    assert_eq!(restored.down_interval(), 6 * SECOND + skew(100, 100));
+    assert_eq!(restored.poll_timeout(), rig.router.poll_timeout());
 }
 
 #[test]

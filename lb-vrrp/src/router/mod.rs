@@ -333,3 +333,6 @@ fn messages(config: &Config) -> Vec<Message> {
         .map(|version| Message::new(config, version))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

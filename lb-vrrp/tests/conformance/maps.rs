@@ -90,8 +90,9 @@ fn maps(test: &str) -> Option<Vec<Vec<Row>>> {
     if !folder.join(MAPS[0].0).exists() {
         let needs = "the maps, in docs/ beside the crate (get the repository)";
         assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "{test}: needs {needs}");
-        // By hand, since `cargo test` keeps what the macros print of a test that passes.
-        let _ = writeln!(std::io::stderr(), "skipped: {test}: needs {needs}");
+        // By hand, since `cargo test` keeps what the macros print of a test that passes; in one piece.
+        let line = format!("skipped: {test}: needs {needs}\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
         return None;
     }
     Some(MAPS.iter().map(|(name, _)| rows(&fs::read_to_string(folder.join(name)).unwrap())).collect())

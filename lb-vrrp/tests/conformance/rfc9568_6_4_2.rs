@@ -2,7 +2,7 @@
 
 use super::{
     rig::*,
-    vrrp::{AnnounceReason, Cause, Event, Family, Input, Preempt, Profile, State},
+    vrrp::{AnnounceReason, Cause, Event, Input, Preempt, Profile, State},
 };
 
 /// What the platform needs for A33 to A37: a Backup has no addresses, so that it neither answers nor accepts for them.

@@ -3,7 +3,9 @@
 use super::{
     rig::*,
     vrrp::{
-        Cause, DropReason, Event, Family, Priority, Profile, State, wire::DecodeError, wire::virtual_mac,
+        Cause, Datagram, DropReason, Endpoint, Event, Family, Input, Priority, Profile, RouterKey, State,
+        Time, VirtualRouter,
+        wire::{DecodeError, virtual_mac},
     },
 };
 
@@ -44,6 +46,25 @@ fn rfc9568_7_1_a56_a_virtual_router_hears_its_own_id_only() {
         assert_eq!(rig.router.stats().vrid_errors, 254);
         assert_eq!(rig.router.active(), None);
     }
+}
+
+/// Nor does it matter what is heard on another interface, or of the other family.
+#[test]
+fn rfc9568_7_1_a56_the_same_id_elsewhere_is_another_virtual_router() {
+    let mut endpoint = Endpoint::new();
+    let keys = [(2, Family::V4), (3, Family::V4), (2, Family::V6)].map(|(interface, family)| {
+        let config = v3(family).build().unwrap();
+        let key = RouterKey::new(interface, &config);
+        endpoint.insert(key, VirtualRouter::new(config, host(family, OURS)).unwrap()).unwrap();
+        endpoint.handle_input(Time::ZERO, key, Input::Startup);
+        key
+    });
+    let packet = Packet { priority: 200, ..Packet::v3(Family::V4, 9) };
+    let payload = packet.bytes();
+    let datagram = Datagram { received: Time::ZERO, envelope: packet.envelope(), payload: &payload };
+    endpoint.handle_datagram(Time::ZERO, 2, datagram);
+    let heard = keys.map(|key| endpoint.router(key).is_some_and(|router| router.active().is_some()));
+    assert_eq!(heard, [true, false, false]);
 }
 
 /// With erratum 8298: it is no reason to drop. So two owners come to an end by their addresses.

@@ -1,0 +1,14 @@
+//! What goes beyond the RFCs, or what they leave open. What they require is tested in `tests/conformance`.
+
+use crate as vrrp;
+
+mod drops;
+mod handover;
+mod options;
+mod restart;
+#[path = "../../tests/conformance/rig.rs"]
+mod rig;
+mod statistics;
+mod told;
+mod unicast;
+mod waiting;

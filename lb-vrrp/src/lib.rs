@@ -63,7 +63,7 @@
 //! | [`wire`] | messages of both versions, checksums, authentication, ARP and neighbour advertisement frames |
 //! | [`accept`] | why messages are dropped, each reason by name |
 //! | [`endpoint`] | thousands of routers with one deadline |
-//! | `group`, [`track`] | sync groups; priorities that follow interfaces and scripts |
+//! | [`group`], [`track`] | sync groups; priorities that follow interfaces and scripts |
 //! | `mib` | counters by the names of RFC 6527 |
 //! | [`sim`] | routers on a simulated LAN that loses, delays, duplicates, parts, drifts and stalls |
 //! | `watch` | a monitor that listens only, and says what is wrong on a LAN |
@@ -90,6 +90,7 @@ pub mod accept;
 pub mod addresses;
 pub mod endpoint;
 mod envelope;
+pub mod group;
 pub mod router;
 pub mod sim;
 mod time;

@@ -1,0 +1,65 @@
+use super::MemberStatus;
+use crate::{Input, State};
+
+/// A member as its group sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Member<K> {
+    pub(super) key: K,
+    pub(super) ready: bool,
+    pub(super) fault: bool,
+    /// The state that it is in, or was ordered into.
+    state: State,
+    /// Whether it has yet to say that it followed an order. What it says of older states is of no interest until then.
+    ordered: bool,
+    /// Whether the others were Active before it came, and stay so without it until it could be, too.
+    joins: bool,
+}
+
+impl<K> Member<K> {
+    pub(super) fn new(key: K, state: State, joins: bool) -> Self {
+        Self { key, ready: false, fault: false, state, ordered: false, joins }
+    }
+
+    pub(super) fn join(&mut self) {
+        self.joins = self.state != State::Active;
+    }
+
+    pub(super) fn joins_no_more(&mut self) {
+        self.joins = false;
+    }
+
+    pub(super) fn is_active_or_joins(&self) -> bool {
+        self.state == State::Active || self.joins
+    }
+
+    pub(super) fn status(&self) -> MemberStatus {
+        MemberStatus { state: self.state, ready: self.ready, fault: self.fault }
+    }
+
+    /// Takes down what an order will make of it; returns whether that is anything new.
+    pub(super) fn expect(&mut self, order: Input<'_>) -> bool {
+        let to = match (order, self.state) {
+            (Input::Startup, State::Initialize) => State::Backup,
+            (Input::TakeOver, State::Backup) => State::Active,
+            (Input::StepDown { .. }, State::Active) => State::Backup,
+            (Input::Shutdown { .. }, State::Backup | State::Active) => State::Initialize,
+            _ => return false,
+        };
+        self.state = to;
+        self.ordered = true;
+        self.ready = false;
+        self.joins &= to != State::Active;
+        true
+    }
+
+    /// Takes down that it changed its state; returns whether it did so by itself.
+    pub(super) fn follows(&mut self, to: State) -> bool {
+        if self.ordered {
+            self.ordered = to != self.state;
+            return false;
+        }
+        self.state = to;
+        self.ready = false;
+        true
+    }
+}

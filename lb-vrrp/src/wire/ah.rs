@@ -136,7 +136,7 @@ impl Guard {
     /// keepalived starts as Backup with this authentication, to hear the number of the Active router first. A router of
     /// this crate does so anyway, unless it is the owner.
     pub fn new(key: Key, vrid: Vrid) -> Self {
-        Self { key, vrid, sequence: 0, senders: Senders::default() }
+        Self { key, vrid, sequence: 0, senders: Senders::new() }
     }
 
     /// Sequence number of the latest packet that was sealed or opened; 0 when there was none.

@@ -13,6 +13,7 @@ mod error;
 pub mod hmac;
 mod mac;
 mod neighbour;
+mod recent;
 mod view;
 
 pub use advert::{Advert, Authentication};

@@ -209,7 +209,7 @@ proptest! {
     /// The window is that of a list of all numbers heard.
     #[test]
     fn the_window_is_that_of_a_list(start: u32, steps in prop::collection::vec(-80_i32..80, 1..200)) {
-        let mut senders = Senders::default();
+        let mut senders = Senders::new();
         let (mut latest, mut heard) = (None::<u32>, Vec::new());
         let mut number = start;
         for step in steps {

@@ -57,6 +57,19 @@ fn the_maps_name_tests_that_exist() {
     }
 }
 
+#[test]
+fn the_maps_name_files_that_exist() {
+    let Some(maps) = maps("the_maps_name_files_that_exist") else { return };
+    let mut files = 0;
+    for row in maps.iter().flatten() {
+        for file in row.place.split('`').skip(1).step_by(2).filter(|word| word.ends_with(".rs")) {
+            assert!(manifest().join("src").join(file).exists(), "{} names {file}, which is no file", row.id);
+            files += 1;
+        }
+    }
+    assert!(files > 60, "{files} files found");
+}
+
 /// By the id and the section in its name: `rfc9568_6_4_2_a41_...` is A41, of §6.4.2.
 #[test]
 fn every_test_of_a_requirement_stands_with_it() {

@@ -1,14 +1,34 @@
 //! RFC 2338 §5.3.6: authentication, which RFC 3768 removed from VRRPv2, and which is still in use.
 
+use std::net::Ipv4Addr;
+
 use super::{
     rfc3768::drop_reason,
     rig::*,
     vrrp::{
         DropReason,
         router::ConfigError,
-        wire::{Authentication, DecodeError},
+        wire::{
+            Authentication, DecodeError,
+            ah::{AhError, Guard, Key, OVERHEAD},
+        },
     },
 };
+
+const OURSELVES: Ipv4Addr = Ipv4Addr::new(10, 0, 0, OURS);
+
+fn guard(password: &str) -> Guard {
+    Guard::new(Key::new(password.as_bytes()), vrid())
+}
+
+/// An advertisement of ours, in a whole packet.
+fn sealed(guard: &mut Guard) -> Vec<u8> {
+    let message = Packet { auth: 2, ..Packet::v2(OURS) }.bytes();
+    let mut packet = vec![0; OVERHEAD + message.len()];
+    let len = guard.seal(OURSELVES, Ipv4Addr::new(224, 0, 0, 18), &message, &mut packet);
+    assert_eq!(len, packet.len());
+    packet
+}
 
 fn text(text: &[u8; 8]) -> Packet {
     Packet { auth: 1, priority: 200, trailer: text.to_vec(), ..Packet::v2(9) }
@@ -66,6 +86,46 @@ fn rfc2338_5_3_6_2_c3_there_is_no_default_text_and_it_has_1_to_8_bytes() {
     for len in [1, 8] {
         assert!(v2().auth_text("x".repeat(len)).build().is_ok());
     }
+}
+
+/// HMAC-MD5-96 in the header of RFC 2402, around the message.
+#[test]
+fn rfc2338_5_3_6_3_c4_the_header_is_sealed_and_opened() {
+    let packet = sealed(&mut guard("secret"));
+    assert_eq!((packet[9], packet[20]), (51, 112), "authentication header, then VRRP");
+    assert_eq!(packet[24..28], OURSELVES.octets(), "index: the source");
+    assert_eq!(packet[28..32], [0, 0, 0, 1], "number");
+    assert_eq!(packet.len(), 20 + 24 + Packet::v2(OURS).bytes().len(), "12 bytes of digest");
+    assert_eq!(guard("secret").open(&packet), Ok(&packet[OVERHEAD..]));
+    assert_eq!(guard("Secret").open(&packet), Err(AhError::Digest));
+    for place in [16, 27, 35, 44, packet.len() - 1] {
+        let mut changed = packet.clone();
+        changed[place] ^= 1;
+        assert!(guard("secret").open(&changed).is_err(), "byte {place}");
+    }
+    let mut missing = packet;
+    missing[9] = 112;
+    assert_eq!(guard("secret").open(&missing), Err(AhError::Missing(112)));
+}
+
+/// A router on the way may change the type of service, the fragmentation bits and the checksum. The TTL is digested as
+/// keepalived does it, which makes no difference where it has to be 255 anyway.
+#[test]
+fn rfc2338_5_3_6_3_c5_mutable_fields_are_not_digested_and_nothing_is_taken_twice() {
+    let mut ours = guard("secret");
+    let mut theirs = guard("secret");
+    let [mut first, second, third] = [(); 3].map(|()| sealed(&mut ours));
+    (first[1], first[6], first[10]) = (0, 0x40, !first[10]);
+    assert!(theirs.open(&first).is_ok());
+    assert_eq!(theirs.open(&first), Err(AhError::Replay(1)));
+    assert!(theirs.open(&third).is_ok());
+    assert!(theirs.open(&second).is_ok(), "overtaken on the way");
+    for (number, packet) in [(2, &second), (3, &third)] {
+        assert_eq!(theirs.open(packet), Err(AhError::Replay(number)));
+    }
+    let mut far = sealed(&mut ours);
+    far[8] = 254;
+    assert_eq!(theirs.open(&far), Err(AhError::Digest));
 }
 
 /// Who verifies the header is outside of the router.

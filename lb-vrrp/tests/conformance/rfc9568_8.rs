@@ -26,7 +26,7 @@ fn rfc9568_8_1_2_a67_addresses_are_announced_after_they_are_installed() {
 
 /// Told once for each of them, by an owner in any state.
 #[test]
-fn rfc9568_8_3_1_a75_several_owners_are_told() {
+fn rfc9568_8_3_2_a75_several_owners_are_told() {
     for family in FAMILIES {
         let mut rig = Rig::active(v3(family).priority(Priority::OWNER));
         let mut told = |peer| {

@@ -95,10 +95,7 @@ fn keepalived_takes_turns_by_priority_resignation_and_silence() {
     }
     assert!(matches!(resigned, Finding::Resigned { source, .. } if *source == host(1)));
     assert!(matches!(last, Finding::Resigned { source, .. } if *source == host(2)));
-    assert_eq!(
-        errors(&told),
-        [&Finding::Active { router: v4(), source: host(1), priority: Priority::OWNER }; 0]
-    );
+    assert_eq!(errors(&told).len(), 0, "{told:#?}");
 
     let groups: Vec<&Group> = monitor.groups().collect();
     let [group] = groups[..] else { panic!("{groups:?}") };

@@ -29,6 +29,8 @@ pub struct Group {
     pub router: Key,
     /// Who spoke last as Active; `None` as long as only resignations were heard.
     pub active: Option<IpAddr>,
+    /// Whether that one was not heard for the longest down interval, and none took over.
+    pub silent: bool,
     /// Who was heard, in the order of their first message, at most [`MAX_SPEAKERS`].
     pub speakers: Vec<Speaker>,
     #[serde(skip)]
@@ -94,7 +96,7 @@ enum Condition {
 
 impl Group {
     pub(super) fn new(router: Key) -> Self {
-        Self { router, active: None, speakers: Vec::new(), watch: Watch::default() }
+        Self { router, active: None, silent: false, speakers: Vec::new(), watch: Watch::default() }
     }
 
     /// When this is to be looked at although no message comes.
@@ -105,6 +107,7 @@ impl Group {
     pub(super) fn handle_timeout(&mut self, now: Time, findings: &mut Findings) {
         if self.watch.silent_at.is_some_and(|at| at <= now) {
             self.watch.silent_at = None;
+            self.silent = true;
             if let Some(source) = self.active {
                 findings.push(Finding::Silent { router: self.router, source });
             }
@@ -183,7 +186,7 @@ impl Group {
             }
             None if self.active.is_none() => findings.push(Finding::Active { router, source, priority }),
             None => {
-                if self.watch.silent_at.is_none() {
+                if self.silent {
                     findings.push(Finding::Returned { router, source, gap: now.since(self.watch.heard) });
                 }
                 if !self.speakers.iter().any(|other| other.source != source && other.is_active(now)) {
@@ -192,6 +195,7 @@ impl Group {
             }
         }
         self.active = Some(source);
+        self.silent = false;
         self.watch.heard = now;
         self.watch.silent_at = Some(now + longest_down_interval(speaker.interval));
     }

@@ -149,6 +149,7 @@ fn silence_is_told_when_it_is_due() {
     assert_eq!(lan.passes(3999), []);
     let silent = Finding::Silent { router: router(), source: host(A) };
     assert_eq!(lan.passes(1), [silent]);
+    assert!(lan.monitor.groups().next().unwrap().silent);
     assert_eq!(lan.monitor.poll_timeout(), None);
     assert_eq!(lan.passes(100_000), []);
     let gap = Duration::from_secs(104);

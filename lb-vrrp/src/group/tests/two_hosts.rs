@@ -37,6 +37,14 @@ struct Host {
     changes: Vec<(Time, State)>,
 }
 
+/// A message on its way.
+struct Arrival {
+    host: usize,
+    link: usize,
+    source: IpAddr,
+    payload: Vec<u8>,
+}
+
 impl Host {
     fn new(plan: &Plan, host: usize) -> Self {
         let mut endpoint = Endpoint::new();
@@ -114,7 +122,7 @@ fn run(plan: &Plan) -> [Host; 2] {
         steps.extend(all.map(|step| (healed, step)));
     }
     steps.reverse();
-    let mut arriving: BTreeMap<(Time, u64), (usize, usize, IpAddr, Vec<u8>)> = BTreeMap::new();
+    let mut arriving: BTreeMap<(Time, u64), Arrival> = BTreeMap::new();
     let mut count = 0;
     let end = healed + Duration::from_secs(60);
     for host in &mut hosts {
@@ -142,7 +150,7 @@ fn run(plan: &Plan) -> [Host; 2] {
                 }
             }
         } else if let Some(entry) = arriving.first_entry().filter(|entry| entry.key().0 <= now) {
-            let (host, link, source, payload) = entry.remove();
+            let Arrival { host, link, source, payload } = entry.remove();
             let destination = crate::Family::V4.multicast_group();
             let envelope = Envelope { source, destination, ttl: Some(255), authenticated: false };
             let datagram = Datagram { received: now, envelope, payload: &payload };
@@ -161,7 +169,7 @@ fn run(plan: &Plan) -> [Host; 2] {
                 }
                 count += 1;
                 let arrival = now + Duration::from_millis(1);
-                arriving.insert((arrival, count), (1 - index, link, source, payload));
+                arriving.insert((arrival, count), Arrival { host: 1 - index, link, source, payload });
             }
         }
     }

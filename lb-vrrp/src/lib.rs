@@ -64,7 +64,7 @@
 //! | [`accept`] | why messages are dropped, each reason by name |
 //! | [`endpoint`] | thousands of routers with one deadline |
 //! | [`group`], [`track`] | sync groups; priorities that follow interfaces and scripts |
-//! | `mib` | counters by the names of RFC 6527 |
+//! | [`mib`] | counters by the names of RFC 6527 |
 //! | [`sim`] | routers on a simulated LAN that loses, delays, duplicates, parts, drifts and stalls |
 //! | `watch` | a monitor that listens only, and says what is wrong on a LAN |
 //! | `driver` | sockets, addresses and timers on Linux (features `tokio` and `linux`) |
@@ -91,6 +91,7 @@ pub mod addresses;
 pub mod endpoint;
 mod envelope;
 pub mod group;
+pub mod mib;
 pub mod router;
 pub mod sim;
 mod time;

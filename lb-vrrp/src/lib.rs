@@ -90,6 +90,8 @@ pub mod accept;
 pub mod addresses;
 pub mod endpoint;
 mod envelope;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod group;
 pub mod mib;
 pub mod router;

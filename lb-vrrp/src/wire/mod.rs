@@ -23,3 +23,6 @@ pub use error::DecodeError;
 pub use mac::{Mac, virtual_mac};
 pub use neighbour::{UNSOLICITED_NA_LEN, unsolicited_na};
 pub use view::View;
+
+#[cfg(test)]
+mod tests;

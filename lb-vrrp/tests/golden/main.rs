@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails here is a failure of the test")]
 
+mod corpus;
 mod judges;
 mod recording;
 

@@ -52,6 +52,10 @@ pub enum DropReason {
     /// It says that it has an IP authentication header, and none was verified.
     #[error("the IP authentication header is missing or was not verified")]
     AuthHeader,
+    /// Its HMAC trailer is not right.
+    #[cfg(feature = "hmac")]
+    #[error(transparent)]
+    Hmac(#[from] crate::wire::hmac::HmacError),
     /// VRRPv2: its interval is not ours (RFC 3768 §7.1).
     #[error("interval of {theirs} cs where {ours} cs is configured")]
     Interval {

@@ -13,7 +13,7 @@ pub use stats::EndpointStats;
 use strangers::Strangers;
 use thiserror::Error;
 
-use crate::{Config, Datagram, Family, Input, Output, Time, VirtualRouter, Vrid};
+use crate::{Config, Datagram, Family, Input, Output, Time, VirtualRouter, Vrid, router::OtherRouter};
 
 /// All virtual routers of a host: it finds the one that a message is for, and knows the earliest of their deadlines.
 ///
@@ -25,7 +25,7 @@ use crate::{Config, Datagram, Family, Input, Output, Time, VirtualRouter, Vrid};
 /// drained, nothing is allocated but by [`insert`](Self::insert) and [`reconfigure`](Self::reconfigure).
 ///
 /// ```
-/// use lb_vrrp::{Config, Endpoint, Input, RouterKey, Time, VirtualRouter, Vrid};
+/// use lb_vrrp::{Config, Endpoint, Input, RouterKey, Time, VirtualRouter, Vrid, router::OtherRouter};
 ///
 /// let config = Config::v3(Vrid::new(51)?, ["192.0.2.1".parse()?]).build()?;
 /// let key = RouterKey::new(2, &config);
@@ -159,11 +159,11 @@ impl Endpoint {
     /// [`poll_output`](Self::poll_output) afterwards.
     ///
     /// # Errors
-    /// The configuration, when there is no such router or the configuration is for another one.
-    pub fn reconfigure(&mut self, now: Time, key: RouterKey, config: Config) -> Result<(), Config> {
+    /// When there is no such router, or the configuration is for another one.
+    pub fn reconfigure(&mut self, now: Time, key: RouterKey, config: Config) -> Result<(), OtherRouter> {
         match self.index.get(&key).copied() {
             Some(place) => self.with(place, |router| router.reconfigure(now, config)),
-            None => Err(config),
+            None => Err(OtherRouter),
         }
     }
 

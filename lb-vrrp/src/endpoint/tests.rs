@@ -272,8 +272,8 @@ fn reconfiguration_reaches_the_router_or_comes_back() {
     startup(&mut endpoint, now);
     let owner = Config::v3(Vrid::new(51).unwrap(), [ip("198.51.100.51")]).priority(Priority::OWNER);
     let owner = owner.build().unwrap();
-    assert_eq!(endpoint.reconfigure(now, key(2, 51), owner.clone()), Err(owner.clone()));
-    assert_eq!(endpoint.reconfigure(now, key(1, 51), config(52)), Err(config(52)));
+    assert_eq!(endpoint.reconfigure(now, key(2, 51), owner.clone()), Err(OtherRouter));
+    assert_eq!(endpoint.reconfigure(now, key(1, 51), config(52)), Err(OtherRouter));
     assert_eq!(endpoint.reconfigure(now, key(1, 51), owner), Ok(()));
     assert_eq!(endpoint.router(key(1, 51)).unwrap().state(), State::Active);
     assert!(endpoint.has_output());

@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use core::{net::IpAddr, time::Duration};
 
 pub use builder::ConfigBuilder;
-pub use error::{ConfigError, ConfigErrors};
+pub use error::{ConfigError, ConfigErrors, OtherRouter};
 
 use crate::{
     AddressList, Family, Interval, Priority, VersionMode, Vrid,
@@ -75,6 +75,8 @@ pub struct Config {
     pub(crate) profile: Profile,
     pub(crate) checksum: ChecksumPolicy,
     pub(crate) options: Options,
+    #[cfg(feature = "hmac")]
+    pub(crate) keyring: Option<crate::wire::hmac::Keyring>,
 }
 
 /// What is decided by profile, unless set.

@@ -8,12 +8,16 @@ mod receive;
 mod snapshot;
 mod stats;
 mod timing;
+#[cfg(feature = "hmac")]
+mod trailer;
 mod transition;
 
 use alloc::{collections::VecDeque, vec::Vec};
 use core::net::IpAddr;
 
-pub use config::{ChecksumPolicy, Config, ConfigBuilder, ConfigError, ConfigErrors, Mode, Preempt, Profile};
+pub use config::{
+    ChecksumPolicy, Config, ConfigBuilder, ConfigError, ConfigErrors, Mode, OtherRouter, Preempt, Profile,
+};
 use message::{Filled, Message};
 pub use output::{AnnounceReason, Cause, Datagram, Event, Input, Output, State, Transmit};
 pub use snapshot::Snapshot;
@@ -58,6 +62,8 @@ pub struct VirtualRouter {
     /// Which unicast peer gets the next copy of the message at the front of the queue.
     next_peer: usize,
     stats: RouterStats,
+    #[cfg(feature = "hmac")]
+    trailer: Option<alloc::boxed::Box<trailer::Trailer>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -144,6 +150,8 @@ impl VirtualRouter {
             queue: VecDeque::with_capacity(QUEUE),
             next_peer: 0,
             stats: RouterStats::default(),
+            #[cfg(feature = "hmac")]
+            trailer: trailer::Trailer::of(&config),
             config,
         })
     }
@@ -168,6 +176,14 @@ impl VirtualRouter {
                 if self.state == State::Active {
                     self.step_down(now, resign, Cause::Requested);
                 }
+            }
+            Input::WallClock(unix) => {
+                #[cfg(feature = "hmac")]
+                if let Some(trailer) = &mut self.trailer {
+                    trailer.set_clock(now, unix);
+                }
+                #[cfg(not(feature = "hmac"))]
+                let _ = unix;
             }
             Input::Announce => {
                 if self.state == State::Active {
@@ -252,15 +268,17 @@ impl VirtualRouter {
     /// Allocates.
     ///
     /// # Errors
-    /// The configuration, when it is for another virtual router: another identifier, family or version.
-    pub fn reconfigure(&mut self, now: Time, config: Config) -> Result<(), Config> {
+    /// When the configuration is for another virtual router. Nothing has changed then.
+    pub fn reconfigure(&mut self, now: Time, config: Config) -> Result<(), OtherRouter> {
         if (config.vrid, config.family(), config.version)
             != (self.config.vrid, self.config.family(), self.config.version)
         {
-            return Err(config);
+            return Err(OtherRouter);
         }
         let old = core::mem::replace(&mut self.config, config);
         self.messages = messages(&self.config);
+        #[cfg(feature = "hmac")]
+        trailer::Trailer::reconfigure(&mut self.trailer, &self.config);
         self.told = Told::default();
         if self.config.checksum != old.checksum {
             self.checksum = match self.config.checksum {
@@ -318,6 +336,11 @@ impl VirtualRouter {
         };
         let priority = (!resign).then_some(self.priority);
         let payload = message.fill(Filled { priority, source: self.source, destination, form });
+        #[cfg(feature = "hmac")]
+        let payload = match &mut self.trailer {
+            Some(trailer) => trailer.seal(self.last_sent.unwrap_or(Time::ZERO), self.source, payload),
+            None => payload,
+        };
         Output::Send(Transmit { source: self.source, destination, payload })
     }
 

@@ -39,6 +39,9 @@ pub enum Input<'a> {
         /// Whether to tell the others, by an advertisement of priority 0.
         resign: bool,
     },
+    /// It is so long since 1970 now: for the HMAC trailer, whose messages carry the time. Tell it when a clock was set, and
+    /// every few minutes, since clocks drift. Nothing happens without the feature `hmac`.
+    WallClock(Duration),
     /// Announce the addresses again, if Active: someone may have a stale neighbour entry.
     Announce,
 }

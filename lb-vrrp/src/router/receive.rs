@@ -67,7 +67,13 @@ impl VirtualRouter {
             return Err(DropReason::OwnAddress);
         }
         self.check_mode(envelope.source, envelope.destination)?;
-        let (advert, form) = Advert::decode(datagram.payload, envelope)?;
+        let payload = datagram.payload;
+        #[cfg(feature = "hmac")]
+        let payload = match &mut self.trailer {
+            Some(trailer) => trailer.open(datagram.received.min(now), envelope.source, payload)?,
+            None => payload,
+        };
+        let (advert, form) = Advert::decode(payload, envelope)?;
         if !self.config.version.speaks(advert.version) {
             return Err(DropReason::Version(advert.version));
         }

@@ -104,6 +104,8 @@ impl RouterStats {
             DropReason::Malformed(DecodeError::AuthType(_)) => (&mut self.invalid_auth_type, None),
             DropReason::AuthType => (&mut self.auth_type_mismatch, None),
             DropReason::AuthText | DropReason::AuthHeader => (&mut self.auth_failures, None),
+            #[cfg(feature = "hmac")]
+            DropReason::Hmac(_) => (&mut self.auth_failures, None),
             _ => return,
         };
         *counter += 1;

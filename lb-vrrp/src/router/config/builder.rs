@@ -35,6 +35,8 @@ pub struct ConfigBuilder {
     step_down_when_late: bool,
     only_backup: bool,
     preempt_after_skew: bool,
+    #[cfg(feature = "hmac")]
+    keyring: Option<crate::wire::hmac::Keyring>,
 }
 
 macro_rules! setters {
@@ -74,6 +76,8 @@ impl ConfigBuilder {
             step_down_when_late: false,
             only_backup: false,
             preempt_after_skew: false,
+            #[cfg(feature = "hmac")]
+            keyring: None,
         }
     }
 
@@ -153,6 +157,14 @@ impl ConfigBuilder {
         self
     }
 
+    /// Authenticates with the HMAC trailer of [`hmac`](crate::wire::hmac), whatever the version. The router has to be told
+    /// what time it is, by [`Input::WallClock`](crate::Input::WallClock), before it takes part.
+    #[cfg(feature = "hmac")]
+    pub fn hmac(mut self, keyring: crate::wire::hmac::Keyring) -> Self {
+        self.keyring = Some(keyring);
+        self
+    }
+
     /// The configuration.
     ///
     /// # Errors
@@ -215,6 +227,8 @@ impl ConfigBuilder {
                 only_backup: self.only_backup,
                 preempt_after_skew: self.preempt_after_skew,
             },
+            #[cfg(feature = "hmac")]
+            keyring: self.keyring,
         })
     }
 

@@ -32,6 +32,11 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
+/// A configuration is for another virtual router than the one that was to take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the configuration is for another virtual router: identifier, family and version can not be changed")]
+pub struct OtherRouter;
+
 /// What may be wrong with a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

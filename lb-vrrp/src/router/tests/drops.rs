@@ -7,11 +7,14 @@ use crate::{ConfigBuilder, DropReason, Event, Family, Input, Interval, Profile, 
 
 /// The names of all variants, and of one of them; a new variant without a name does not compile.
 macro_rules! names {
-    ($all:ident, $name:ident, $type:ty: $($pattern:pat => $text:literal,)+) => {
+    ($all:ident, $name:ident, $type:ty: $($pattern:pat => $text:literal,)+ $(; $(#[$when:meta])* $other:pat => $where:literal)?) => {
         const $all: &[&str] = &[$($text),+];
 
         fn $name(value: &$type) -> &'static str {
-            match value { $($pattern => $text),+ }
+            match value {
+                $($pattern => $text,)+
+                $($(#[$when])* $other => $where,)?
+            }
         }
     };
 }
@@ -36,6 +39,9 @@ names! { REASONS, reason_name, DropReason:
     DropReason::ResignationOfOther => "resignation of another",
     DropReason::HeardInV3 => "heard in version 3",
     DropReason::NotRunning => "not running",
+    ;
+    #[cfg(feature = "hmac")]
+    DropReason::Hmac(_) => "in the tests of the trailer"
 }
 
 names! { ERRORS, error_name, DecodeError:

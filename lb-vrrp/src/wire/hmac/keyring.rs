@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 use core::{fmt, time::Duration};
 
-use hmac::{Hmac, KeyInit};
+use hmac::{Hmac, KeyInit, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use thiserror::Error;
@@ -58,7 +58,7 @@ pub enum KeyringError {
 
 /// Keys that a group of routers shares. All of them open messages, and the active one seals them, so a key is changed by
 /// giving the new one to all routers, then making it active on each, then taking the old one away.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyring {
     keys: Vec<Key>,
     /// Index of the active key.
@@ -198,6 +198,15 @@ impl Key {
         self.hmac.clone()
     }
 }
+
+/// Keys are the same when they seal alike.
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.hmac().finalize() == other.hmac().finalize()
+    }
+}
+
+impl Eq for Key {}
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -57,6 +57,11 @@ const VRRP: IpNextHeaderProtocol = IpNextHeaderProtocol(112);
 /// Internetwork control (RFC 791), as keepalived sends it.
 const TOS: u8 = 0xc0;
 
+/// The virtual router id in a packet that is not verified yet: which [`Guard`] to ask.
+pub fn vrid(packet: &[u8]) -> Option<u8> {
+    packet.get(OVERHEAD + 1).copied()
+}
+
 /// Why a packet is not let in. Each is a reason to drop it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -98,8 +103,8 @@ pub enum AhError {
 pub struct Key(Hmac<Md5>);
 
 impl Key {
-    /// A key of these bytes. keepalived uses the characters of `auth_pass`, at most the first eight. Trailing zeros do not
-    /// count.
+    /// A key of these bytes. keepalived uses the characters of `auth_pass`, at most the first eight (measured against
+    /// 2.2.7). Trailing zeros do not count.
     pub fn new(password: &[u8]) -> Self {
         Self(Hmac::new_from_slice(password).expect("HMAC takes keys of any length"))
     }
@@ -179,7 +184,8 @@ impl Guard {
     }
 
     /// The message in an IPv4 packet, given from its IP header on, if the packet is authentic and new. Bytes after the end
-    /// of the packet are ignored.
+    /// of the packet are ignored. Give the message to the virtual router with
+    /// [`Envelope::authenticated`](crate::Envelope::authenticated) set.
     ///
     /// # Errors
     /// Named in [`AhError`]. The guard is unchanged then.

@@ -30,7 +30,7 @@ fn replay(folder: &str, target: fn(&[u8])) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         // Which one it is that panics.
-        println!("{}", path.display());
+        eprintln!("{}", path.display());
         target(&fs::read(path).unwrap());
         count += 1;
     }

@@ -150,6 +150,8 @@ fn next_header() {
 
 #[test]
 fn vrid() {
+    assert_eq!(super::vrid(&sealed()), Some(51));
+    assert_eq!(super::vrid(&sealed()[..45]), None);
     assert_eq!(refused(|packet| packet[45] = 52), AhError::Vrid(52));
 }
 

@@ -158,6 +158,9 @@ impl VirtualRouter {
 
     /// Takes an input. Drain [`poll_output`](Self::poll_output) afterwards.
     pub fn handle_input(&mut self, now: Time, input: Input<'_>) {
+        if matches!(input, Input::Datagram(_) | Input::Priority(_)) {
+            self.notice_stall(now);
+        }
         match input {
             Input::Startup => self.start(now),
             Input::Shutdown { resign } => self.shut_down(now, resign),

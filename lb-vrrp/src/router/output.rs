@@ -95,7 +95,8 @@ pub enum AnnounceReason {
     OtherActive,
     /// The caller asked for it.
     Requested,
-    /// This router carries on as Active after a restart.
+    /// This router carries on as Active after a restart, or after a stall that was long enough for another one to take
+    /// over meanwhile.
     Restored,
 }
 

@@ -88,18 +88,37 @@ impl VirtualRouter {
             State::Backup => self.claim(now, self.pending),
             State::Active => {
                 let interval = self.config.interval.duration();
-                if late > interval * u32::from(self.config.options.down_adverts) {
+                let stalled = self.is_stalled(now);
+                if stalled {
                     self.note_late(late);
                     if self.config.options.step_down_when_late && !self.priority.is_owner() {
                         return self.step_down(now, false, Cause::Stalled);
                     }
                 }
                 self.advertise(now, false);
+                if stalled {
+                    // Who took over meanwhile announced itself to the link, and may be gone before it is heard.
+                    self.announce(now, AnnounceReason::Restored);
+                }
                 // A late advertisement does not move the ones after it, so that the rate holds.
                 let next = deadline + interval;
                 self.deadline = Some(if next > now { next } else { now + interval });
             }
         }
+    }
+
+    /// An Active router that is to step down after a stall does so before anything else: what waited in the socket
+    /// buffer is read before the timer is looked at, and an answer to it would set the timer.
+    pub(super) fn notice_stall(&mut self, now: Time) {
+        if self.state == State::Active && self.config.options.step_down_when_late && self.is_stalled(now) {
+            self.handle_timeout(now);
+        }
+    }
+
+    /// Whether this Active router has not advertised for so long that others may have taken over.
+    fn is_stalled(&self, now: Time) -> bool {
+        let silence = self.config.interval.duration() * u32::from(self.config.options.down_adverts);
+        self.last_sent.is_some_and(|sent| now.since(sent) > silence)
     }
 
     pub(super) fn set_priority(&mut self, now: Time, priority: Priority) {

@@ -8,11 +8,11 @@ use lb_vrrp::{
     sim::{Chance, Fault, Injection, Lan, LanId, Node, NodeId, Random, Schedule, World},
 };
 
-pub const VRID: u8 = 51;
+pub(crate) const VRID: u8 = 51;
 
 /// What one router is. The configuration does not tell its options, and the oracle needs them.
 #[derive(Clone, Debug)]
-pub struct Spec {
+pub(crate) struct Spec {
     pub version: VersionMode,
     pub source: IpAddr,
     pub virtual_addresses: Vec<IpAddr>,
@@ -37,7 +37,7 @@ pub struct Spec {
 }
 
 impl Spec {
-    pub fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let vrid = Vrid::new(VRID).unwrap();
         let addresses = self.virtual_addresses.iter().copied();
         let builder = match self.version {
@@ -72,7 +72,7 @@ impl Spec {
         builder.build().unwrap()
     }
 
-    pub fn node(&self) -> Node {
+    pub(crate) fn node(&self) -> Node {
         Node::new(self.config(), self.source)
             .drift_ppm(self.drift_ppm)
             .latency(Duration::ZERO..=self.latency)
@@ -82,7 +82,7 @@ impl Spec {
 }
 
 /// A group of routers that can agree, and a time of trouble that ends.
-pub struct Case {
+pub(crate) struct Case {
     pub seed: u64,
     pub specs: Vec<Spec>,
     pub lan: Lan,
@@ -102,7 +102,7 @@ impl fmt::Display for Case {
 }
 
 impl Case {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let random = &mut random;
         let specs = group(random);
@@ -114,7 +114,7 @@ impl Case {
         Self { seed, specs, lan, trouble, calm }
     }
 
-    pub fn world(&self) -> World {
+    pub(crate) fn world(&self) -> World {
         let mut world = World::new(self.seed, self.lan.clone());
         for spec in &self.specs {
             world.add(spec.node()).unwrap();
@@ -137,19 +137,19 @@ impl Case {
         schedule
     }
 
-    pub fn longest_interval(&self) -> Duration {
+    pub(crate) fn longest_interval(&self) -> Duration {
         self.specs.iter().map(|spec| spec.interval.duration()).max().unwrap()
     }
 
     /// No router waits longer than this before it takes over.
-    pub fn longest_down(&self) -> Duration {
+    pub(crate) fn longest_down(&self) -> Duration {
         let adverts = self.specs.iter().map(|spec| spec.down_adverts).max().unwrap();
         // The skew time is below one interval; below a second in VRRPv2.
         self.longest_interval().max(Duration::from_secs(u64::from(self.speaks_v2())))
             * (u32::from(adverts) + 1)
     }
 
-    pub fn longest_preempt_delay(&self) -> Duration {
+    pub(crate) fn longest_preempt_delay(&self) -> Duration {
         let delay =
             |spec: &Spec| if let Preempt::After(delay) = spec.preempt { delay } else { Duration::ZERO };
         self.specs.iter().map(delay).max().unwrap()

@@ -10,7 +10,7 @@ use lb_vrrp::{
 
 use crate::generate::Spec;
 
-pub struct Oracle<'a> {
+pub(crate) struct Oracle<'a> {
     specs: &'a [Spec],
     watches: Vec<Watch>,
 }
@@ -39,7 +39,7 @@ struct Before {
 }
 
 impl<'a> Oracle<'a> {
-    pub fn new(specs: &'a [Spec]) -> Self {
+    pub(crate) fn new(specs: &'a [Spec]) -> Self {
         Self { specs, watches: vec![Watch::default(); specs.len()] }
     }
 
@@ -47,7 +47,7 @@ impl<'a> Oracle<'a> {
     ///
     /// # Errors
     /// What does not hold.
-    pub fn step(&mut self, world: &mut World) -> Result<(), String> {
+    pub(crate) fn step(&mut self, world: &mut World) -> Result<(), String> {
         for (node, watch) in world.nodes().zip(&mut self.watches) {
             watch.fresh |= world.router(node).is_none();
             watch.before = world.router(node).map(Before::of).unwrap_or_default();
@@ -74,7 +74,7 @@ impl<'a> Oracle<'a> {
 
     /// What holds for routers that nothing happens to: a timeout that comes early changes nothing, and one that comes
     /// late leaves a deadline that is yet to come.
-    pub fn odd_timeouts(&self, world: &World, node: NodeId, late: Duration) -> Result<(), String> {
+    pub(crate) fn odd_timeouts(&self, world: &World, node: NodeId, late: Duration) -> Result<(), String> {
         let Some(router) = world.router(node) else { return Ok(()) };
         let now = world.local_time(node);
         let Some(deadline) = router.poll_timeout() else { return Ok(()) };
@@ -201,6 +201,11 @@ impl Watch {
         let Call { spec, now, router, .. } = *call;
         let priority = router.priority();
         let was_backup = self.before.state == State::Backup;
+        if self.before.state == State::Active && router.state() == State::Backup {
+            // Nobody else is known to be Active, unless it was heard just now.
+            self.interval = spec.interval;
+            self.earliest = now + self.down(spec, priority);
+        }
         match call.what {
             Record::Ordered(Fault::Start(_)) if self.before.state == State::Initialize => {
                 self.interval = spec.interval;
@@ -223,19 +228,12 @@ impl Watch {
                 self.hear(call, message, now.earlier(*waited));
                 spec.only_backup && was_backup && message.priority == 0
             }
-            _ => {
-                if self.before.state == State::Active && router.state() == State::Backup {
-                    // Nobody else is known to be Active.
-                    self.interval = spec.interval;
-                    self.earliest = now + self.down(spec, priority);
-                }
-                false
-            }
+            _ => false,
         }
     }
 
     fn hear(&mut self, call: &Call<'_>, message: &Message, received: Time) {
-        let Call { spec, router, .. } = *call;
+        let Call { spec, router, done, .. } = *call;
         let own = router.priority();
         if router.state() != State::Backup {
             return;
@@ -245,15 +243,18 @@ impl Watch {
             return;
         };
         let preempts = own.is_owner() || spec.preempt != Preempt::No;
-        let follows = self.before.state == State::Active || theirs >= own || !preempts;
+        // It may have noticed a stall first: then it hears this as a Backup.
+        let stalled =
+            |record: &Record| matches!(record, Record::Event(Event::State { cause: Cause::Stalled, .. }));
+        let yields = self.before.state == State::Active && !done.iter().any(|entry| stalled(&entry.what));
+        let follows = yields || theirs >= own || !preempts;
         // A router that preempts after a delay follows the lower priority until then.
         let may_follow = follows || matches!(spec.preempt, Preempt::After(_));
         if may_follow {
             let learned = Interval::from_centiseconds(message.interval).unwrap();
-            if spec.version != VersionMode::V2 && follows {
-                self.interval = spec.max_learned_interval.map_or(learned, |cap| learned.min(cap));
-            } else if spec.version != VersionMode::V2 {
-                self.interval = self.interval.min(learned);
+            let learned = spec.max_learned_interval.map_or(learned, |cap| learned.min(cap));
+            if spec.version != VersionMode::V2 {
+                self.interval = if follows { learned } else { self.interval.min(learned) };
             }
             let down = received + self.down(spec, own);
             self.earliest = if follows { down } else { self.earliest.min(down) };
@@ -284,7 +285,7 @@ impl Watch {
 
 /// Whether what was installed and removed alternates. An owner installs over what a dead process left, a Backup removes
 /// what there may be when it starts, and a process that goes on from a snapshot installs again.
-pub fn judge_alternation(world: &World, node: NodeId) -> Result<(), String> {
+pub(crate) fn judge_alternation(world: &World, node: NodeId) -> Result<(), String> {
     let mut holds = false;
     let mut fresh = false;
     for entry in world.trace().entries().iter() {
@@ -306,7 +307,7 @@ pub fn judge_alternation(world: &World, node: NodeId) -> Result<(), String> {
 }
 
 /// Whether a router says of each change what it really was.
-pub fn judge_causes(world: &World, node: NodeId) -> Result<(), String> {
+pub(crate) fn judge_causes(world: &World, node: NodeId) -> Result<(), String> {
     let mut state = State::Initialize;
     for (at, event) in world.trace().events(node) {
         let Event::State { from, to, cause } = event else { continue };

@@ -82,12 +82,16 @@
 //! keepalived and FRR as they are found in the field. Each difference is an option of [`ConfigBuilder`] which says what
 //! either profile has.
 #![cfg_attr(not(feature = "std"), no_std)]
-#![forbid(unsafe_code)]
+// The driver has one module of system calls; nothing else may have `unsafe`.
+#![cfg_attr(not(feature = "linux"), forbid(unsafe_code))]
+#![deny(unsafe_code)]
 
 extern crate alloc;
 
 pub mod accept;
 pub mod addresses;
+#[cfg(feature = "tokio")]
+pub mod driver;
 pub mod endpoint;
 mod envelope;
 #[doc(hidden)]

@@ -1,0 +1,157 @@
+//! Instances and their interfaces: who takes part, and from which address.
+
+use super::{
+    instance::Instance,
+    members::Member,
+    notice::{Happening, LinkState},
+    platform::{Link, Listening, Platform},
+    run::Driver,
+    work::{Change, Place},
+};
+use crate::{Config, Family, Input, RouterKey, VirtualRouter, wire::Mac};
+
+impl<P: Platform> Driver<P> {
+    /// Brings an instance to what its interface is now.
+    pub(super) fn look_at(&mut self, id: usize) {
+        let Some(member) = self.members.get(id) else { return };
+        let link = self.platform.link(&member.instance.interface).cloned();
+        let source = link.as_ref().and_then(|link| self.members.source(member, link));
+        let gone = member.key.is_some_and(|key| link.as_ref().is_none_or(|link| link.index != key.interface));
+        let state = match (&link, source) {
+            (None, _) => LinkState::Gone,
+            (Some(link), _) if !link.up => LinkState::Down,
+            (Some(_), None) => LinkState::NoAddress,
+            (Some(_), Some(_)) => LinkState::Ready,
+        };
+        if gone {
+            self.leave(id);
+        }
+        let state = match (state, link, source) {
+            (LinkState::Ready, Some(link), Some(source)) => self.enter(id, &link, source),
+            (state, ..) => {
+                self.input(id, Input::Shutdown { resign: false });
+                state
+            }
+        };
+        let Some(member) = self.members.get_mut(id) else { return };
+        if std::mem::replace(&mut member.link, state) != state {
+            self.tell(id, Happening::Link(state));
+        }
+    }
+
+    /// Gives an input to the router of an instance; returns whether it has one in the endpoint.
+    pub(super) fn input(&mut self, id: usize, input: Input<'_>) -> bool {
+        let key = self.members.get(id).and_then(|member| member.key);
+        key.is_some_and(|key| self.endpoint.handle_input(self.platform.now(), key, input))
+    }
+
+    /// The interface is ready.
+    fn enter(&mut self, id: usize, link: &Link, source: std::net::IpAddr) -> LinkState {
+        let Some(member) = self.members.get(id) else { return LinkState::Gone };
+        let is_new = member.key.is_none();
+        if is_new && let Err(error) = self.join(id, link, source) {
+            self.tell(id, Happening::Failed { what: "listening", error: error.to_string().into() });
+            return LinkState::Failed;
+        }
+        let Some(member) = self.members.get_mut(id) else { return LinkState::Gone };
+        let (wanted, priority) = (member.wanted, member.priority.take());
+        let (place, own) = place(member, link, source);
+        let desk = member.desk;
+        if let Some(key) = member.key
+            && let Some(router) = self.endpoint.router(key)
+        {
+            let moved = router.source() != source;
+            if moved {
+                self.input(id, Input::Source(source));
+            }
+            if moved || is_new {
+                self.desk.order([(desk, Change::Place(place, own))]);
+            }
+        }
+        if let Some(priority) = priority {
+            self.input(id, Input::Priority(priority));
+        }
+        if wanted {
+            self.input(id, Input::Startup);
+        }
+        LinkState::Ready
+    }
+
+    /// Puts the router of an instance into the endpoint.
+    fn join(&mut self, id: usize, link: &Link, source: std::net::IpAddr) -> std::io::Result<()> {
+        let Some(member) = self.members.get_mut(id) else { return Ok(()) };
+        let key = RouterKey::new(link.index, &member.instance.config);
+        let config: Config = member.instance.config.clone();
+        let listening = listening(&member.instance, link.index);
+        self.platform.listen(listening)?;
+        let router = match (member.parked.take(), member.restore.take()) {
+            (Some(router), _) => Ok(router),
+            (None, Some(snapshot)) => VirtualRouter::restore(config, source, &snapshot, self.platform.now()),
+            (None, None) => VirtualRouter::new(config, source),
+        };
+        let inserted = router
+            .map_err(std::io::Error::other)
+            .and_then(|router| self.endpoint.insert(key, router).map_err(std::io::Error::other));
+        match inserted {
+            Ok(()) => {
+                self.members.set_key(id, Some(key));
+                Ok(())
+            }
+            Err(error) => {
+                self.platform.unlisten(listening);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the router of an instance out of the endpoint, silently, and keeps it.
+    pub(super) fn leave(&mut self, id: usize) {
+        let Some(key) = self.members.get(id).and_then(|member| member.key) else { return };
+        self.input(id, Input::Shutdown { resign: false });
+        self.carry_out();
+        let parked = self.endpoint.remove(key);
+        if let Some(member) = self.members.get_mut(id) {
+            self.platform.unlisten(listening(&member.instance, key.interface));
+            member.parked = parked;
+        }
+        self.members.set_key(id, None);
+    }
+}
+
+/// What an instance listens to.
+pub(super) fn listening(instance: &Instance, interface: u32) -> Listening {
+    Listening { interface, family: instance.config.family(), group: instance.group() }
+}
+
+/// Where the addresses of an instance are, and which of them are the interface's own.
+fn place(
+    member: &Member,
+    link: &Link,
+    source: std::net::IpAddr,
+) -> (Place, std::sync::Arc<[std::net::IpAddr]>) {
+    let instance = &member.instance;
+    let config = &instance.config;
+    let virtual_link = instance.virtual_name(link.index).map(|name| super::platform::VirtualLink {
+        name,
+        parent: link.index,
+        mac: config.virtual_mac(),
+    });
+    let mac = match virtual_link {
+        Some(_) => config.virtual_mac(),
+        None => link.mac.unwrap_or(Mac([0; 6])),
+    };
+    let link_local = link.primary(Family::V6, |address| match address {
+        std::net::IpAddr::V4(_) => false,
+        std::net::IpAddr::V6(address) => address.is_unicast_link_local(),
+    });
+    // An owner's addresses are those of its interface, if they are there: they are neither added nor removed.
+    let own = match config.priority().is_owner() {
+        true => instance
+            .installed()
+            .map(|net| net.addr())
+            .filter(|own| link.addresses.contains_key(own))
+            .collect(),
+        false => std::sync::Arc::from([]),
+    };
+    (Place { interface: link.index, mac, source: link_local.unwrap_or(source), link: virtual_link }, own)
+}

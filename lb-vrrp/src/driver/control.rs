@@ -1,0 +1,225 @@
+//! Orders and questions to a driver that runs.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    instance::{Instance, InstanceError},
+    notice::LinkState,
+};
+use crate::{
+    Priority, State,
+    endpoint::EndpointStats,
+    router::{self, RouterStats},
+};
+
+/// Gives orders to a driver that runs, from anywhere in the program. Each is carried out when it returns, as far as the
+/// protocol goes; addresses follow in their own time.
+#[derive(Clone, Debug)]
+pub struct Control(pub(super) mpsc::Sender<Command>);
+
+/// Why an order was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// The driver has ended.
+    #[error("the driver has ended")]
+    Ended,
+    /// There is no such instance.
+    #[error("there is no instance {0:?}")]
+    Unknown(String),
+    /// An instance can not be what it was ordered to be.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// It takes no part at the moment, so that it can not do what was ordered.
+    #[error("instance {0:?} takes no part: its interface is not ready, or it was shut down")]
+    NotRunning(String),
+}
+
+/// What an instance is and does.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Status {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its state.
+    pub state: State,
+    /// The priority that it runs with.
+    pub priority: Priority,
+    /// The Active router as a Backup sees it: address and priority.
+    pub active: Option<(IpAddr, Priority)>,
+    /// Where its advertisements come from; `None` as long as the interface was never ready.
+    pub source: Option<IpAddr>,
+    /// Whether its interface can be used.
+    pub link: LinkState,
+    /// Index of its virtual interface, if it has one.
+    pub virtual_link: Option<u32>,
+    /// How many addresses are installed.
+    pub installed: usize,
+    /// How many addresses it has when it is Active.
+    pub addresses: usize,
+    /// Its counters.
+    pub stats: RouterStats,
+}
+
+/// What is to be remembered to go on without a failover after the process was replaced: give it to
+/// [`Driver::restore`](super::Driver::restore).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// By name of the instance.
+    pub instances: BTreeMap<String, router::Snapshot>,
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, ControlError>>;
+
+pub(super) enum Command {
+    Order(String, Order, Reply<()>),
+    Add(Box<Instance>, Reply<()>),
+    Remove(String, Reply<()>),
+    Reconfigure(Box<Instance>, Reply<()>),
+    Status(Option<String>, Reply<Vec<Status>>),
+    Stats(Reply<EndpointStats>),
+    Snapshot(Reply<Snapshot>),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Order {
+    Priority(Priority),
+    TakeOver,
+    StepDown { resign: bool },
+    PeerDown(IpAddr),
+    Announce,
+    Startup,
+    Shutdown { resign: bool },
+}
+
+impl Control {
+    /// Runs an instance with another priority, until it is told another one.
+    ///
+    /// # Errors
+    /// [`ControlError::Unknown`], [`ControlError::Ended`].
+    pub async fn set_priority(&self, instance: &str, priority: Priority) -> Result<(), ControlError> {
+        self.order(instance, Order::Priority(priority)).await
+    }
+
+    /// Makes a Backup Active at once.
+    ///
+    /// # Errors
+    /// [`ControlError::NotRunning`] besides those of [`set_priority`](Self::set_priority).
+    pub async fn take_over(&self, instance: &str) -> Result<(), ControlError> {
+        self.order(instance, Order::TakeOver).await
+    }
+
+    /// Makes an Active router Backup at once; with `resign` the others are told.
+    ///
+    /// # Errors
+    /// As [`take_over`](Self::take_over).
+    pub async fn step_down(&self, instance: &str, resign: bool) -> Result<(), ControlError> {
+        self.order(instance, Order::StepDown { resign }).await
+    }
+
+    /// Another detector (BFD, a cluster's membership) found a router down. An instance for which it is the Active one takes
+    /// over after its skew time.
+    ///
+    /// # Errors
+    /// As [`take_over`](Self::take_over).
+    pub async fn peer_down(&self, instance: &str, peer: IpAddr) -> Result<(), ControlError> {
+        self.order(instance, Order::PeerDown(peer)).await
+    }
+
+    /// Announces the addresses of an Active router again.
+    ///
+    /// # Errors
+    /// As [`take_over`](Self::take_over).
+    pub async fn announce(&self, instance: &str) -> Result<(), ControlError> {
+        self.order(instance, Order::Announce).await
+    }
+
+    /// Lets an instance take part again after [`shutdown`](Self::shutdown), as soon as its interface is ready.
+    ///
+    /// # Errors
+    /// As [`set_priority`](Self::set_priority).
+    pub async fn startup(&self, instance: &str) -> Result<(), ControlError> {
+        self.order(instance, Order::Startup).await
+    }
+
+    /// Lets an instance take part no longer, until [`startup`](Self::startup). An Active router resigns if `resign` is set.
+    ///
+    /// # Errors
+    /// As [`set_priority`](Self::set_priority).
+    pub async fn shutdown(&self, instance: &str, resign: bool) -> Result<(), ControlError> {
+        self.order(instance, Order::Shutdown { resign }).await
+    }
+
+    /// Adds an instance.
+    ///
+    /// # Errors
+    /// [`ControlError::Instance`], [`ControlError::Ended`].
+    pub async fn add(&self, instance: Instance) -> Result<(), ControlError> {
+        self.ask(|reply| Command::Add(Box::new(instance), reply)).await
+    }
+
+    /// Removes an instance. An Active one resigns.
+    ///
+    /// # Errors
+    /// As [`set_priority`](Self::set_priority).
+    pub async fn remove(&self, instance: &str) -> Result<(), ControlError> {
+        self.ask(|reply| Command::Remove(instance.to_owned(), reply)).await
+    }
+
+    /// Makes the instance of this name what it is here, without losing its state; see
+    /// [`VirtualRouter::reconfigure`](crate::VirtualRouter::reconfigure). Its interface, identifier, family, version and
+    /// virtual Ethernet address can not be changed.
+    ///
+    /// # Errors
+    /// [`ControlError::Instance`] besides those of [`set_priority`](Self::set_priority).
+    pub async fn reconfigure(&self, instance: Instance) -> Result<(), ControlError> {
+        self.ask(|reply| Command::Reconfigure(Box::new(instance), reply)).await
+    }
+
+    /// The status of an instance.
+    ///
+    /// # Errors
+    /// As [`set_priority`](Self::set_priority).
+    pub async fn status(&self, instance: &str) -> Result<Status, ControlError> {
+        let mut all = self.ask(|reply| Command::Status(Some(instance.to_owned()), reply)).await?;
+        all.pop().ok_or_else(|| ControlError::Unknown(instance.to_owned()))
+    }
+
+    /// The status of all instances, in the order in which they were added.
+    ///
+    /// # Errors
+    /// [`ControlError::Ended`].
+    pub async fn status_of_all(&self) -> Result<Vec<Status>, ControlError> {
+        self.ask(|reply| Command::Status(None, reply)).await
+    }
+
+    /// The counters that are not about one instance.
+    ///
+    /// # Errors
+    /// [`ControlError::Ended`].
+    pub async fn stats(&self) -> Result<EndpointStats, ControlError> {
+        self.ask(Command::Stats).await
+    }
+
+    /// What is to be remembered, as of now.
+    ///
+    /// # Errors
+    /// [`ControlError::Ended`].
+    pub async fn snapshot(&self) -> Result<Snapshot, ControlError> {
+        self.ask(Command::Snapshot).await
+    }
+
+    async fn order(&self, instance: &str, order: Order) -> Result<(), ControlError> {
+        self.ask(|reply| Command::Order(instance.to_owned(), order, reply)).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, ControlError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(command(reply)).await.map_err(|_| ControlError::Ended)?;
+        answer.await.map_err(|_| ControlError::Ended)?
+    }
+}

@@ -1,0 +1,239 @@
+//! A virtual router with what it has on a machine.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use thiserror::Error;
+
+use crate::{Config, Family, router::Mode};
+
+/// A virtual router on an interface: its configuration, and the addresses that it has when it is Active.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Instance {
+    /// Its name in logs, events and orders.
+    pub name: String,
+    /// Name of the interface.
+    pub interface: String,
+    /// The virtual router. Its addresses are the ones that are advertised.
+    pub config: Config,
+    /// How many bits of the advertised addresses are the network. Those that do not stand here have all of them: /32 or
+    /// /128. Default: none stands here.
+    pub addresses: Vec<IpNet>,
+    /// Addresses that are installed and announced, and not advertised: more than an advertisement carries, or of the other
+    /// family. Default: none.
+    pub unadvertised: Vec<IpNet>,
+    /// The address that advertisements come from. Default: the primary address of the interface; for IPv6 its link-local
+    /// one.
+    pub source: Option<IpAddr>,
+    /// Whether the addresses are on a macvlan interface with the virtual Ethernet address (RFC 9568 §7.3), which is also
+    /// the source of multicast advertisements (§7.2). Default: they are on the interface itself and have its Ethernet
+    /// address.
+    pub virtual_mac: Option<VirtualMac>,
+    /// How addresses are announced.
+    pub announcing: Announcing,
+    /// Whether an address that somebody else removes while the router is Active is put back. Default: yes.
+    pub put_back: bool,
+}
+
+/// The interface with the virtual Ethernet address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VirtualMac {
+    /// Its name, up to 15 bytes. Default: `vrrp4.INDEX.ID` or `vrrp6.INDEX.ID`, of the interface's index and the virtual
+    /// router identifier.
+    pub name: Option<String>,
+}
+
+/// How addresses are announced: by gratuitous ARP or unsolicited neighbour advertisements, in rounds of one frame for
+/// each address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announcing {
+    /// Rounds when the router became Active; the first one goes along with the installation. Default: 5.
+    pub repeat: u8,
+    /// Time between these rounds. Default: 20 ms.
+    pub spacing: Duration,
+    /// Time until the second burst. Default: 5 s.
+    pub delay: Duration,
+    /// Rounds of the second burst, with the same spacing. 0 for none. Default: 5.
+    pub delayed_repeat: u8,
+    /// Time between single rounds from then on, while the router is Active. Default: `None`, there are none.
+    pub refresh: Option<Duration>,
+    /// Time between frames, for switches that drop what comes too fast. Default: 0.
+    pub frame_interval: Duration,
+}
+
+impl Default for Announcing {
+    fn default() -> Self {
+        Self {
+            repeat: 5,
+            spacing: Duration::from_millis(20),
+            delay: Duration::from_secs(5),
+            delayed_repeat: 5,
+            refresh: None,
+            frame_interval: Duration::ZERO,
+        }
+    }
+}
+
+/// Why an instance can not be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InstanceError {
+    /// It has no name, or another instance has it.
+    #[error("instance {0:?}: the name is empty or taken: give each instance a name of its own")]
+    Name(String),
+    /// There is no such interface.
+    #[error("instance {name:?}: there is no interface {interface:?}: see `ip link` for those there are")]
+    NoInterface {
+        /// The instance.
+        name: String,
+        /// The interface.
+        interface: String,
+    },
+    /// Another instance has the same virtual router identifier on the same interface and family.
+    #[error(
+        "instance {name:?}: virtual router id {vrid} is that of instance {other:?} on the same interface"
+    )]
+    Taken {
+        /// The instance.
+        name: String,
+        /// The identifier.
+        vrid: u8,
+        /// The instance that has it.
+        other: String,
+    },
+    /// A network length is given for an address that is not advertised.
+    #[error("instance {name:?}: {address} is not among the addresses of its configuration")]
+    NotAdvertised {
+        /// The instance.
+        name: String,
+        /// The address.
+        address: IpNet,
+    },
+    /// An address is installed twice.
+    #[error("instance {name:?}: {address} is given twice")]
+    Duplicate {
+        /// The instance.
+        name: String,
+        /// The address.
+        address: IpAddr,
+    },
+    /// The source is of another family than the virtual addresses.
+    #[error("instance {name:?}: source {source_address} is of another family than its addresses")]
+    Source {
+        /// The instance.
+        name: String,
+        /// The source.
+        source_address: IpAddr,
+    },
+    /// The name of an interface is too long.
+    #[error(
+        "instance {name:?}: {interface:?} is no name for an interface: it has 1 to 15 bytes without '/' and spaces"
+    )]
+    InterfaceName {
+        /// The instance.
+        name: String,
+        /// The name.
+        interface: String,
+    },
+    /// What can not be changed was to be changed: remove the instance and add another one.
+    #[error("instance {name:?}: its {what} can not be changed: remove it and add it anew")]
+    Fixed {
+        /// The instance.
+        name: String,
+        /// What was to be changed.
+        what: &'static str,
+    },
+}
+
+impl Instance {
+    /// An instance with the defaults.
+    pub fn new(name: impl Into<String>, interface: impl Into<String>, config: Config) -> Self {
+        Self {
+            name: name.into(),
+            interface: interface.into(),
+            config,
+            addresses: Vec::new(),
+            unadvertised: Vec::new(),
+            source: None,
+            virtual_mac: None,
+            announcing: Announcing::default(),
+            put_back: true,
+        }
+    }
+
+    /// All addresses that it has when it is Active: the advertised ones, then the others.
+    pub fn installed(&self) -> impl Iterator<Item = IpNet> + '_ {
+        let advertised = self.config.addresses().iter().map(|address| {
+            let given = self.addresses.iter().find(|net| net.addr() == address);
+            given.copied().unwrap_or_else(|| IpNet::from(address))
+        });
+        advertised.chain(self.unadvertised.iter().copied())
+    }
+
+    /// What is wrong with it by itself.
+    pub(super) fn check(&self) -> Result<(), InstanceError> {
+        let name = || self.name.clone();
+        if self.name.is_empty() {
+            return Err(InstanceError::Name(name()));
+        }
+        let advertised = |net: &&IpNet| self.config.addresses().iter().any(|address| address == net.addr());
+        if let Some(address) = self.addresses.iter().find(|net| !advertised(net)) {
+            return Err(InstanceError::NotAdvertised { name: name(), address: *address });
+        }
+        let mut all: Vec<IpAddr> = self.installed().map(|net| net.addr()).collect();
+        all.sort_unstable();
+        if let Some(pair) = all.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(InstanceError::Duplicate { name: name(), address: pair[0] });
+        }
+        if let Some(source) = self.source
+            && Family::of(source) != self.config.family()
+        {
+            return Err(InstanceError::Source { name: name(), source_address: source });
+        }
+        let virtual_name = self.virtual_mac.as_ref().and_then(|mac| mac.name.as_ref());
+        for interface in [Some(&self.interface), virtual_name].into_iter().flatten() {
+            let is_name = (1..=15).contains(&interface.len())
+                && !interface.contains(|c: char| c == '/' || c.is_whitespace())
+                && !matches!(interface.as_str(), "." | "..");
+            if !is_name {
+                return Err(InstanceError::InterfaceName { name: name(), interface: interface.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The group that it listens to.
+    pub(super) fn group(&self) -> Option<IpAddr> {
+        match self.config.mode() {
+            Mode::Multicast(group) => Some(*group),
+            Mode::Unicast(_) => None,
+        }
+    }
+
+    /// Whether its advertisements have to come from a link-local address.
+    pub(super) fn needs_link_local(&self) -> bool {
+        let is_link_local = |peer: &IpAddr| matches!(peer, IpAddr::V6(peer) if is_link_local(*peer));
+        match self.config.mode() {
+            Mode::Multicast(_) => self.config.family() == Family::V6,
+            Mode::Unicast(peers) => peers.iter().any(is_link_local),
+        }
+    }
+
+    /// Name of its virtual interface upon the interface with this index.
+    pub(super) fn virtual_name(&self, parent: u32) -> Option<String> {
+        let given = self.virtual_mac.as_ref()?.name.clone();
+        let family = match self.config.family() {
+            Family::V4 => 4,
+            Family::V6 => 6,
+        };
+        Some(given.unwrap_or_else(|| format!("vrrp{family}.{parent}.{}", self.config.vrid())))
+    }
+}
+
+pub(super) fn is_link_local(address: Ipv6Addr) -> bool {
+    address.is_unicast_link_local()
+}

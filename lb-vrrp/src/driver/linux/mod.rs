@@ -1,0 +1,344 @@
+//! Linux: raw sockets for VRRP, netlink for links and addresses, packet sockets for announcements and for advertisements
+//! from a virtual Ethernet address.
+//!
+//! # Time
+//! [`Time`] is `CLOCK_BOOTTIME`, which goes on while the machine sleeps. A timer descriptor on that clock wakes the driver
+//! at its one deadline, with the precision of the kernel's timers; tokio's have one millisecond. The kernel says in
+//! `CLOCK_REALTIME` when it received a message; the difference of the two clocks is read for each batch of messages, so
+//! that somebody who sets the clock moves no more than the messages of that moment.
+//!
+//! # Privileges
+//! `CAP_NET_RAW` for the sockets and `CAP_NET_ADMIN` for addresses and links, in the user namespace of the network
+//! namespace.
+//!
+//! # Addresses
+//! Virtual addresses are added with the given prefix length, IPv6 ones without duplicate address detection, which would
+//! delay them for a second and find the Active router that is being replaced (RFC 9568 §8.2.2), and as deprecated for
+//! source selection never being asked for them. Only addresses of instances are touched.
+//!
+//! # Virtual Ethernet addresses
+//! An instance with a virtual Ethernet address has a macvlan interface in private mode, which is up while the router is
+//! Active, so that a Backup discards frames to that address (RFC 9568 §6.4.2). These values are written below
+//! `/proc/sys/net`:
+//!
+//! | on | value | why |
+//! |---|---|---|
+//! | macvlan | `ipv4/conf/*/arp_ignore` = 1 | answers only for the addresses on it |
+//! | macvlan | `ipv4/conf/*/rp_filter` = 2 | answers to what it receives leave by the interface below. 2 counts whatever the value for all interfaces is |
+//! | macvlan | `ipv4/conf/*/accept_local` = 1 | the other virtual routers of this host may be asked |
+//! | macvlan | `ipv6/conf/*/addr_gen_mode` = 1 | no address is made from the virtual Ethernet address (RFC 9568 §7.4) |
+//! | macvlan | `ipv6/conf/*/accept_dad` = 0, `accept_ra` = 0, `autoconf` = 0 | the same |
+//! | below | `ipv4/conf/*/arp_ignore` = 1 | does not answer with its own Ethernet address (§8.1.2) |
+
+mod addressing;
+mod control;
+mod frame;
+mod monitor;
+mod netlink;
+mod packet;
+mod port;
+pub(super) mod sys;
+mod virtual_link;
+
+use std::{
+    collections::HashMap,
+    io,
+    os::fd::AsFd,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use nix::{
+    sys::{
+        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+        time::{TimeSpec, TimeValLike},
+        timerfd::{ClockId as TimerClock, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
+    },
+    time::ClockId,
+};
+use thiserror::Error;
+use tokio::io::unix::AsyncFd;
+
+use addressing::NetlinkAddressing;
+use monitor::Monitor;
+use packet::PacketSocket;
+use port::Port;
+use sys::{BATCH, Inbox, Reactor};
+
+use super::platform::{Addressing, Link, LinkChange, Listening, Platform, Via};
+use crate::{Datagram, Family, Time, Transmit};
+
+/// The [`Platform`] for Linux.
+pub struct Linux {
+    reactor: AsyncFd<Reactor>,
+    timer: TimerFd,
+    /// What the timer is set to.
+    armed: Option<Time>,
+    /// When deadlines were looked at the last time.
+    looked: Time,
+    ports: Vec<Option<Port>>,
+    index: HashMap<(u32, Family), usize>,
+    /// Ports with something to receive, and with something to send.
+    readable: Vec<usize>,
+    unsent: Vec<usize>,
+    inbox: Inbox,
+    packets: Arc<PacketSocket>,
+    frames: frame::Frames,
+    monitor: Monitor,
+    addressing: Arc<NetlinkAddressing>,
+}
+
+/// Why the platform can not be used.
+#[derive(Debug, Error)]
+#[error("{what}: {source}{hint}")]
+pub struct LinuxError {
+    what: &'static str,
+    hint: &'static str,
+    source: io::Error,
+}
+
+impl LinuxError {
+    fn new(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| {
+            let denied = source.kind() == io::ErrorKind::PermissionDenied;
+            let hint =
+                if denied { " (this needs CAP_NET_RAW and CAP_NET_ADMIN, as root has them)" } else { "" };
+            Self { what, hint, source }
+        }
+    }
+}
+
+/// Deadlines within so short a time are done at once: at 40,000 advertisements a second, ten of them.
+const COALESCE: Duration = Duration::from_micros(250);
+/// Batches that one call of `receive` takes.
+const BATCHES: usize = 16;
+
+const TIMER: u64 = u64::MAX;
+const MONITOR: u64 = u64::MAX - 1;
+
+impl Linux {
+    /// Opens what is needed, and reads the links and addresses of the machine.
+    ///
+    /// # Errors
+    /// What could not be opened, and which privilege is missing.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with `enable_io`.
+    pub fn new() -> Result<Self, LinuxError> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io::Error::from);
+        let epoll = epoll.map_err(LinuxError::new("epoll_create"))?;
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = TimerFd::new(TimerClock::CLOCK_BOOTTIME, flags).map_err(io::Error::from);
+        let timer = timer.map_err(LinuxError::new("making a timer"))?;
+        let monitor = Monitor::new().map_err(LinuxError::new("reading the links by netlink"))?;
+        let packets = Arc::new(PacketSocket::new().map_err(LinuxError::new("opening a packet socket"))?);
+        let addressing =
+            NetlinkAddressing::new(packets.clone()).map_err(LinuxError::new("opening netlink"))?;
+        let add = |fd: &dyn AsFd, token| epoll.add(fd.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, token));
+        add(&timer, TIMER)
+            .and_then(|()| add(&monitor, MONITOR))
+            .map_err(io::Error::from)
+            .map_err(LinuxError::new("epoll_ctl"))?;
+        Ok(Self {
+            reactor: sys::register(Reactor(epoll))
+                .map_err(LinuxError::new("registering with the runtime"))?,
+            timer,
+            armed: None,
+            looked: Time::ZERO,
+            ports: Vec::new(),
+            index: HashMap::new(),
+            readable: Vec::new(),
+            unsent: Vec::new(),
+            inbox: Inbox::new(),
+            packets,
+            frames: frame::Frames::default(),
+            monitor,
+            addressing: Arc::new(addressing),
+        })
+    }
+
+    /// Sets the timer; an error of it would be one of this program.
+    fn arm(&mut self, deadline: Option<Time>) -> io::Result<()> {
+        let at = deadline.map(|deadline| deadline.max(self.looked + COALESCE));
+        if at == self.armed {
+            return Ok(());
+        }
+        self.armed = at;
+        match at {
+            Some(at) => {
+                let nanos = i64::try_from(at.as_nanos()).unwrap_or(i64::MAX);
+                self.timer.set(
+                    Expiration::OneShot(TimeSpec::nanoseconds(nanos)),
+                    TimerSetTimeFlags::TFD_TIMER_ABSTIME,
+                )?;
+            }
+            None => self.timer.unset()?,
+        }
+        Ok(())
+    }
+}
+
+/// `CLOCK_BOOTTIME`.
+pub(super) fn boot_time() -> Time {
+    Time::from_nanos(clock(ClockId::CLOCK_BOOTTIME))
+}
+
+fn clock(id: ClockId) -> u64 {
+    // Neither clock can be missing, nor can the address be wrong.
+    nix::time::clock_gettime(id).map_or(0, |time| u64::try_from(time.num_nanoseconds()).unwrap_or(0))
+}
+
+impl Platform for Linux {
+    fn now(&self) -> Time {
+        boot_time()
+    }
+
+    fn link(&self, name: &str) -> Option<&Link> {
+        self.monitor.named(name)
+    }
+
+    fn poll_change(&mut self) -> Option<LinkChange> {
+        self.monitor.poll_change()
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>, deadline: Option<Time>) -> Poll<io::Result<()>> {
+        self.arm(deadline)?;
+        let mut is_ready = !self.readable.is_empty() || self.monitor.has_change();
+        let mut events = [EpollEvent::empty(); BATCH];
+        loop {
+            let mut guard = match self.reactor.poll_read_ready(cx) {
+                Poll::Ready(guard) => guard?,
+                Poll::Pending if is_ready => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            };
+            let count = self.reactor.get_ref().0.wait(&mut events, EpollTimeout::ZERO)?;
+            if count < events.len() {
+                // Whatever comes after this wakes the descriptor anew.
+                guard.clear_ready();
+            }
+            for event in &events[..count] {
+                is_ready = true;
+                match event.data() {
+                    TIMER => {
+                        // Setting it anew makes it unreadable.
+                        self.armed = None;
+                        self.looked = boot_time();
+                        self.timer.unset()?;
+                    }
+                    MONITOR => self.monitor.read()?,
+                    token => {
+                        let port = usize::try_from(token).unwrap_or(usize::MAX);
+                        if !self.readable.contains(&port) {
+                            self.readable.push(port);
+                        }
+                    }
+                }
+            }
+            if is_ready {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Datagram<'_>)) -> bool {
+        if self.readable.is_empty() {
+            return true;
+        }
+        let now = boot_time();
+        let to_boot = i128::from(now.as_nanos()) - i128::from(clock(ClockId::CLOCK_REALTIME));
+        for _ in 0..BATCHES {
+            let Some(&place) = self.readable.last() else { return true };
+            let Some(Some(port)) = self.ports.get(place) else {
+                self.readable.pop();
+                continue;
+            };
+            if !port.receive(&mut self.inbox, now, to_boot, deliver) {
+                self.readable.pop();
+            }
+        }
+        // Another one comes first the next time.
+        let count = self.readable.len();
+        self.readable.rotate_right(count.min(1));
+        self.readable.is_empty()
+    }
+
+    fn listen(&mut self, on: Listening) -> io::Result<()> {
+        let place = match self.index.get(&(on.interface, on.family)) {
+            Some(place) => *place,
+            None => {
+                let name = self.monitor.with_index(on.interface).ok_or(io::ErrorKind::NotFound)?.name.clone();
+                let port = Port::open(&name, on.interface, on.family)?;
+                let place = self.ports.iter().position(Option::is_none).unwrap_or(self.ports.len());
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, place as u64);
+                self.reactor.get_ref().0.add(port.as_fd(), event)?;
+                if place == self.ports.len() {
+                    self.ports.push(None);
+                }
+                self.ports[place] = Some(port);
+                self.index.insert((on.interface, on.family), place);
+                place
+            }
+        };
+        let Some(port) = &mut self.ports[place] else { return Ok(()) };
+        let result = port.join(on.group);
+        if port.is_unused() {
+            self.close(place, (on.interface, on.family));
+        }
+        result
+    }
+
+    fn unlisten(&mut self, on: Listening) {
+        let key = (on.interface, on.family);
+        let Some(place) = self.index.get(&key).copied() else { return };
+        let Some(port) = &mut self.ports[place] else { return };
+        port.leave(on.group);
+        if port.is_unused() {
+            self.close(place, key);
+        }
+    }
+
+    fn send(&mut self, via: Via, message: Transmit<'_>) {
+        if let Some(mac) = via.mac {
+            return self.frames.push(via.interface, mac, message);
+        }
+        let Some(place) = self.index.get(&(via.interface, Family::of(message.source))).copied() else {
+            return;
+        };
+        let Some(port) = &mut self.ports[place] else { return };
+        if port.push(message) == 1 {
+            self.unsent.push(place);
+        }
+    }
+
+    fn flush(&mut self, failed: &mut dyn FnMut(u32, io::Error)) {
+        for place in self.unsent.drain(..) {
+            if let Some(Some(port)) = self.ports.get_mut(place)
+                && let Err(error) = port.flush()
+            {
+                failed(port.interface(), error);
+            }
+        }
+        if let Some(interface) = self.frames.first()
+            && let Err(error) = self.frames.flush(&self.packets)
+        {
+            failed(interface, error);
+        }
+    }
+
+    fn addressing(&self) -> Arc<dyn Addressing> {
+        self.addressing.clone()
+    }
+}
+
+impl Linux {
+    /// Closes a port, which takes it out of the epoll instance.
+    fn close(&mut self, place: usize, key: (u32, Family)) {
+        self.index.remove(&key);
+        self.readable.retain(|readable| *readable != place);
+        if let Some(mut port) = self.ports[place].take() {
+            self.unsent.retain(|unsent| *unsent != place);
+            drop(port.flush());
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The instances of a driver, and how they are found.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use super::{
+    instance::{Instance, InstanceError},
+    notice::LinkState,
+    platform::Link,
+};
+use crate::{Priority, RouterKey, Time, VirtualRouter, router};
+
+/// An instance as it runs.
+pub(super) struct Member {
+    pub(super) name: Arc<str>,
+    pub(super) instance: Instance,
+    /// Its place on the desk.
+    pub(super) desk: usize,
+    pub(super) link: LinkState,
+    /// Its key, as long as its router is in the endpoint.
+    pub(super) key: Option<RouterKey>,
+    /// Its router while it is in no endpoint: its interface is gone, to come back with another index.
+    pub(super) parked: Option<VirtualRouter>,
+    /// A priority that was set before there was a router.
+    pub(super) priority: Option<Priority>,
+    /// Whether it is to take part when it can.
+    pub(super) wanted: bool,
+    pub(super) restore: Option<router::Snapshot>,
+    /// When a dropped message was told the last time.
+    pub(super) told_drop: Option<Time>,
+    pub(super) told_send: Option<Time>,
+}
+
+/// All of them. Each keeps its number as long as it is there.
+#[derive(Default)]
+pub(super) struct Members {
+    all: BTreeMap<usize, Member>,
+    next: usize,
+    names: HashMap<Arc<str>, usize>,
+    keys: HashMap<RouterKey, usize>,
+    interfaces: HashMap<String, Vec<usize>>,
+    /// Who has a virtual address: one instance per interface.
+    virtual_addresses: HashMap<IpAddr, Vec<usize>>,
+}
+
+impl Members {
+    /// Checks an instance beside those that are there.
+    pub(super) fn check(&self, instance: &Instance) -> Result<(), InstanceError> {
+        instance.check()?;
+        if self.names.contains_key(instance.name.as_str()) {
+            return Err(InstanceError::Name(instance.name.clone()));
+        }
+        let same = |other: &&Member| {
+            let (one, two) = (&other.instance.config, &instance.config);
+            (one.family(), one.vrid()) == (two.family(), two.vrid())
+        };
+        match self.on_interface(&instance.interface).iter().filter_map(|id| self.all.get(id)).find(same) {
+            Some(other) => Err(InstanceError::Taken {
+                name: instance.name.clone(),
+                vrid: instance.config.vrid().get(),
+                other: other.instance.name.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn insert(&mut self, name: Arc<str>, instance: Instance, desk: usize) -> usize {
+        let id = self.next;
+        self.next += 1;
+        self.names.insert(name.clone(), id);
+        self.interfaces.entry(instance.interface.clone()).or_default().push(id);
+        self.add_addresses(id, &instance);
+        let member = Member {
+            name,
+            instance,
+            desk,
+            link: LinkState::Gone,
+            key: None,
+            parked: None,
+            priority: None,
+            wanted: true,
+            restore: None,
+            told_drop: None,
+            told_send: None,
+        };
+        self.all.insert(id, member);
+        id
+    }
+
+    pub(super) fn remove(&mut self, id: usize) -> Option<Member> {
+        let member = self.all.remove(&id)?;
+        self.names.remove(&member.name);
+        if let Some(key) = member.key {
+            self.keys.remove(&key);
+        }
+        if let Some(ids) = self.interfaces.get_mut(&member.instance.interface) {
+            ids.retain(|other| *other != id);
+        }
+        self.remove_addresses(id, &member.instance);
+        Some(member)
+    }
+
+    /// Gives a member another configuration.
+    pub(super) fn replace(&mut self, id: usize, instance: Instance) {
+        let Some(member) = self.all.get_mut(&id) else { return };
+        let old = std::mem::replace(&mut member.instance, instance.clone());
+        self.remove_addresses(id, &old);
+        self.add_addresses(id, &instance);
+    }
+
+    /// The router of a member is in the endpoint now, or no longer.
+    pub(super) fn set_key(&mut self, id: usize, key: Option<RouterKey>) {
+        let Some(member) = self.all.get_mut(&id) else { return };
+        if let Some(old) = std::mem::replace(&mut member.key, key) {
+            self.keys.remove(&old);
+        }
+        if let Some(key) = key {
+            self.keys.insert(key, id);
+        }
+    }
+
+    pub(super) fn get(&self, id: usize) -> Option<&Member> {
+        self.all.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: usize) -> Option<&mut Member> {
+        self.all.get_mut(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Member)> {
+        self.all.iter().map(|(id, member)| (*id, member))
+    }
+
+    pub(super) fn ids(&self) -> Vec<usize> {
+        self.all.keys().copied().collect()
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<usize> {
+        self.names.get(name).copied()
+    }
+
+    pub(super) fn with_key(&self, key: RouterKey) -> Option<usize> {
+        self.keys.get(&key).copied()
+    }
+
+    pub(super) fn on_interface(&self, name: &str) -> &[usize] {
+        self.interfaces.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Members that have this virtual address.
+    pub(super) fn with_address(&self, address: IpAddr) -> &[usize] {
+        self.virtual_addresses.get(&address).map_or(&[], Vec::as_slice)
+    }
+
+    /// The address that advertisements of a member come from, on its link as it is now.
+    pub(super) fn source(&self, member: &Member, link: &Link) -> Option<IpAddr> {
+        if member.instance.source.is_some() {
+            return member.instance.source;
+        }
+        let config = &member.instance.config;
+        let link_local = member.instance.needs_link_local();
+        // A virtual address of a Backup is there only because a predecessor left it behind; an owner's are its own.
+        link.primary(config.family(), |address| {
+            let is_virtual = || {
+                let owned =
+                    config.priority().is_owner() && config.addresses().iter().any(|own| own == address);
+                !owned && !self.with_address(address).is_empty()
+            };
+            let fits = match address {
+                IpAddr::V4(_) => true,
+                IpAddr::V6(v6) => v6.is_unicast_link_local() == link_local,
+            };
+            fits && !is_virtual()
+        })
+    }
+
+    fn add_addresses(&mut self, id: usize, instance: &Instance) {
+        for net in instance.installed() {
+            let ids = self.virtual_addresses.entry(net.addr()).or_default();
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+    }
+
+    fn remove_addresses(&mut self, id: usize, instance: &Instance) {
+        for net in instance.installed() {
+            if let Some(ids) = self.virtual_addresses.get_mut(&net.addr()) {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    self.virtual_addresses.remove(&net.addr());
+                }
+            }
+        }
+    }
+}

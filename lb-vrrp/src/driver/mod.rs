@@ -1,0 +1,39 @@
+//! Virtual routers on a machine: sockets, addresses, links and time behind the [`Platform`] trait, run by a [`Driver`] on
+//! the caller's tokio runtime.
+//!
+//! There is no thread and no clock besides those of the runtime and the platform. The driver has two tasks:
+//!
+//! - The protocol's task receives, decides and sends. It waits for nothing else.
+//! - The addresses' task brings each instance to what is wanted of it **now**, some addresses at a time, and announces
+//!   them. So an instance with thousands of addresses delays neither an advertisement nor another instance.
+//!
+//! | | |
+//! |---|---|
+//! | [`Driver`], [`Instance`] | what to run |
+//! | [`Control`], [`Status`], [`Snapshot`] | orders, questions, and how to go on in another process |
+//! | [`Notices`] | what happened |
+//! | [`Platform`], [`Addressing`] | what a machine has to offer |
+//! | `linux`, `realtime` | Linux, and how to be punctual there (feature `linux`) |
+
+mod attend;
+mod control;
+mod instance;
+#[cfg(feature = "linux")]
+pub mod linux;
+mod members;
+mod notice;
+mod obey;
+mod platform;
+#[cfg(feature = "linux")]
+pub mod realtime;
+mod run;
+mod work;
+
+pub use control::{Control, ControlError, Snapshot, Status};
+pub use instance::{Announcing, Instance, InstanceError, VirtualMac};
+pub use notice::{Happening, LinkState, Notice, Notices, Told};
+pub use platform::{
+    AddressChange, Addressing, Announcement, Link, LinkAddress, LinkChange, Listening, Platform, Via,
+    VirtualLink,
+};
+pub use run::{Driver, DriverError};

@@ -1,0 +1,162 @@
+//! What a driver tells.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use ipnet::IpNet;
+use tokio::sync::broadcast;
+
+use crate::{Event, Time};
+
+/// Something that happened to an instance.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// When, on the clock of the platform.
+    pub at: Time,
+    /// Name of the instance.
+    pub instance: Arc<str>,
+    /// What.
+    pub what: Happening,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Happening {
+    /// Something in the protocol. Dropped messages are told once a second per instance at most; its counters have them
+    /// all.
+    Router(Event),
+    /// All addresses are installed, and announced for the first time.
+    Installed {
+        /// How many.
+        addresses: usize,
+    },
+    /// All addresses are removed that were there.
+    Removed {
+        /// How many.
+        addresses: usize,
+    },
+    /// Somebody else had removed an address while the router was Active. It was put back and announced.
+    PutBack(IpAddr),
+    /// An address could not be installed or removed.
+    AddressFailed {
+        /// Which one.
+        address: IpNet,
+        /// Why.
+        error: Arc<str>,
+    },
+    /// The interface can be used, or can not.
+    Link(LinkState),
+    /// Something else failed: advertisements or announcements could not be sent, or the virtual interface not be made.
+    Failed {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        error: Arc<str>,
+    },
+}
+
+/// Whether an instance can take part on its interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LinkState {
+    /// It can.
+    Ready,
+    /// There is no such interface.
+    Gone,
+    /// It is down or has no carrier.
+    Down,
+    /// It has no address that advertisements can come from.
+    NoAddress,
+    /// It can not be listened on.
+    Failed,
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ready => "is ready",
+            Self::Gone => "is gone",
+            Self::Down => "is down or has no carrier",
+            Self::NoAddress => "has no address that advertisements can come from",
+            Self::Failed => "can not be listened on",
+        })
+    }
+}
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Router(Event::State { from, to, cause }) => write!(f, "{from} -> {to}: {cause:?}"),
+            Self::Router(Event::Dropped { source, reason }) => {
+                write!(f, "dropped a message of {source}: {reason}")
+            }
+            Self::Router(Event::Priority { from, to }) => write!(f, "priority {from} -> {to}"),
+            Self::Router(event) => write!(f, "{event:?}"),
+            Self::Installed { addresses } => write!(f, "{addresses} addresses installed"),
+            Self::Removed { addresses } => write!(f, "{addresses} addresses removed"),
+            Self::PutBack(address) => write!(f, "{address} was removed by somebody else, and put back"),
+            Self::AddressFailed { address, error } => write!(f, "address {address}: {error}"),
+            Self::Link(state) => write!(f, "the interface {state}"),
+            Self::Failed { what, error } => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.at, self.instance, self.what)
+    }
+}
+
+/// Receives what a driver tells, from when it was made. Who is slow misses the oldest, and is told how many.
+#[derive(Debug)]
+pub struct Notices(broadcast::Receiver<Notice>);
+
+/// What a [`Notices`] gives.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// A notice.
+    Notice(Notice),
+    /// So many were missed here.
+    Missed(u64),
+}
+
+impl Notices {
+    /// The next one; `None` when the driver has ended. It is safe to cancel.
+    pub async fn next(&mut self) -> Option<Told> {
+        match self.0.recv().await {
+            Ok(notice) => Some(Told::Notice(notice)),
+            Err(broadcast::error::RecvError::Lagged(count)) => Some(Told::Missed(count)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// Where notices go.
+#[derive(Clone, Debug)]
+pub(super) struct Teller(broadcast::Sender<Notice>);
+
+impl Teller {
+    /// So many are kept for who is slow.
+    const KEPT: usize = 1024;
+
+    pub(super) fn new() -> Self {
+        Self(broadcast::Sender::new(Self::KEPT))
+    }
+
+    pub(super) fn subscribe(&self) -> Notices {
+        Notices(self.0.subscribe())
+    }
+
+    /// One line in the log, and a notice. Nobody listening is no error.
+    pub(super) fn tell(&self, at: Time, instance: &Arc<str>, what: Happening) {
+        match &what {
+            Happening::Router(Event::Dropped { .. }) => tracing::debug!(%instance, "{what}"),
+            Happening::Router(Event::State { .. } | Event::Priority { .. } | Event::NewActive { .. })
+            | Happening::Installed { .. }
+            | Happening::Removed { .. }
+            | Happening::Link(LinkState::Ready) => tracing::info!(%instance, "{what}"),
+            _ => tracing::warn!(%instance, "{what}"),
+        }
+        drop(self.0.send(Notice { at, instance: instance.clone(), what }));
+    }
+}

@@ -1,0 +1,181 @@
+//! Orders and questions, carried out between messages.
+
+use std::sync::Arc;
+
+use super::{
+    attend::listening,
+    control::{Command, ControlError, Order, Snapshot, Status},
+    instance::{Instance, InstanceError},
+    members::Member,
+    platform::Platform,
+    run::Driver,
+    work::Change,
+};
+use crate::{Input, State};
+
+impl<P: Platform> Driver<P> {
+    /// Carries out a command. Who asked may be gone by now.
+    pub(super) fn obey(&mut self, command: Command) {
+        match command {
+            Command::Order(name, order, reply) => drop(reply.send(self.order(&name, order))),
+            Command::Add(instance, reply) => drop(reply.send(self.add_running(*instance))),
+            Command::Remove(name, reply) => drop(reply.send(self.remove(&name))),
+            Command::Reconfigure(instance, reply) => drop(reply.send(self.reconfigure(*instance))),
+            Command::Status(name, reply) => drop(reply.send(self.status(name.as_deref()))),
+            Command::Stats(reply) => drop(reply.send(Ok(self.endpoint.stats()))),
+            Command::Snapshot(reply) => drop(reply.send(Ok(self.snapshot()))),
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let now = self.platform.now();
+        let routers = self.members.iter().filter_map(|(_, member)| {
+            let router = member.key.and_then(|key| self.endpoint.router(key)).or(member.parked.as_ref())?;
+            Some((member.instance.name.clone(), router.snapshot(now)))
+        });
+        Snapshot { instances: routers.collect() }
+    }
+
+    fn order(&mut self, name: &str, order: Order) -> Result<(), ControlError> {
+        let id = self.find(name)?;
+        let input = match order {
+            Order::Priority(priority) => {
+                if !self.input(id, Input::Priority(priority))
+                    && let Some(member) = self.members.get_mut(id)
+                {
+                    member.priority = Some(priority);
+                }
+                return Ok(());
+            }
+            Order::Startup => {
+                if let Some(member) = self.members.get_mut(id) {
+                    member.wanted = true;
+                }
+                self.look_at(id);
+                return Ok(());
+            }
+            Order::Shutdown { resign } => {
+                if let Some(member) = self.members.get_mut(id) {
+                    member.wanted = false;
+                }
+                self.input(id, Input::Shutdown { resign });
+                return Ok(());
+            }
+            Order::TakeOver => Input::TakeOver,
+            Order::StepDown { resign } => Input::StepDown { resign },
+            Order::PeerDown(peer) => Input::PeerDown(peer),
+            Order::Announce => Input::Announce,
+        };
+        let key = self.members.get(id).and_then(|member| member.key);
+        let router = key.and_then(|key| self.endpoint.router(key));
+        if router.is_none_or(|router| router.state() == State::Initialize) {
+            return Err(ControlError::NotRunning(name.to_owned()));
+        }
+        self.input(id, input);
+        Ok(())
+    }
+
+    fn add_running(&mut self, instance: Instance) -> Result<(), ControlError> {
+        let name = instance.name.clone();
+        self.add(instance)?;
+        let id = self.find(&name)?;
+        self.look_at(id);
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), ControlError> {
+        let id = self.find(name)?;
+        self.input(id, Input::Shutdown { resign: true });
+        self.carry_out();
+        if let Some(member) = self.members.remove(id) {
+            if let Some(key) = member.key {
+                self.endpoint.remove(key);
+                self.platform.unlisten(listening(&member.instance, key.interface));
+            }
+            self.desk.order([(member.desk, Change::End)]);
+        }
+        Ok(())
+    }
+
+    fn reconfigure(&mut self, instance: Instance) -> Result<(), ControlError> {
+        let id = self.find(&instance.name)?;
+        instance.check()?;
+        let Some(member) = self.members.get(id) else {
+            return Err(ControlError::Unknown(instance.name));
+        };
+        let old = &member.instance;
+        let fixed = [
+            ("interface", old.interface != instance.interface),
+            ("virtual router identifier", old.config.vrid() != instance.config.vrid()),
+            ("family", old.config.family() != instance.config.family()),
+            ("version", old.config.version() != instance.config.version()),
+            ("virtual Ethernet address", old.virtual_mac != instance.virtual_mac),
+        ];
+        if let Some((what, _)) = fixed.into_iter().find(|(_, changed)| *changed) {
+            return Err(InstanceError::Fixed { name: instance.name, what }.into());
+        }
+        let (desk, key) = (member.desk, member.key);
+        let addresses: Arc<[_]> = instance.installed().collect();
+        let installs = old.announcing != instance.announcing || !old.installed().eq(instance.installed());
+        let (before, after) = (old.group(), instance.group());
+        if let Some(key) = key
+            && before != after
+        {
+            let old = listening(old, key.interface);
+            let failed =
+                |error: std::io::Error| ControlError::NotRunning(format!("{}: {error}", instance.name));
+            self.platform.listen(listening(&instance, key.interface)).map_err(failed)?;
+            self.platform.unlisten(old);
+        }
+        let config = instance.config.clone();
+        let announcing = instance.announcing;
+        self.members.replace(id, instance);
+        match key {
+            // The configuration is for the same router, as was just checked.
+            Some(key) => drop(self.endpoint.reconfigure(self.platform.now(), key, config)),
+            None => {
+                if let Some(member) = self.members.get_mut(id) {
+                    member.parked = None;
+                }
+            }
+        }
+        if installs {
+            self.orders.push((desk, Change::Addresses(addresses, announcing)));
+            self.orders.push((desk, Change::Announce));
+        }
+        self.look_at(id);
+        Ok(())
+    }
+
+    fn status(&self, name: Option<&str>) -> Result<Vec<Status>, ControlError> {
+        match name {
+            Some(name) => {
+                let id = self.find(name)?;
+                Ok(self.members.get(id).map(|member| self.status_of(member)).into_iter().collect())
+            }
+            None => Ok(self.members.iter().map(|(_, member)| self.status_of(member)).collect()),
+        }
+    }
+
+    fn status_of(&self, member: &Member) -> Status {
+        let router = member.key.and_then(|key| self.endpoint.router(key)).or(member.parked.as_ref());
+        let progress = self.desk.progress(member.desk);
+        let configured = member.priority.unwrap_or(member.instance.config.priority());
+        Status {
+            name: member.name.clone(),
+            state: router.map_or(State::Initialize, |router| router.state()),
+            priority: router.map_or(configured, |router| router.priority()),
+            active: router.and_then(|router| router.active()),
+            source: router.map(|router| router.source()),
+            link: member.link,
+            virtual_link: progress.link,
+            installed: progress.installed,
+            addresses: member.instance.installed().count(),
+            stats: router.map(|router| *router.stats()).unwrap_or_default(),
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<usize, ControlError> {
+        self.members.named(name).ok_or_else(|| ControlError::Unknown(name.to_owned()))
+    }
+}

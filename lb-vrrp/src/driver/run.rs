@@ -1,0 +1,335 @@
+//! The loop.
+
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use thiserror::Error;
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{
+    control::{Command, Control, Snapshot},
+    instance::{Instance, InstanceError},
+    members::Members,
+    notice::{Happening, Notices, Teller},
+    platform::{LinkChange, Platform, Via},
+    work::{Change, Desk, Worker},
+};
+use crate::{Endpoint, Event, Input, Output, RouterKey, State};
+
+/// Runs virtual routers on a [`Platform`].
+///
+/// ```no_run
+/// use ipnet::IpNet;
+/// use lb_vrrp::driver::{Driver, Instance, linux::Linux};
+/// use lb_vrrp::{Config, Priority, Vrid};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = Config::v3(Vrid::new(51)?, ["192.0.2.100".parse()?]).priority(Priority::new(150)?).build()?;
+/// let mut driver = Driver::new(Linux::new()?);
+/// driver.add(Instance::new("web", "eth0", config))?;
+/// let (control, mut notices) = driver.handles();
+/// let driver = tokio::spawn(driver.run(async { drop(tokio::signal::ctrl_c().await) }));
+/// control.set_priority("web", Priority::new(90)?).await?;
+/// while let Some(told) = notices.next().await {
+///     println!("{told:?}");
+/// }
+/// driver.await??;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Driver<P> {
+    pub(super) platform: P,
+    pub(super) endpoint: Endpoint,
+    pub(super) members: Members,
+    pub(super) desk: Desk,
+    pub(super) teller: Teller,
+    commands: mpsc::Receiver<Command>,
+    control: Option<Control>,
+    keep: bool,
+    /// Orders for addresses that go to the desk after the advertisements.
+    pub(super) orders: Vec<(usize, Change)>,
+    unsent: Vec<(u32, io::Error)>,
+}
+
+/// Why a driver ended.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DriverError {
+    /// The platform can not go on.
+    #[error("waiting for messages and deadlines")]
+    Platform(#[source] io::Error),
+}
+
+/// Orders that wait.
+const COMMANDS: usize = 64;
+/// Changes of links that are looked at between messages.
+const CHANGES: usize = 64;
+/// Received batches without a look at deadlines, when they do not end.
+const FLOOD: usize = 4;
+/// Dropped messages and failures of an instance are told this far apart.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+/// Addresses are removed within this time at the end, or stay.
+const LAST_WORK: Duration = Duration::from_secs(10);
+
+impl<P: Platform> Driver<P> {
+    /// A driver without instances.
+    pub fn new(platform: P) -> Self {
+        let (sender, commands) = mpsc::channel(COMMANDS);
+        Self {
+            platform,
+            endpoint: Endpoint::new(),
+            members: Members::default(),
+            desk: Desk::default(),
+            teller: Teller::new(),
+            commands,
+            control: Some(Control(sender)),
+            keep: false,
+            orders: Vec::new(),
+            unsent: Vec::new(),
+        }
+    }
+
+    /// Adds an instance. It takes part when the driver runs and its interface is up and has an address.
+    ///
+    /// # Errors
+    /// Why it can not be; that there is no such interface, among others.
+    pub fn add(&mut self, instance: Instance) -> Result<(), InstanceError> {
+        self.members.check(&instance)?;
+        if self.platform.link(&instance.interface).is_none() {
+            return Err(InstanceError::NoInterface { name: instance.name, interface: instance.interface });
+        }
+        let name: Arc<str> = instance.name.as_str().into();
+        let desk = self.desk.open(name.clone(), instance.installed().collect(), instance.announcing);
+        self.members.insert(name, instance, desk);
+        Ok(())
+    }
+
+    /// Goes on where another process left off: instances of the same name and configuration keep their state. Give it
+    /// after the instances were added and before the driver runs. What a snapshot says of others is ignored.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        for id in self.members.ids() {
+            if let Some(member) = self.members.get_mut(id) {
+                member.restore = snapshot.instances.get(&*member.name).cloned();
+            }
+        }
+    }
+
+    /// Leaves everything as it is at the end: Active routers do not resign and addresses stay, so that a successor that
+    /// [`restore`](Self::restore)s the snapshot within the down interval goes on without a failover. Default: they resign,
+    /// and addresses are removed.
+    pub fn keep_addresses(&mut self, keep: bool) {
+        self.keep = keep;
+    }
+
+    /// The handle for orders, and what is told from now on.
+    ///
+    /// # Panics
+    /// Never before the driver runs.
+    pub fn handles(&self) -> (Control, Notices) {
+        let control = self.control.clone().expect("it is taken only when the driver runs");
+        (control, self.teller.subscribe())
+    }
+
+    /// Runs until `shutdown` is done, then resigns and removes the addresses; see
+    /// [`keep_addresses`](Self::keep_addresses). Returns the last snapshot.
+    ///
+    /// Addresses are changed by a second task of the runtime that this runs on, so that advertisements never wait for
+    /// them. Dropping the future ends both at once, without a word on the wire.
+    ///
+    /// # Errors
+    /// When the platform fails.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<Snapshot, DriverError> {
+        let worker = Worker::new(self.desk.clone(), self.platform.addressing(), self.teller.clone());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(worker.run());
+        self.control = None;
+        for id in self.members.ids() {
+            self.look_at(id);
+        }
+        self.carry_out();
+        let mut shutdown = pin!(shutdown);
+        let mut flooded = 0;
+        loop {
+            let deadline = self.endpoint.poll_timeout();
+            let wake = poll_fn(|cx| {
+                if shutdown.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Wake::Shutdown);
+                }
+                if let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
+                    return Poll::Ready(Wake::Command(command));
+                }
+                self.platform.poll_ready(cx, deadline).map(Wake::Ready)
+            });
+            match wake.await {
+                Wake::Shutdown => break,
+                Wake::Command(command) => self.obey(command),
+                Wake::Ready(Err(error)) => return Err(DriverError::Platform(error)),
+                Wake::Ready(Ok(())) => self.look(&mut flooded),
+            }
+            self.carry_out();
+        }
+        let snapshot = self.end();
+        self.desk.close();
+        if tokio::time::timeout(LAST_WORK, tasks.join_next()).await.is_err() {
+            tracing::error!("addresses could not be removed within {LAST_WORK:?}: they stay");
+        }
+        Ok(snapshot)
+    }
+
+    /// What was received, what changed, and what is due, in this order: a deadline counts only if nothing that was
+    /// received moves it.
+    fn look(&mut self, flooded: &mut usize) {
+        for _ in 0..CHANGES {
+            match self.platform.poll_change() {
+                Some(change) => self.notice_change(change),
+                None => break,
+            }
+        }
+        let now = self.platform.now();
+        let endpoint = &mut self.endpoint;
+        let is_all = self
+            .platform
+            .receive(&mut |interface, datagram| endpoint.handle_datagram(now, interface, datagram));
+        *flooded = if is_all { 0 } else { *flooded + 1 };
+        if is_all || *flooded >= FLOOD {
+            *flooded = 0;
+            self.endpoint.handle_timeout(self.platform.now());
+        }
+    }
+
+    /// Carries out what the routers say: messages first, all of them at once, then addresses.
+    pub(super) fn carry_out(&mut self) {
+        let Self { platform, endpoint, members, orders, teller, unsent, .. } = self;
+        while let Some((key, output)) = endpoint.poll_output() {
+            let Some(id) = members.with_key(key) else { continue };
+            let Some(member) = members.get_mut(id) else { continue };
+            match output {
+                Output::Send(message) => {
+                    let mac =
+                        member.instance.virtual_mac.as_ref().filter(|_| message.destination.is_multicast());
+                    let mac = mac.map(|_| member.instance.config.virtual_mac());
+                    platform.send(Via { interface: key.interface, mac }, message);
+                }
+                Output::Install => orders.push((member.desk, Change::Install)),
+                Output::Announce(_) => orders.push((member.desk, Change::Announce)),
+                Output::Remove => orders.push((member.desk, Change::Remove)),
+                Output::Event(event) => {
+                    let now = platform.now();
+                    if matches!(event, Event::Dropped { .. }) {
+                        if member.told_drop.is_some_and(|told| now.since(told) < TELL_AGAIN) {
+                            continue;
+                        }
+                        member.told_drop = Some(now);
+                    }
+                    teller.tell(now, &member.name, Happening::Router(event));
+                }
+            }
+        }
+        platform.flush(&mut |interface, error| unsent.push((interface, error)));
+        if !orders.is_empty() {
+            self.desk.order(self.orders.drain(..));
+        }
+        if !self.unsent.is_empty() {
+            self.tell_unsent();
+        }
+    }
+
+    fn tell_unsent(&mut self) {
+        let now = self.platform.now();
+        for (interface, error) in std::mem::take(&mut self.unsent) {
+            let error: Arc<str> = error.to_string().into();
+            for id in self.members.ids() {
+                let Some(member) = self.members.get_mut(id) else { continue };
+                let on_it = member.key.is_some_and(|key| key.interface == interface);
+                if !on_it || member.told_send.is_some_and(|told| now.since(told) < TELL_AGAIN) {
+                    continue;
+                }
+                member.told_send = Some(now);
+                let happening = Happening::Failed { what: "sending advertisements", error: error.clone() };
+                self.teller.tell(now, &member.name, happening);
+            }
+        }
+    }
+
+    fn notice_change(&mut self, change: LinkChange) {
+        match change {
+            LinkChange::Link { name } => {
+                for id in self.members.on_interface(&name).to_vec() {
+                    self.look_at(id);
+                }
+            }
+            LinkChange::Address { interface, address, present } => {
+                let ours = self.members.with_address(address).to_vec();
+                for id in &ours {
+                    self.notice_virtual_address(*id, interface, address, present);
+                }
+                if ours.is_empty() {
+                    let on_it = |(id, member): (usize, &super::members::Member)| {
+                        let link = self.platform.link(&member.instance.interface)?;
+                        (link.index == interface).then_some(id)
+                    };
+                    let ids: Vec<usize> = self.members.iter().filter_map(on_it).collect();
+                    ids.into_iter().for_each(|id| self.look_at(id));
+                }
+            }
+        }
+    }
+
+    /// A virtual address went: was it us? The kernel's answer to the attempt to put it back tells.
+    fn notice_virtual_address(
+        &mut self,
+        id: usize,
+        interface: u32,
+        address: std::net::IpAddr,
+        present: bool,
+    ) {
+        let Some(member) = self.members.get(id) else { return };
+        let Some(key) = member.key else { return };
+        let is_active = self.endpoint.router(key).is_some_and(|router| router.state() == State::Active);
+        let here = match member.instance.virtual_mac {
+            Some(_) => self.desk.progress(member.desk).link == Some(interface),
+            None => key.interface == interface,
+        };
+        if !present && is_active && here && member.instance.put_back {
+            self.orders.push((member.desk, Change::Lost(address)));
+        }
+    }
+
+    /// The end: everybody resigns, or leaves everything as it is.
+    fn end(&mut self) -> Snapshot {
+        let snapshot = self.snapshot();
+        if self.keep {
+            return snapshot;
+        }
+        let now = self.platform.now();
+        for (_, key) in self.keys() {
+            self.endpoint.handle_input(now, key, Input::Shutdown { resign: true });
+        }
+        self.carry_out();
+        let ends: Vec<_> = self.members.iter().map(|(_, member)| (member.desk, Change::End)).collect();
+        self.desk.order(ends);
+        snapshot
+    }
+
+    pub(super) fn keys(&self) -> Vec<(usize, RouterKey)> {
+        self.members.iter().filter_map(|(id, member)| Some((id, member.key?))).collect()
+    }
+
+    pub(super) fn tell(&self, id: usize, what: Happening) {
+        if let Some(member) = self.members.get(id) {
+            self.teller.tell(self.platform.now(), &member.name, what);
+        }
+    }
+}
+
+enum Wake {
+    Shutdown,
+    Command(Command),
+    Ready(io::Result<()>),
+}

@@ -1,0 +1,263 @@
+use std::{
+    collections::VecDeque,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ipnet::IpNet;
+use tokio::sync::Notify;
+
+use super::super::{instance::Announcing, platform::VirtualLink};
+use crate::wire::Mac;
+
+/// Where orders for addresses lie. The protocol's side writes, the worker reads; neither waits for the other. The latest
+/// order for an instance counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Desk(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    orders: Mutex<Orders>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Orders {
+    slots: Vec<Option<Slot>>,
+    /// Slots with something to do, each once.
+    dirty: VecDeque<usize>,
+    closing: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    wanted: Wanted,
+    queued: bool,
+    progress: Progress,
+}
+
+/// What is wanted of the addresses of an instance.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) name: Arc<str>,
+    /// `None` until the instance was on an interface.
+    pub(crate) place: Option<Place>,
+    pub(crate) addresses: Arc<[IpNet]>,
+    /// Addresses that are not to be touched, since they are the interface's own.
+    pub(crate) own: Arc<[IpAddr]>,
+    pub(crate) announcing: Announcing,
+    pub(crate) aim: Aim,
+    /// Changes when anything above does: what was begun is to be begun again.
+    pub(crate) epoch: u64,
+    /// Whether a burst of announcements is to begin.
+    pub(crate) announce: bool,
+    /// Addresses that somebody else removed.
+    pub(crate) lost: Vec<IpAddr>,
+    /// Addresses that are no longer configured.
+    pub(crate) retired: Vec<IpNet>,
+    /// Whether the instance is at its end: its virtual interface goes, too.
+    pub(crate) ends: bool,
+}
+
+/// What is to become of the addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// They stay as they are: nothing was ordered yet.
+    Leave,
+    Install,
+    Remove,
+}
+
+/// Where the addresses of an instance are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) interface: u32,
+    pub(crate) mac: Mac,
+    /// What IPv6 announcements come from.
+    pub(crate) source: IpAddr,
+    pub(crate) link: Option<VirtualLink>,
+}
+
+/// How far the worker is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// How many addresses are installed.
+    pub(crate) installed: usize,
+    /// Index of the virtual interface.
+    pub(crate) link: Option<u32>,
+}
+
+impl Desk {
+    /// A place for another instance.
+    pub(crate) fn open(&self, name: Arc<str>, addresses: Arc<[IpNet]>, announcing: Announcing) -> usize {
+        let wanted = Wanted {
+            name,
+            place: None,
+            addresses,
+            own: Arc::from([]),
+            announcing,
+            aim: Aim::Leave,
+            epoch: 0,
+            announce: false,
+            lost: Vec::new(),
+            retired: Vec::new(),
+            ends: false,
+        };
+        let slot = Some(Slot { wanted, queued: false, progress: Progress::default() });
+        let mut orders = self.orders();
+        match orders.slots.iter().position(Option::is_none) {
+            Some(free) => {
+                orders.slots[free] = slot;
+                free
+            }
+            None => {
+                orders.slots.push(slot);
+                orders.slots.len() - 1
+            }
+        }
+    }
+
+    /// Changes several orders in one go; the worker hears of it once.
+    pub(crate) fn order(&self, changes: impl IntoIterator<Item = (usize, Change)>) {
+        let mut orders = self.orders();
+        let Orders { slots, dirty, .. } = &mut *orders;
+        for (place, change) in changes {
+            let Some(slot) = slots.get_mut(place).and_then(Option::as_mut) else { continue };
+            change.apply(&mut slot.wanted);
+            if !std::mem::replace(&mut slot.queued, true) {
+                dirty.push_back(place);
+            }
+        }
+        drop(orders);
+        self.0.wake.notify_one();
+    }
+
+    /// How far the worker is with this one.
+    pub(crate) fn progress(&self, place: usize) -> Progress {
+        self.orders()
+            .slots
+            .get(place)
+            .and_then(Option::as_ref)
+            .map_or_else(Progress::default, |slot| slot.progress)
+    }
+
+    /// Lets the worker end when it has done all that was ordered.
+    pub(crate) fn close(&self) {
+        self.orders().closing = true;
+        self.0.wake.notify_one();
+    }
+
+    /// The next one with something to do.
+    pub(super) fn take(&self) -> Option<(usize, Wanted)> {
+        let mut orders = self.orders();
+        loop {
+            let place = orders.dirty.pop_front()?;
+            let Some(slot) = orders.slots.get_mut(place).and_then(Option::as_mut) else { continue };
+            slot.queued = false;
+            let wanted = slot.wanted.clone();
+            slot.wanted.announce = false;
+            slot.wanted.lost.clear();
+            slot.wanted.retired.clear();
+            return Some((place, wanted));
+        }
+    }
+
+    /// It has more to do, after the others.
+    pub(super) fn put_back(&self, place: usize) {
+        let mut orders = self.orders();
+        let Orders { slots, dirty, .. } = &mut *orders;
+        if let Some(slot) = slots.get_mut(place).and_then(Option::as_mut)
+            && !std::mem::replace(&mut slot.queued, true)
+        {
+            dirty.push_back(place);
+        }
+    }
+
+    pub(super) fn note(&self, place: usize, progress: Progress) {
+        if let Some(slot) = self.orders().slots.get_mut(place).and_then(Option::as_mut) {
+            slot.progress = progress;
+        }
+    }
+
+    /// The instance has ended.
+    pub(super) fn free(&self, place: usize) {
+        if let Some(slot) = self.orders().slots.get_mut(place) {
+            *slot = None;
+        }
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.orders().closing
+    }
+
+    pub(super) async fn ordered(&self) {
+        self.0.wake.notified().await;
+    }
+
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.0.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A change of what is wanted.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Install,
+    Remove,
+    Announce,
+    /// Somebody else removed this address.
+    Lost(IpAddr),
+    /// The instance is here now; these addresses are the interface's own.
+    Place(Place, Arc<[IpAddr]>),
+    /// It has other addresses.
+    Addresses(Arc<[IpNet]>, Announcing),
+    /// It ends.
+    End,
+}
+
+/// As many addresses are put back one by one; when there are more, all are looked at.
+const LOST: usize = 64;
+
+impl Change {
+    fn apply(self, wanted: &mut Wanted) {
+        match self {
+            Self::Install => {
+                wanted.aim = Aim::Install;
+                wanted.epoch += 1;
+            }
+            Self::Remove => wanted.remove(),
+            Self::Announce => wanted.announce = wanted.aim == Aim::Install,
+            Self::Lost(address) if wanted.lost.len() < LOST => wanted.lost.push(address),
+            Self::Lost(_) => {
+                wanted.epoch += 1;
+                wanted.announce = wanted.aim == Aim::Install;
+            }
+            Self::Place(place, own) => {
+                wanted.place = Some(place);
+                wanted.own = own;
+                wanted.epoch += 1;
+            }
+            Self::Addresses(addresses, announcing) => {
+                let gone = wanted.addresses.iter().filter(|old| !addresses.contains(old)).copied();
+                wanted.retired.extend(gone);
+                wanted.addresses = addresses;
+                wanted.announcing = announcing;
+                wanted.epoch += 1;
+            }
+            Self::End => {
+                wanted.ends = true;
+                if wanted.aim == Aim::Install {
+                    wanted.remove();
+                }
+            }
+        }
+    }
+}
+
+impl Wanted {
+    fn remove(&mut self) {
+        self.aim = Aim::Remove;
+        self.announce = false;
+        self.epoch += 1;
+    }
+}

@@ -1,0 +1,397 @@
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    io,
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use tokio::time::Instant;
+
+use super::{
+    burst::Burst,
+    desk::{Aim, Desk, Progress, Wanted},
+};
+use crate::driver::{
+    notice::{Happening, Teller},
+    platform::{AddressChange, Addressing, Announcement},
+};
+
+/// Addresses that are changed in one go: a few milliseconds of work for the kernel.
+const CHUNK: usize = 64;
+/// What failed is tried again after this long.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Carries out what lies on a [`Desk`].
+pub(crate) struct Worker {
+    desk: Desk,
+    addressing: Arc<dyn Addressing>,
+    teller: Teller,
+    jobs: HashMap<usize, Job>,
+    /// When to look at a job again; some are out of date.
+    due: BinaryHeap<Reverse<(Instant, usize)>>,
+}
+
+/// How far an instance is.
+struct Job {
+    wanted: Wanted,
+    /// Addresses before this one are done.
+    cursor: usize,
+    installed: usize,
+    /// How many changes made a difference, and how many failed, in this pass.
+    changed: usize,
+    failed: usize,
+    finished: bool,
+    announce: bool,
+    link: Option<u32>,
+    burst: Option<Burst>,
+    retry: Option<Instant>,
+}
+
+/// An address of a batch, and whose it is.
+struct Step {
+    place: usize,
+    change: AddressChange,
+    kind: StepKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StepKind {
+    Pass,
+    PutBack,
+    Retire,
+}
+
+impl Worker {
+    pub(crate) fn new(desk: Desk, addressing: Arc<dyn Addressing>, teller: Teller) -> Self {
+        Self { desk, addressing, teller, jobs: HashMap::new(), due: BinaryHeap::new() }
+    }
+
+    /// Works until the desk is closed and empty.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let worked = self.change_some().await;
+            if !worked && self.desk.is_closing() {
+                return;
+            }
+            let announced = self.look_again().await;
+            if worked || announced {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            match self.due.peek() {
+                Some(Reverse((due, _))) => {
+                    let due = *due;
+                    tokio::select! {
+                        () = self.desk.ordered() => {}
+                        () = tokio::time::sleep_until(due) => {}
+                    }
+                }
+                None => self.desk.ordered().await,
+            }
+        }
+    }
+
+    /// One batch of changes, of as many instances as it takes.
+    async fn change_some(&mut self) -> bool {
+        let mut steps = Vec::new();
+        let mut taken = Vec::new();
+        while steps.len() < CHUNK
+            && let Some((place, wanted)) = self.desk.take()
+        {
+            self.begin(place, wanted).await;
+            taken.push(place);
+            self.plan(place, &mut steps);
+        }
+        if taken.is_empty() {
+            return false;
+        }
+        let results = match steps.is_empty() {
+            true => Vec::new(),
+            false => self.addressing.apply(steps.iter().map(|step| step.change).collect()).await,
+        };
+        let mut announcements = Vec::new();
+        for (step, result) in steps.iter().zip(results) {
+            self.note(step, result, &mut announcements);
+        }
+        if !announcements.is_empty()
+            && let Err(error) = self.addressing.announce(announcements).await
+            && let Some(place) = steps.first().map(|step| step.place)
+        {
+            self.tell(place, Happening::Failed { what: "announcing", error: error.to_string().into() });
+        }
+        for place in taken {
+            self.finish(place).await;
+        }
+        true
+    }
+
+    /// Takes over what is wanted now.
+    async fn begin(&mut self, place: usize, mut wanted: Wanted) {
+        let known = self.jobs.remove(&place);
+        let announce = wanted.announce;
+        let mut job = match known {
+            Some(mut job) => {
+                job.announce |= announce;
+                if job.wanted.place != wanted.place {
+                    job.link = None;
+                }
+                if job.wanted.epoch != wanted.epoch {
+                    job.restart(wanted);
+                } else {
+                    job.wanted.ends = wanted.ends;
+                    job.wanted.lost.append(&mut wanted.lost);
+                    job.wanted.retired.append(&mut wanted.retired);
+                }
+                job
+            }
+            None => Job::new(wanted),
+        };
+        if job.cursor == 0
+            && !job.finished
+            && let Err((what, error)) = self.prepare(&mut job).await
+        {
+            job.failed += 1;
+            job.cursor = job.wanted.addresses.len();
+            let happening = Happening::Failed { what, error: error.to_string().into() };
+            self.teller.tell(self.addressing.now(), &job.wanted.name, happening);
+        }
+        self.jobs.insert(place, job);
+    }
+
+    /// The virtual interface: it is there as long as the instance is, and up while the addresses are.
+    async fn prepare(&self, job: &mut Job) -> Result<(), (&'static str, io::Error)> {
+        let Some(link) = job.wanted.place.as_ref().and_then(|place| place.link.as_ref()) else {
+            return Ok(());
+        };
+        let index = match job.link {
+            Some(index) => index,
+            None if job.wanted.ends => return Ok(()),
+            None => {
+                let made = self.addressing.add_link(link.clone()).await;
+                *job.link.insert(made.map_err(|error| ("making the virtual interface", error))?)
+            }
+        };
+        if job.installs() {
+            let result = self.addressing.set_link(index, true).await;
+            if result.is_err() {
+                job.link = None;
+            }
+            result.map_err(|error| ("setting the virtual interface up", error))?;
+        }
+        Ok(())
+    }
+
+    /// Adds what an instance has to do to a batch.
+    fn plan(&mut self, place: usize, steps: &mut Vec<Step>) {
+        let Some(job) = self.jobs.get_mut(&place) else { return };
+        let Some(interface) = job.interface() else { return };
+        let retired = std::mem::take(&mut job.wanted.retired);
+        let lost = std::mem::take(&mut job.wanted.lost);
+        let own = job.wanted.own.clone();
+        let change = |address, add| AddressChange { interface, address, add };
+        for address in retired {
+            if !own.contains(&address.addr()) {
+                steps.push(Step { place, change: change(address, false), kind: StepKind::Retire });
+            }
+        }
+        if job.finished && job.installs() {
+            let is_lost = |net: &&IpNet| lost.contains(&net.addr());
+            for address in job.wanted.addresses.iter().filter(is_lost) {
+                steps.push(Step { place, change: change(*address, true), kind: StepKind::PutBack });
+            }
+        }
+        let add = job.installs();
+        if job.wanted.aim == Aim::Leave {
+            job.cursor = job.wanted.addresses.len();
+        }
+        while job.cursor < job.wanted.addresses.len() && steps.len() < CHUNK {
+            let address = job.wanted.addresses[job.cursor];
+            job.cursor += 1;
+            // The interface's own addresses are there, and stay.
+            if own.contains(&address.addr()) {
+                job.installed += usize::from(add);
+            } else {
+                steps.push(Step { place, change: change(address, add), kind: StepKind::Pass });
+            }
+        }
+    }
+
+    fn note(&mut self, step: &Step, result: io::Result<bool>, announcements: &mut Vec<Announcement>) {
+        let Some(job) = self.jobs.get_mut(&step.place) else { return };
+        let address = step.change.address;
+        match result {
+            Ok(changed) => {
+                if step.kind == StepKind::Pass {
+                    job.changed += usize::from(changed);
+                    job.installed += usize::from(step.change.add);
+                }
+                // With an interval between frames, the burst makes the first round, too.
+                let first = step.kind == StepKind::Pass && job.announces_along();
+                let put_back = step.kind == StepKind::PutBack && changed;
+                if step.change.add && (first || put_back) {
+                    announcements.extend(job.announcement(address.addr()));
+                }
+                if put_back {
+                    self.tell(step.place, Happening::PutBack(address.addr()));
+                }
+            }
+            Err(error) => {
+                job.failed += 1;
+                // The first one stands for all of a pass.
+                if job.failed == 1 {
+                    let error = error.to_string().into();
+                    self.tell(step.place, Happening::AddressFailed { address, error });
+                }
+            }
+        }
+    }
+
+    /// After a batch: on with the rest, or what comes after the last address.
+    async fn finish(&mut self, place: usize) {
+        let Some(job) = self.jobs.get_mut(&place) else { return };
+        if job.wanted.place.is_some() && job.cursor < job.wanted.addresses.len() {
+            self.desk.note(place, job.progress());
+            return self.desk.put_back(place);
+        }
+        let now = Instant::now();
+        let just_finished = !std::mem::replace(&mut job.finished, true) && job.wanted.place.is_some();
+        if job.installs() && job.announce {
+            let begun = just_finished && job.announces_along();
+            job.announce = false;
+            job.burst = Burst::new(&job.wanted.announcing, now, begun);
+            if let Some(burst) = &job.burst {
+                self.due.push(Reverse((burst.due, place)));
+            }
+        }
+        if just_finished && job.failed > 0 && !job.wanted.ends {
+            job.retry = Some(now + RETRY);
+            self.due.push(Reverse((now + RETRY, place)));
+        }
+        self.desk.note(place, job.progress());
+        let (aim, installed, changed) = (job.wanted.aim, job.installed, job.changed);
+        let (link, ends) = (job.link, job.wanted.ends);
+        match aim {
+            Aim::Install if just_finished => self.tell(place, Happening::Installed { addresses: installed }),
+            Aim::Remove if just_finished && changed > 0 => {
+                self.tell(place, Happening::Removed { addresses: changed });
+            }
+            _ => {}
+        }
+        if let Some(link) = link.filter(|_| ends || (just_finished && aim == Aim::Remove)) {
+            self.put_away(place, link, ends).await;
+        }
+        if ends {
+            self.jobs.remove(&place);
+            self.desk.free(place);
+        }
+    }
+
+    async fn put_away(&mut self, place: usize, link: u32, ends: bool) {
+        let (what, result) = match ends {
+            true => ("removing the virtual interface", self.addressing.remove_link(link).await),
+            false => ("setting the virtual interface down", self.addressing.set_link(link, false).await),
+        };
+        if let Err(error) = result {
+            if let Some(job) = self.jobs.get_mut(&place) {
+                job.link = None;
+            }
+            self.tell(place, Happening::Failed { what, error: error.to_string().into() });
+        }
+    }
+
+    /// Announcements and second tries that are due: those of one instance.
+    async fn look_again(&mut self) -> bool {
+        let now = Instant::now();
+        let place = match self.due.peek() {
+            Some(Reverse((due, place))) if *due <= now => *place,
+            _ => return false,
+        };
+        self.due.pop();
+        let Some(job) = self.jobs.get_mut(&place) else { return true };
+        if job.retry.is_some_and(|retry| retry <= now) {
+            job.retry = None;
+            job.again();
+            self.desk.put_back(place);
+        }
+        let Some(burst) = job.burst.filter(|burst| burst.due <= now) else { return true };
+        let all = job.wanted.addresses.len();
+        let count = burst.count(&job.wanted.announcing, all);
+        let addresses = job.wanted.addresses[burst.cursor..burst.cursor + count].iter();
+        let announcements: Vec<_> =
+            addresses.filter_map(|address| job.announcement(address.addr())).collect();
+        job.burst = burst.after(count, all, &job.wanted.announcing, now);
+        if let Some(next) = &job.burst {
+            self.due.push(Reverse((next.due, place)));
+        }
+        if let Err(error) = self.addressing.announce(announcements).await {
+            self.tell(place, Happening::Failed { what: "announcing", error: error.to_string().into() });
+        }
+        true
+    }
+
+    fn tell(&self, place: usize, what: Happening) {
+        if let Some(job) = self.jobs.get(&place) {
+            self.teller.tell(self.addressing.now(), &job.wanted.name, what);
+        }
+    }
+}
+
+impl Job {
+    fn new(wanted: Wanted) -> Self {
+        Self {
+            announce: wanted.announce,
+            wanted,
+            cursor: 0,
+            installed: 0,
+            changed: 0,
+            failed: 0,
+            finished: false,
+            link: None,
+            burst: None,
+            retry: None,
+        }
+    }
+
+    /// From the first address on, with another order.
+    fn restart(&mut self, wanted: Wanted) {
+        let retired = std::mem::take(&mut self.wanted.retired);
+        self.wanted = wanted;
+        self.wanted.retired.extend(retired);
+        self.announce = self.wanted.announce || (self.announce && self.installs());
+        self.burst = None;
+        self.retry = None;
+        self.again();
+    }
+
+    fn again(&mut self) {
+        (self.cursor, self.installed, self.changed, self.failed) = (0, 0, 0, 0);
+        self.finished = false;
+    }
+
+    fn installs(&self) -> bool {
+        self.wanted.aim == Aim::Install
+    }
+
+    /// Where the addresses are.
+    fn interface(&self) -> Option<u32> {
+        let place = self.wanted.place.as_ref()?;
+        if place.link.is_some() { self.link } else { Some(place.interface) }
+    }
+
+    /// Whether the first announcement goes along with the installation.
+    fn announces_along(&self) -> bool {
+        self.announce && self.wanted.announcing.repeat > 0 && self.wanted.announcing.frame_interval.is_zero()
+    }
+
+    fn announcement(&self, address: IpAddr) -> Option<Announcement> {
+        let place = self.wanted.place.as_ref()?;
+        Some(Announcement { interface: place.interface, mac: place.mac, address, source: place.source })
+    }
+
+    fn progress(&self) -> Progress {
+        Progress { installed: self.installed, link: self.link }
+    }
+}

@@ -23,8 +23,7 @@ use crate::{
 };
 
 /// The multicast groups of `rtnetlink(7)`.
-const GROUPS: [u32; 3] =
-    [libc::RTNLGRP_LINK as u32, libc::RTNLGRP_IPV4_IFADDR as u32, libc::RTNLGRP_IPV6_IFADDR as u32];
+const GROUPS: [u32; 3] = [libc::RTNLGRP_LINK, libc::RTNLGRP_IPV4_IFADDR, libc::RTNLGRP_IPV6_IFADDR];
 /// Room for thousands of changes that come at once.
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// Datagrams that one call reads.

@@ -56,9 +56,10 @@ impl Requests {
         message.attributes.push(LinkAttribute::IfName(name.to_owned()));
         let mut found = None;
         let request = [(Kind::Change, RouteNetlinkMessage::GetLink(message))];
-        let answers = self.exchange(request, &mut |message| match message {
-            RouteNetlinkMessage::NewLink(link) => found = Some(link),
-            _ => {}
+        let answers = self.exchange(request, &mut |message| {
+            if let RouteNetlinkMessage::NewLink(link) = message {
+                found = Some(link);
+            }
         })?;
         match answers.into_iter().next() {
             Some(Err(error)) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),

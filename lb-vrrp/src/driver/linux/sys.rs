@@ -119,6 +119,8 @@ impl Inbox {
         if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
             return None;
         }
+        // Other C libraries than glibc have a narrower type here.
+        #[allow(clippy::unnecessary_cast)]
         let control = (header.msg_hdr.msg_controllen as usize).min(CONTROL);
         Some(Received {
             bytes: self.arena[index * BUFFER..][..BUFFER].get(..header.msg_len as usize)?,

@@ -120,11 +120,10 @@ impl VirtualRouter {
     /// interface; for IPv6 its link-local address.
     ///
     /// # Errors
-    /// [`ConfigError::Source`] when `source` is of another family than the virtual addresses.
+    /// [`ConfigError::Source`] when `source` is of another family than the virtual addresses,
+    /// [`ConfigError::SourceNotLinkLocal`] when it has to be link-local and is not.
     pub fn new(config: Config, source: IpAddr) -> Result<Self, ConfigError> {
-        if Family::of(source) != config.family() {
-            return Err(ConfigError::Source(source));
-        }
+        config.check_source(source)?;
         let checksum = match config.checksum {
             ChecksumPolicy::MessageOnly => ChecksumForm::MessageOnly,
             ChecksumPolicy::PseudoHeader | ChecksumPolicy::Auto => ChecksumForm::PseudoHeader,
@@ -167,7 +166,7 @@ impl VirtualRouter {
             Input::Datagram(datagram) => self.receive(now, datagram),
             Input::Priority(priority) => self.set_priority(now, priority),
             Input::Source(source) => {
-                if Family::of(source) == self.config.family() {
+                if self.config.check_source(source).is_ok() {
                     self.source = source;
                     self.told.own_address = false;
                 }

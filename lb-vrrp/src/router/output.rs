@@ -21,8 +21,8 @@ pub enum Input<'a> {
     Datagram(Datagram<'a>),
     /// Run with another priority from now on. An Active router says so at once. Nothing happens when it is the same.
     Priority(Priority),
-    /// The interface has another primary address from now on, which advertisements come from. One of another family is
-    /// ignored.
+    /// The interface has another primary address from now on, which advertisements come from. One that
+    /// [`VirtualRouter::new`](super::VirtualRouter::new) would refuse is ignored.
     Source(IpAddr),
     /// Another detector (BFD, a cluster's membership) found that this router is down. When it is the Active one, a Backup
     /// waits for the skew time only.

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use super::{
     rig::*,
     vrrp::{
-        AddressList, Config, DropReason, Event, Family, Input, Interval, Priority, Profile, Version, Vrid,
+        AddressList, Config, DropReason, Event, Family, Input, Interval, Priority, Profile, Version,
+        VirtualRouter, Vrid,
         addresses::AddressError,
         router::ConfigError,
         wire::{Advert, DecodeError},
@@ -62,7 +63,13 @@ fn rfc9568_5_1_1_3_a5_a_ttl_other_than_255_is_dropped() {
 
 #[test]
 fn rfc9568_5_1_2_1_a7_the_source_over_ipv6_is_link_local() {
+    let global = ip("2001:db8::5");
+    let refused = VirtualRouter::new(v3(Family::V6).build().unwrap(), global).unwrap_err();
+    assert_eq!(refused, ConfigError::SourceNotLinkLocal(global));
     let mut rig = Rig::active(v3(Family::V6));
+    assert_eq!(rig.sent[0].source, host(Family::V6, OURS));
+    let _ = rig.input(Input::Source(global));
+    let _ = rig.timeout();
     assert_eq!(rig.sent[0].source, host(Family::V6, OURS));
     for source in ["2001:db8::9", "fd00::9", "::"] {
         let packet = Packet { source: ip(source), priority: 200, ..Packet::v3(Family::V6, 9) };

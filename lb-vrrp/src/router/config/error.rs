@@ -95,4 +95,7 @@ pub enum ConfigError {
     /// A source address of another family than the virtual addresses.
     #[error("{0} can not be the source of advertisements: it is not of the family of the virtual addresses")]
     Source(IpAddr),
+    /// A source address of IPv6 multicast that is not link-local (RFC 9568 §5.1.2.1).
+    #[error("{0} can not be the source of IPv6 advertisements to a group: it is not link-local")]
+    SourceNotLinkLocal(IpAddr),
 }

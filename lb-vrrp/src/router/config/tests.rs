@@ -37,7 +37,7 @@ macro_rules! names {
 names! { ERRORS, error_name, ConfigError:
     Addresses, VersionFamily, FractionalInterval, AuthVersion, TwoAuthentications, AuthTextLength, DownAdverts,
     ZeroTtl, OwnerPreempts, NotStrict, NotAGroup, GroupFamily, GroupAndPeers, NoPeer, PeerFamily, PeerNotAHost,
-    PeerTwice, Source,
+    PeerTwice, Source, SourceNotLinkLocal,
 }
 
 names! { ADDRESS_ERRORS, address_error_name, AddressError:
@@ -80,10 +80,17 @@ fn every_error_is_given_by_a_configuration() {
         assert_eq!(errors(config), [expected]);
         given.insert(error_name(&expected));
     }
-    // The one of an interface, not of a configuration.
-    let source = ConfigError::Source(ip("fe80::1"));
-    assert_eq!(crate::VirtualRouter::new(v3().build().unwrap(), ip("fe80::1")).unwrap_err(), source);
-    given.insert(error_name(&source));
+    // Those of an interface, not of a configuration.
+    let v6 = Config::v3(vrid(), [ip("fe80::1")]);
+    let sources = [
+        (v3(), ConfigError::Source(ip("2001:db8::1"))),
+        (v6, ConfigError::SourceNotLinkLocal(ip("2001:db8::1"))),
+    ];
+    for (config, expected) in sources {
+        let config = config.build().unwrap();
+        assert_eq!(crate::VirtualRouter::new(config, ip("2001:db8::1")).unwrap_err(), expected);
+        given.insert(error_name(&expected));
+    }
     assert_eq!(given, ERRORS.iter().copied().collect());
 }
 

@@ -74,6 +74,8 @@ fn what_comes_by_unicast_is_not_for_a_multicast_group() {
 fn ipv6_peers_need_no_link_local_address() {
     let source = ip("2001:db8:1::9");
     let mut rig = Rig::backup(v3(Family::V6).unicast([source]));
+    let _ = rig.input(Input::Source(ip("2001:db8:2::5")));
+    assert_eq!(rig.router.source(), ip("2001:db8:2::5"));
     let destination = ip("2001:db8:2::5");
     let _ =
         rig.hear(&Packet { source, destination, ttl: Some(60), priority: 200, ..Packet::v3(Family::V6, 9) });

@@ -76,6 +76,12 @@ fn rfc9568_6_1_a27_an_owner_always_preempts() {
         let done = rig.input(Input::Priority(Priority::OWNER));
         assert_eq!(done[0], Did::Send(3, 255));
         assert_eq!(rig.router.state(), State::Active);
+        // One that was told to step down listens, and takes over again.
+        let _ = rig.input(Input::StepDown { resign: true });
+        let deadline = rig.router.poll_timeout();
+        rig.wait(SECOND);
+        let _ = rig.hear(&Packet { priority: 254, ..Packet::v3(Family::V4, 9) });
+        assert_eq!(rig.router.poll_timeout(), deadline, "{preempt:?}");
     }
     assert!(v3(Family::V4).priority(Priority::OWNER).preempt(Preempt::No).build().is_err());
 }

@@ -2,7 +2,7 @@
 //!
 //! [`VirtualRouter`] is the protocol's state machine and nothing else: no socket, no thread, no clock. It is told what
 //! happened and when, and says what is to be done. So it runs on any platform, in any runtime, in a test at a million
-//! times the speed of time ([`sim`]), and the same inputs always give the same outputs. `driver` runs it on Linux with
+//! times the speed of time ([`sim`]), and the same inputs always give the same outputs. [`driver`] runs it on Linux with
 //! tokio, for those who do not want to.
 //!
 //! # The run loop
@@ -66,8 +66,8 @@
 //! | [`group`], [`track`] | sync groups; priorities that follow interfaces and scripts |
 //! | [`mib`] | counters by the names of RFC 6527 |
 //! | [`sim`] | routers on a simulated LAN that loses, delays, duplicates, parts, drifts and stalls |
-//! | `watch` | a monitor that listens only, and says what is wrong on a LAN |
-//! | `driver` | sockets, addresses and timers on Linux (features `tokio` and `linux`) |
+//! | [`watch`] | a monitor that listens only, and says what is wrong on a LAN |
+//! | [`driver`] | sockets, addresses and timers on Linux (features `tokio` and `linux`) |
 //!
 //! # Features
 //! | | |

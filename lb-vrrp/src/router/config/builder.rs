@@ -256,6 +256,10 @@ impl ConfigBuilder {
             self.version == VersionMode::V2 && self.interval.whole_secs().is_none(),
             ConfigError::FractionalInterval(self.interval),
         );
+        when(
+            self.version == VersionMode::Dual && self.interval.centiseconds() > 4000,
+            ConfigError::IntervalTooLong(self.interval),
+        );
         let authenticated = self.auth_text.is_some() || self.authentication != Authentication::None;
         when(authenticated && self.version != VersionMode::V2, ConfigError::AuthVersion(self.version));
         when(

@@ -1,6 +1,7 @@
 //! The state machine of one virtual router (RFC 9568 §6, RFC 3768 §6).
 
 mod config;
+mod essence;
 mod hold;
 mod message;
 mod output;
@@ -18,6 +19,7 @@ use core::net::IpAddr;
 pub use config::{
     ChecksumPolicy, Config, ConfigBuilder, ConfigError, ConfigErrors, Mode, OtherRouter, Preempt, Profile,
 };
+pub use essence::Essence;
 use message::{Filled, Message};
 pub use output::{AnnounceReason, Cause, Datagram, Event, Input, Output, State, Transmit};
 pub use snapshot::Snapshot;
@@ -66,7 +68,7 @@ pub struct VirtualRouter {
     trailer: Option<alloc::boxed::Box<trailer::Trailer>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 struct Peer {
     source: IpAddr,
     priority: Priority,

@@ -3,7 +3,7 @@
 //!
 //! A failure prints its seed. `LB_VRRP_SEED=1234 cargo test -p lb-vrrp --test properties one_seed -- --nocapture` runs
 //! it alone and prints its trace; `LB_VRRP_WORLDS=1000000` makes each test of many worlds run so many.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod generate;
 mod one_router;

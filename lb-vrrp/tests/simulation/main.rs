@@ -1,5 +1,5 @@
 //! What goes wrong on real networks, one scenario a test, with the outcome that operators may rely on.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod election;
 mod machines;

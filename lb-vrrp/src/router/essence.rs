@@ -1,0 +1,69 @@
+//! What a model checker needs to know: when two routers are in the same situation.
+
+use core::{net::IpAddr, time::Duration};
+
+use super::{Cause, Dual, Peer, Preempt, State, VirtualRouter};
+use crate::{Interval, Priority, Time, wire::ChecksumForm};
+
+/// What the further states, messages and deadlines of a virtual router depend on besides its configuration, seen from a
+/// point in time: [`VirtualRouter::essence`].
+///
+/// Two routers of the same configuration with the same essence do the same from then on, given the same. Left out is
+/// what is counted, what was told or announced already, and what is sealed by a trailer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Essence {
+    source: IpAddr,
+    state: State,
+    priority: Priority,
+    checksum: ChecksumForm,
+    held: bool,
+    part: Option<Part>,
+}
+
+/// What counts while a router takes part.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Part {
+    interval: Interval,
+    /// Nanoseconds from now on; negative when it has passed.
+    deadline: i128,
+    pending: Cause,
+    ready: bool,
+    active: Option<Peer>,
+    /// How long lower priorities only were heard, up to where it makes a difference.
+    lower: Option<Duration>,
+    /// How long ago an Active router advertised. Who becomes Active advertises.
+    sent: Option<Duration>,
+    heard_v3: Option<(IpAddr, Duration, Duration)>,
+    heard_v2: Option<Duration>,
+}
+
+impl VirtualRouter {
+    /// What counts of this router from now on, for the exploration of all that can happen. Its outputs have been
+    /// drained.
+    pub fn essence(&self, now: Time) -> Essence {
+        let relative = |time: Time| i128::from(time.as_nanos()) - i128::from(now.as_nanos());
+        let age = |time: Time| now.since(time);
+        let Dual { v3, v2, .. } = self.dual;
+        Essence {
+            source: self.source,
+            state: self.state,
+            priority: self.priority,
+            checksum: self.checksum,
+            held: self.held,
+            part: self.deadline.map(|deadline| Part {
+                interval: self.interval,
+                deadline: relative(deadline),
+                pending: self.pending,
+                ready: self.ready,
+                active: self.active,
+                lower: self.lower_since.map(|since| match self.config.preempt {
+                    Preempt::After(delay) => age(since).min(delay),
+                    Preempt::Yes | Preempt::No => Duration::ZERO,
+                }),
+                sent: self.last_sent.filter(|_| self.state == State::Active).map(age),
+                heard_v3: v3.map(|(source, since, until)| (source, age(since), age(until))),
+                heard_v2: v2.map(age),
+            }),
+        }
+    }
+}

@@ -228,6 +228,40 @@ fn the_state_goes_to_and_fro() {
     }
 }
 
+/// All that one message can lead to is in the queue at once: it has another form of checksum, another interval and other
+/// addresses than ours, and with it the only other router resigns.
+#[test]
+fn a_message_that_changes_everything() {
+    let config = Config::dual(vrid(), [ip("198.51.100.1")]).only_backup(true).build().unwrap();
+    let mut router = VirtualRouter::new(config, ip("192.0.2.1")).unwrap();
+    router.handle_input(Time::from_secs(1), Input::Startup);
+    drain(&mut router);
+    let (source, destination) = (ip("192.0.2.9"), Family::V4.multicast_group());
+    let advert = Advert {
+        version: Version::V3,
+        vrid: vrid(),
+        priority: None,
+        interval: Interval::from_centiseconds(10).unwrap(),
+        addresses: Addresses::from_bytes(Family::V4, &[203, 0, 113, 1]).unwrap(),
+        authentication: Authentication::None,
+    };
+    let mut payload = vec![0; advert.encoded_len()];
+    advert.encode(&mut payload);
+    fill_checksum(&mut payload, source, destination, ChecksumForm::MessageOnly);
+    let envelope = Envelope { source, destination, ttl: Some(255), authenticated: false };
+    let now = Time::from_secs(2);
+    let mut outputs = 0;
+    let allocations = measure(|| {
+        router.handle_input(now, Input::Datagram(Datagram { received: now, envelope, payload: &payload }));
+        while router.poll_output().is_some() {
+            outputs += 1;
+        }
+    });
+    assert_eq!(router.state(), State::Active);
+    assert_eq!(outputs, 8);
+    assert_none("all at once", allocations);
+}
+
 #[test]
 fn what_is_dropped_costs_no_memory() {
     for case in cases() {

@@ -115,7 +115,7 @@ enum Action {
 }
 
 /// More outputs than one input makes.
-const QUEUE: usize = 16;
+const QUEUE: usize = 12;
 
 impl VirtualRouter {
     /// A router in state Initialize, which takes part after [`Input::Startup`]. `source` is the primary address of the

@@ -43,7 +43,10 @@ impl<'a> Advert<'a> {
     /// # Errors
     /// Named in [`DecodeError`]. Nothing is allocated.
     pub fn decode(payload: &'a [u8], envelope: &Envelope) -> Result<(Self, ChecksumForm), DecodeError> {
-        let family = envelope.family().ok_or(DecodeError::Envelope(envelope.source, envelope.destination))?;
+        let (family, destination) = (Family::of(envelope.source), Family::of(envelope.destination));
+        if family != destination {
+            return Err(DecodeError::Envelope(family, destination));
+        }
         let Some((fixed, rest)) = payload.split_first_chunk::<FIXED_LEN>() else {
             return Err(DecodeError::Truncated { len: payload.len(), needed: FIXED_LEN });
         };

@@ -1,5 +1,3 @@
-use core::net::IpAddr;
-
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -48,6 +46,6 @@ pub enum DecodeError {
     #[error("{0} can not be carried in {1}")]
     VersionFamily(Version, Family),
     /// Source and destination of the packet are of different families.
-    #[error("source {0} and destination {1} are of different families")]
-    Envelope(IpAddr, IpAddr),
+    #[error("the source is of {0} and the destination of {1}")]
+    Envelope(Family, Family),
 }

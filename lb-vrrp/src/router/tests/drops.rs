@@ -171,7 +171,7 @@ fn every_error_of_the_wire_is_given_by_a_message() {
     given.insert(error_name(&family));
 
     let (source, destination) = (host(Family::V4, 9), ip("::1"));
-    let envelope = DecodeError::Envelope(source, destination);
+    let envelope = DecodeError::Envelope(Family::V4, Family::V6);
     let unicast = v3(Family::V4).unicast([source]);
     let packet = Packet { destination, pseudo: Pseudo::No, ..four };
     assert_eq!(dropped(&mut Rig::backup(unicast), &packet), envelope.into());

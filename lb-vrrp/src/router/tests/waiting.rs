@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::rig::*;
-use crate::{AnnounceReason, Cause, Event, Family, Input, Preempt, Priority, State, Time};
+use crate::{AnnounceReason, Cause, Event, Family, Input, Preempt, Priority, State};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -160,54 +160,82 @@ fn announcements_against_another_active_router_are_spaced() {
 #[derive(Clone, Copy, Debug)]
 enum Action {
     Wait(u64),
-    Hear(u8, u8, u16),
+    /// From whom, of which priority and interval, and how long ago.
+    Hear(u8, u8, u16, u64),
     Priority(u8),
     PeerDown(u8),
+    Hold(bool),
     TakeOver,
     StepDown,
+    Restart,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Action>> {
-    let step = prop_oneof![
+fn run() -> impl Strategy<Value = Vec<Action>> {
+    let heard = (1u8..10, any::<u8>(), 0u16..4096, 0u64..5_000_000_000);
+    let action = prop_oneof![
         3 => (0u64..8_000_000_000).prop_map(Action::Wait),
-        6 => (1u8..10, any::<u8>(), 0u16..4096).prop_map(|(peer, value, interval)| Action::Hear(peer, value, interval)),
+        6 => heard.prop_map(|(peer, value, interval, age)| Action::Hear(peer, value, interval, age)),
         1 => (1u8..=255).prop_map(Action::Priority),
         1 => (1u8..10).prop_map(Action::PeerDown),
+        1 => any::<bool>().prop_map(Action::Hold),
         1 => Just(Action::TakeOver),
         1 => Just(Action::StepDown),
+        1 => Just(Action::Restart),
     ];
-    prop::collection::vec(step, 1..60)
+    prop::collection::vec(action, 1..60)
+}
+
+fn act(rig: &mut Rig, action: Action) -> Vec<Did> {
+    match action {
+        Action::Wait(nanos) => {
+            rig.wait(Duration::from_nanos(nanos));
+            Vec::new()
+        }
+        Action::Hear(peer, priority, interval, age) => {
+            let packet = Packet { priority, interval, ..Packet::v3(Family::V4, peer) };
+            rig.hear_from(&packet, rig.now.earlier(Duration::from_nanos(age)))
+        }
+        Action::Priority(value) => rig.input(Input::Priority(priority(value))),
+        Action::PeerDown(peer) => rig.input(Input::PeerDown(host(Family::V4, peer))),
+        Action::Hold(held) => rig.input(Input::Hold(held)),
+        Action::TakeOver => rig.input(Input::TakeOver),
+        Action::StepDown => rig.input(Input::StepDown { resign: true }),
+        Action::Restart => {
+            let mut done = rig.input(Input::Shutdown { resign: true });
+            done.extend(rig.input(Input::Startup));
+            done
+        }
+    }
 }
 
 proptest! {
-    /// The deadline after a timeout is to come, a Backup sends nothing, and only who is Active has the addresses.
+    /// The deadline after a timeout is to come and no further than a down interval away, and who is Active has the
+    /// addresses, and nobody else.
     #[test]
-    fn whatever_happens(steps in steps(), delayed in any::<bool>(), own in 1u16..4096) {
+    fn whatever_happens(run in run(), delayed in any::<bool>(), own in 1u16..4096) {
         let preempt = if delayed { Preempt::After(SECOND * 3) } else { Preempt::Yes };
         let mut rig = Rig::started(v3(Family::V4).preempt(preempt).interval(centiseconds(own)));
         let mut installed = false;
-        for step in steps {
-            let mut done = match step {
-                Action::Wait(nanos) => { rig.wait(Duration::from_nanos(nanos)); Vec::new() }
-                Action::Hear(peer, priority, interval) => {
-                    rig.hear(&Packet { priority, interval, ..Packet::v3(Family::V4, peer) })
-                }
-                Action::Priority(value) => rig.input(Input::Priority(priority(value))),
-                Action::PeerDown(peer) => rig.input(Input::PeerDown(host(Family::V4, peer))),
-                Action::TakeOver => rig.input(Input::TakeOver),
-                Action::StepDown => rig.input(Input::StepDown { resign: true }),
-            };
+        for action in run {
+            let mut done = act(&mut rig, action);
             done.extend(rig.wake());
-            prop_assert!(rig.router.poll_timeout().is_some_and(|deadline: Time| deadline > rig.now));
+            let deadline = rig.router.poll_timeout().unwrap();
+            prop_assert!(deadline > rig.now);
+            let longest = rig.router.down_interval().max(rig.router.config().interval().duration());
+            // A priority that became higher shortened the wait that is meant here.
+            let longest = longest + rig.router.active_interval().duration();
+            prop_assert!(deadline - rig.now <= longest);
             for did in done {
                 match did {
                     Did::Install => { prop_assert!(!installed); installed = true; }
-                    Did::Remove => { prop_assert!(installed); installed = false; }
+                    // Also when it starts, for what a predecessor left.
+                    Did::Remove => installed = false,
                     Did::Announce(_) => prop_assert!(installed),
                     Did::Send(..) | Did::Tell(_) => {}
                 }
             }
             prop_assert_eq!(installed, rig.router.state() == State::Active);
+            prop_assert_eq!(rig.router.is_ready() && rig.router.state() == State::Active, false);
         }
     }
 }

@@ -56,7 +56,8 @@ fn filled() -> Endpoint {
     endpoint
 }
 
-/// Each advertises once in a second, and no two at once.
+/// Each advertises once in a second, and no two at once. In no order, each router has to be fetched from memory, since
+/// they are more than the caches hold, and that is most of what it costs.
 fn as_backups(mut endpoint: Endpoint) {
     let (source, destination) = (IpAddr::from([192, 0, 2, 9]), Family::V4.multicast_group());
     let envelope = Envelope { source, destination, ttl: Some(255), authenticated: false };

@@ -2,6 +2,8 @@
 //!
 //! A router that allocates can be held up by the allocator, or killed for want of memory, when it is most needed.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::net::IpAddr;
 
 use allocation_counter::{AllocationInfo, measure};

@@ -67,3 +67,44 @@ impl VirtualRouter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::{Config, Input, Vrid};
+
+    /// A router that was started at this time, a second ago.
+    fn started(at: Time, priority: u8) -> (VirtualRouter, Time) {
+        let builder = Config::v3(Vrid::new(1).unwrap(), [IpAddr::from([192, 0, 2, 100])]);
+        let config = builder.priority(Priority::new(priority).unwrap()).build().unwrap();
+        let mut router = VirtualRouter::new(config, IpAddr::from([192, 0, 2, 1])).unwrap();
+        router.handle_input(at, Input::Startup);
+        while router.poll_output().is_some() {}
+        (router, at + Duration::from_secs(1))
+    }
+
+    #[test]
+    fn the_same_situation_at_another_time_is_the_same() {
+        for priority in [100, 255] {
+            let essences: Vec<Essence> = [0, 7, 1_000_000]
+                .map(|secs| started(Time::from_secs(secs), priority))
+                .map(|(router, now)| router.essence(now))
+                .into();
+            assert!(essences.windows(2).all(|two| two[0] == two[1]));
+            let (router, now) = started(Time::ZERO, priority);
+            assert_ne!(router.essence(now + Duration::from_nanos(1)), essences[0], "less time is left");
+        }
+    }
+
+    #[test]
+    fn what_a_router_will_do_counts() {
+        let (mut router, now) = started(Time::ZERO, 100);
+        let before = router.essence(now);
+        router.handle_input(now, Input::Announce);
+        assert_eq!(router.essence(now), before, "nothing of a Backup changes");
+        router.handle_input(now, Input::Priority(Priority::new(101).unwrap()));
+        assert_ne!(router.essence(now), before);
+    }
+}

@@ -227,3 +227,6 @@ impl World {
         self.machines.get(usize::from(node.0))
     }
 }
+
+#[cfg(test)]
+mod tests;

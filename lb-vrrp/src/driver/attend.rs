@@ -1,10 +1,11 @@
 //! Instances and their interfaces: who takes part, and from which address.
 
+use std::{io, net::IpAddr, sync::Arc};
+
 use super::{
     instance::Instance,
-    members::Member,
     notice::{Happening, LinkState},
-    platform::{Link, Listening, Platform},
+    platform::{Link, Listening, Platform, VirtualLink},
     run::Driver,
     work::{Change, Place},
 };
@@ -46,7 +47,7 @@ impl<P: Platform> Driver<P> {
     }
 
     /// The interface is ready.
-    fn enter(&mut self, id: usize, link: &Link, source: std::net::IpAddr) -> LinkState {
+    fn enter(&mut self, id: usize, link: &Link, source: IpAddr) -> LinkState {
         let Some(member) = self.members.get(id) else { return LinkState::Gone };
         let is_new = member.key.is_none();
         if is_new && let Err(error) = self.join(id, link, source) {
@@ -54,14 +55,17 @@ impl<P: Platform> Driver<P> {
             return LinkState::Failed;
         }
         let Some(member) = self.members.get_mut(id) else { return LinkState::Gone };
+        member.source = Some(source);
         let (wanted, priority) = (member.wanted, member.priority.take());
-        let (place, own) = place(member, link, source);
+        let place = place(&member.instance, link, source);
+        let own = is_new.then(|| own_addresses(&member.instance, link));
+        let moved = member.place.as_ref() != Some(&place);
+        member.place = Some(place.clone());
         let desk = member.desk;
         if let Some(key) = member.key
             && let Some(router) = self.endpoint.router(key)
         {
-            let moved = router.source() != source;
-            if moved {
+            if router.source() != source {
                 self.input(id, Input::Source(source));
             }
             if moved || is_new {
@@ -78,7 +82,7 @@ impl<P: Platform> Driver<P> {
     }
 
     /// Puts the router of an instance into the endpoint.
-    fn join(&mut self, id: usize, link: &Link, source: std::net::IpAddr) -> std::io::Result<()> {
+    fn join(&mut self, id: usize, link: &Link, source: IpAddr) -> io::Result<()> {
         let Some(member) = self.members.get_mut(id) else { return Ok(()) };
         let key = RouterKey::new(link.index, &member.instance.config);
         let config: Config = member.instance.config.clone();
@@ -90,8 +94,8 @@ impl<P: Platform> Driver<P> {
             (None, None) => VirtualRouter::new(config, source),
         };
         let inserted = router
-            .map_err(std::io::Error::other)
-            .and_then(|router| self.endpoint.insert(key, router).map_err(std::io::Error::other));
+            .map_err(io::Error::other)
+            .and_then(|router| self.endpoint.insert(key, router).map_err(io::Error::other));
         match inserted {
             Ok(()) => {
                 self.members.set_key(id, Some(key));
@@ -123,35 +127,29 @@ pub(super) fn listening(instance: &Instance, interface: u32) -> Listening {
     Listening { interface, family: instance.config.family(), group: instance.group() }
 }
 
-/// Where the addresses of an instance are, and which of them are the interface's own.
-fn place(
-    member: &Member,
-    link: &Link,
-    source: std::net::IpAddr,
-) -> (Place, std::sync::Arc<[std::net::IpAddr]>) {
-    let instance = &member.instance;
-    let config = &instance.config;
-    let virtual_link = instance.virtual_name(link.index).map(|name| super::platform::VirtualLink {
+/// Where the addresses of an instance are.
+fn place(instance: &Instance, link: &Link, source: IpAddr) -> Place {
+    let virtual_mac = instance.config.virtual_mac();
+    let virtual_link = instance.virtual_name(link.index).map(|name| VirtualLink {
         name,
         parent: link.index,
-        mac: config.virtual_mac(),
+        mac: virtual_mac,
     });
     let mac = match virtual_link {
-        Some(_) => config.virtual_mac(),
+        Some(_) => virtual_mac,
         None => link.mac.unwrap_or(Mac([0; 6])),
     };
     let link_local = link.primary(Family::V6, |address| match address {
-        std::net::IpAddr::V4(_) => false,
-        std::net::IpAddr::V6(address) => address.is_unicast_link_local(),
+        IpAddr::V4(_) => false,
+        IpAddr::V6(address) => address.is_unicast_link_local(),
     });
-    // An owner's addresses are those of its interface, if they are there: they are neither added nor removed.
-    let own = match config.priority().is_owner() {
-        true => instance
-            .installed()
-            .map(|net| net.addr())
-            .filter(|own| link.addresses.contains_key(own))
-            .collect(),
-        false => std::sync::Arc::from([]),
-    };
-    (Place { interface: link.index, mac, source: link_local.unwrap_or(source), link: virtual_link }, own)
+    Place { interface: link.index, mac, source: link_local.unwrap_or(source), link: virtual_link }
+}
+
+/// An owner's addresses are those of its interface, if they were there before it: they are neither added nor removed.
+fn own_addresses(instance: &Instance, link: &Link) -> Arc<[IpAddr]> {
+    if !instance.config.priority().is_owner() {
+        return Arc::from([]);
+    }
+    instance.installed().map(|net| net.addr()).filter(|own| link.addresses.contains_key(own)).collect()
 }

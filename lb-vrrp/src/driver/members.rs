@@ -10,6 +10,7 @@ use super::{
     instance::{Instance, InstanceError},
     notice::LinkState,
     platform::Link,
+    work::Place,
 };
 use crate::{Priority, RouterKey, Time, VirtualRouter, router};
 
@@ -26,6 +27,10 @@ pub(super) struct Member {
     pub(super) parked: Option<VirtualRouter>,
     /// A priority that was set before there was a router.
     pub(super) priority: Option<Priority>,
+    /// Where its advertisements come from, once it was ready.
+    pub(super) source: Option<IpAddr>,
+    /// Where its addresses are.
+    pub(super) place: Option<Place>,
     /// Whether it is to take part when it can.
     pub(super) wanted: bool,
     pub(super) restore: Option<router::Snapshot>,
@@ -81,6 +86,8 @@ impl Members {
             key: None,
             parked: None,
             priority: None,
+            source: None,
+            place: None,
             wanted: true,
             restore: None,
             told_drop: None,
@@ -162,19 +169,20 @@ impl Members {
         }
         let config = &member.instance.config;
         let link_local = member.instance.needs_link_local();
-        // A virtual address of a Backup is there only because a predecessor left it behind; an owner's are its own.
-        link.primary(config.family(), |address| {
-            let is_virtual = || {
-                let owned =
-                    config.priority().is_owner() && config.addresses().iter().any(|own| own == address);
-                !owned && !self.with_address(address).is_empty()
-            };
-            let fits = match address {
-                IpAddr::V4(_) => true,
-                IpAddr::V6(v6) => v6.is_unicast_link_local() == link_local,
-            };
-            fits && !is_virtual()
-        })
+        let fits = |address: IpAddr| match address {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(address) => address.is_unicast_link_local() == link_local,
+        };
+        // Virtual addresses come and go with the state, or were left behind by a predecessor.
+        let real =
+            link.primary(config.family(), |address| fits(address) && self.with_address(address).is_empty());
+        // Those of an owner may be all that its interface has, unless it was this driver that put them there.
+        let is_owned = |address: IpAddr| {
+            config.priority().is_owner()
+                && member.source.is_none_or(|source| source == address)
+                && config.addresses().iter().any(|own| own == address)
+        };
+        real.or_else(|| link.primary(config.family(), |address| fits(address) && is_owned(address)))
     }
 
     fn add_addresses(&mut self, id: usize, instance: &Instance) {

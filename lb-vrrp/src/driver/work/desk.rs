@@ -207,8 +207,8 @@ pub(crate) enum Change {
     Announce,
     /// Somebody else removed this address.
     Lost(IpAddr),
-    /// The instance is here now; these addresses are the interface's own.
-    Place(Place, Arc<[IpAddr]>),
+    /// The instance is here now; these addresses are the interface's own, if that is to be changed.
+    Place(Place, Option<Arc<[IpAddr]>>),
     /// It has other addresses.
     Addresses(Arc<[IpNet]>, Announcing),
     /// It ends.
@@ -234,7 +234,9 @@ impl Change {
             }
             Self::Place(place, own) => {
                 wanted.place = Some(place);
-                wanted.own = own;
+                if let Some(own) = own {
+                    wanted.own = own;
+                }
                 wanted.epoch += 1;
             }
             Self::Addresses(addresses, announcing) => {

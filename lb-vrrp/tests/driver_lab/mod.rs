@@ -3,6 +3,7 @@
 //! all of it is gone when the process is.
 #![allow(dead_code, unreachable_pub, reason = "not every test file uses everything")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "as in any test")]
+#![allow(clippy::disallowed_methods, reason = "a test notices what hangs by the clock of the machine")]
 
 use std::{
     collections::VecDeque,

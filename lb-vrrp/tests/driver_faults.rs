@@ -1,0 +1,231 @@
+//! The driver's own logic, on a platform in memory that does what no kernel does on demand: it fails, hangs and lies. Time
+//! is tokio's, and stands still unless everybody waits.
+#![cfg(feature = "tokio")]
+#![allow(clippy::unwrap_used, reason = "as in any test")]
+
+mod driver_memory;
+
+use std::{net::IpAddr, time::Duration};
+
+use driver_memory::{Done, InMemory, Memory, VIP};
+use lb_vrrp::{
+    Config, Event, Interval, Preempt, Priority, State, Vrid,
+    driver::{Control, Driver, DriverError, Happening, Instance, LinkState, Notices, Snapshot, Told},
+};
+use tokio::sync::oneshot;
+
+struct Running {
+    control: Control,
+    notices: Notices,
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<Result<Snapshot, DriverError>>,
+}
+
+fn test_instance(priority: u8) -> Instance {
+    let config = Config::v3(Vrid::new(51).unwrap(), [VIP.parse().unwrap()]);
+    let config = config.priority(Priority::new(priority).unwrap()).preempt(Preempt::Yes);
+    Instance::new("test", "eth0", config.build().unwrap())
+}
+
+fn start(memory: &Memory, instance: Instance) -> Running {
+    let mut driver = Driver::new(InMemory::new(memory));
+    driver.add(instance).unwrap();
+    let (control, notices) = driver.handles();
+    let (stop, stopped) = oneshot::channel();
+    let task = tokio::spawn(driver.run(async { drop(stopped.await) }));
+    Running { control, notices, stop, task }
+}
+
+impl Running {
+    /// Waits until something is told. Time that stands still makes this a matter of order alone.
+    async fn until(&mut self, mut is_it: impl FnMut(&Happening) -> bool) -> Vec<Happening> {
+        let mut seen = Vec::new();
+        let wait = async {
+            while let Some(told) = self.notices.next().await {
+                let Told::Notice(notice) = told else { panic!("{told:?}") };
+                let found = is_it(&notice.what);
+                seen.push(notice.what);
+                if found {
+                    return;
+                }
+            }
+            panic!("the driver ended");
+        };
+        tokio::time::timeout(Duration::from_secs(600), wait).await.expect("it is never told");
+        seen
+    }
+
+    async fn until_state(&mut self, wanted: State) {
+        self.until(|what| matches!(what, Happening::Router(Event::State { to, .. }) if *to == wanted)).await;
+    }
+
+    async fn stop(self) -> Result<Snapshot, DriverError> {
+        drop(self.stop);
+        self.task.await.unwrap()
+    }
+}
+
+fn adverts(done: &[Done]) -> usize {
+    done.iter().filter(|done| matches!(done, Done::Sent(_))).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn advertisements_go_on_while_addresses_hang() {
+    let memory = Memory::new();
+    memory.with(|machine| machine.hangs = true);
+    let mut running = start(&memory, test_instance(100));
+    running.until_state(State::Active).await;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert!((100..=102).contains(&adverts(&memory.done())), "{:?}", adverts(&memory.done()));
+    memory.with(|machine| machine.hangs = false);
+    memory.resume.notify_one();
+    running.until(|what| matches!(what, Happening::Installed { addresses: 1 })).await;
+    running.stop().await.unwrap();
+    assert!(memory.with(|machine| machine.addresses.is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_is_advertisement_address_announcement_and_resignation_removal() {
+    let memory = Memory::new();
+    let mut running = start(&memory, test_instance(200));
+    running.until(|what| matches!(what, Happening::Installed { .. })).await;
+    running.stop().await.unwrap();
+    let vip = VIP.parse().unwrap();
+    let (done, expected) = (
+        memory.done(),
+        [Done::Sent(200), Done::Added(vip), Done::Announced(vip), Done::Sent(0), Done::Removed(vip)],
+    );
+    assert_eq!(done, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_latest_order_counts() {
+    let memory = Memory::new();
+    memory.with(|machine| machine.hangs = true);
+    let mut running = start(&memory, test_instance(100));
+    running.until_state(State::Active).await;
+    for _ in 0..10 {
+        running.control.step_down("test", true).await.unwrap();
+        running.control.take_over("test").await.unwrap();
+    }
+    running.control.step_down("test", true).await.unwrap();
+    memory.with(|machine| machine.hangs = false);
+    memory.resume.notify_one();
+    running.until_state(State::Backup).await;
+    running.control.shutdown("test", true).await.unwrap();
+    running.until_state(State::Initialize).await;
+    running.stop().await.unwrap();
+    assert!(memory.with(|machine| machine.addresses.is_empty()));
+    let added = memory.done().iter().filter(|done| matches!(done, Done::Added(_))).count();
+    assert!(added <= 1, "orders that are out of date are not carried out: {added}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_is_told_and_tried_again() {
+    let memory = Memory::new();
+    memory.with(|machine| machine.failures = 3);
+    let mut running = start(&memory, test_instance(100));
+    running.until(|what| matches!(what, Happening::AddressFailed { .. })).await;
+    running.until(|what| matches!(what, Happening::Installed { addresses: 1 })).await;
+    assert!(memory.done().contains(&Done::Announced(VIP.parse().unwrap())), "and announced");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_counts_before_a_deadline_at_the_same_time() {
+    let memory = Memory::new();
+    let mut running = start(&memory, test_instance(100));
+    running.until_state(State::Backup).await;
+    // 3 x 1 s and 156/256 s.
+    tokio::time::sleep(Duration::from_micros(3_609_000)).await;
+    memory.hear("10.0.0.2", 200, 100);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    running.until(|what| matches!(what, Happening::Router(Event::NewActive { .. }))).await;
+    let status = running.control.status("test").await.unwrap();
+    assert_eq!((status.state, status.stats.became_active), (State::Backup, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_to_send_are_told_once_a_second() {
+    let memory = Memory::new();
+    memory.with(|machine| machine.cannot_send = true);
+    let mut instance = test_instance(255);
+    instance.config = Config::v3(Vrid::new(51).unwrap(), [VIP.parse().unwrap()])
+        .priority(Priority::OWNER)
+        .interval(Interval::from_centiseconds(10).unwrap())
+        .build()
+        .unwrap();
+    let mut running = start(&memory, instance);
+    let mut failures = 0;
+    let is_failure = |what: &Happening| matches!(what, Happening::Failed { .. });
+    let seen = running
+        .until(|what| {
+            failures += usize::from(is_failure(what));
+            failures == 3
+        })
+        .await;
+    assert!(seen.iter().filter(|what| is_failure(what)).count() == 3);
+    let sent = running.control.status("test").await.unwrap().stats.sent;
+    assert!((20..=23).contains(&sent), "{sent} advertisements in two seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_slow_misses_and_is_told_how_much() {
+    let memory = Memory::new();
+    let mut running = start(&memory, test_instance(100));
+    for n in 0..3000u32 {
+        let priority = Priority::new((n % 100 + 1) as u8).unwrap();
+        running.control.set_priority("test", priority).await.unwrap();
+    }
+    let first = running.notices.next().await;
+    assert!(matches!(first, Some(Told::Missed(count)) if count > 1900), "{first:?}");
+    assert!(matches!(running.notices.next().await, Some(Told::Notice(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_platform_ends_the_driver() {
+    let memory = Memory::new();
+    let running = start(&memory, test_instance(100));
+    memory.with(|machine| machine.broken = true);
+    memory.wake.notify_one();
+    let error = running.task.await.unwrap().unwrap_err();
+    assert!(matches!(error, DriverError::Platform(_)));
+    assert!(running.control.status("test").await.is_err(), "it has ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_when_the_link_is_down() {
+    let memory = Memory::new();
+    let mut running = start(&memory, test_instance(100));
+    running.until_state(State::Active).await;
+    let before = adverts(&memory.done());
+    memory.set_up(false);
+    running.until(|what| matches!(what, Happening::Link(LinkState::Down))).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(adverts(&memory.done()), before, "and no resignation");
+    memory.set_up(true);
+    running.until_state(State::Active).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_come_and_go_and_change() {
+    let memory = Memory::new();
+    let mut running = start(&memory, test_instance(100));
+    let control = running.control.clone();
+    running.until(|what| matches!(what, Happening::Installed { .. })).await;
+    let other: IpAddr = "10.0.0.101".parse().unwrap();
+    let config = Config::v3(Vrid::new(51).unwrap(), [other]);
+    control.reconfigure(Instance::new("test", "eth0", config.build().unwrap())).await.unwrap();
+    running.until(|what| matches!(what, Happening::Installed { .. })).await;
+    assert_eq!(memory.with(|machine| machine.addresses.clone()), [other].into(), "the old one is gone");
+    let changed = Config::v3(Vrid::new(52).unwrap(), [other]).build().unwrap();
+    let error = control.reconfigure(Instance::new("test", "eth0", changed.clone())).await.unwrap_err();
+    assert!(error.to_string().contains("identifier"), "{error}");
+    control.add(Instance::new("second", "eth0", changed.clone())).await.unwrap();
+    let taken = control.add(Instance::new("third", "eth0", changed)).await.unwrap_err();
+    assert!(taken.to_string().contains("second"), "{taken}");
+    assert_eq!(control.status_of_all().await.unwrap().len(), 2);
+    control.remove("test").await.unwrap();
+    running.until(|what| matches!(what, Happening::Removed { addresses: 1 })).await;
+    assert!(control.take_over("test").await.is_err(), "it is unknown");
+    assert_eq!(control.snapshot().await.unwrap().instances.len(), 1);
+}

@@ -9,6 +9,7 @@ mod receive;
 mod snapshot;
 mod stats;
 mod timing;
+mod told;
 #[cfg(feature = "hmac")]
 mod trailer;
 mod transition;
@@ -24,6 +25,8 @@ use message::{Filled, Message};
 pub use output::{AnnounceReason, Cause, Datagram, Event, Input, Output, State, Transmit};
 pub use snapshot::Snapshot;
 pub use stats::{NewActiveReason, ProtocolError, RouterStats};
+
+use told::Told;
 
 use crate::{Family, Interval, Priority, Time, Version, VersionMode, wire::ChecksumForm};
 
@@ -83,18 +86,6 @@ struct Dual {
     /// When the same router was heard in VRRPv2.
     v2: Option<Time>,
     told: bool,
-}
-
-/// What was told already, so that it is not told with every advertisement.
-#[derive(Clone, Copy, Debug, Default)]
-struct Told {
-    interval: Option<(IpAddr, Interval)>,
-    capped: Option<(IpAddr, Interval)>,
-    addresses: Option<IpAddr>,
-    link_local: Option<IpAddr>,
-    other_active: Option<(IpAddr, Time)>,
-    owner: Option<IpAddr>,
-    own_address: bool,
 }
 
 /// How often the router became Active within a window.

@@ -1,6 +1,6 @@
 //! What is received: the checks of RFC 9568 §7.1 and RFC 3768 §7.1, then the state's reaction (§6.4.2 and §6.4.3).
 
-use core::net::IpAddr;
+use core::{mem::replace, net::IpAddr};
 
 use subtle::ConstantTimeEq;
 
@@ -61,7 +61,7 @@ impl VirtualRouter {
             return Err(DropReason::Ttl { ttl: envelope.ttl, min });
         }
         if envelope.source == self.source {
-            if !core::mem::replace(&mut self.told.own_address, true) {
+            if !replace(&mut self.told.own_address, true) {
                 self.event(Event::OwnAddress { source: self.source });
             }
             return Err(DropReason::OwnAddress);
@@ -144,8 +144,8 @@ impl VirtualRouter {
         self.compare_interval(source, advert.interval);
         self.compare_addresses(source, advert);
         if starts_link_local(advert) {
-            self.told.link_local = self.told.link_local.filter(|told| *told != source);
-        } else if self.told.link_local.replace(source) != Some(source) {
+            self.told.known(source).into_iter().for_each(|about| about.first_address = false);
+        } else if !replace(&mut self.told.about(source).first_address, true) {
             self.event(Event::FirstAddressNotLinkLocal { source });
         }
     }
@@ -153,22 +153,22 @@ impl VirtualRouter {
     fn compare_interval(&mut self, source: IpAddr, theirs: Interval) {
         let ours = self.config.interval;
         if theirs == ours {
-            self.told.interval = self.told.interval.filter(|(told, _)| *told != source);
+            self.told.known(source).into_iter().for_each(|about| about.interval = None);
             return;
         }
         self.stats.interval_errors += 1;
-        if self.told.interval.replace((source, theirs)) != Some((source, theirs)) {
+        if self.told.about(source).interval.replace(theirs) != Some(theirs) {
             self.event(Event::IntervalMismatch { source, theirs, ours });
         }
     }
 
     fn compare_addresses(&mut self, source: IpAddr, advert: &Advert<'_>) {
         if advert.addresses == self.config.addresses.as_addresses() {
-            self.told.addresses = self.told.addresses.filter(|told| *told != source);
+            self.told.known(source).into_iter().for_each(|about| about.addresses = false);
             return;
         }
         self.stats.address_list_errors += 1;
-        if self.told.addresses.replace(source) != Some(source) {
+        if !replace(&mut self.told.about(source).addresses, true) {
             let count = u8::try_from(advert.addresses.len()).unwrap_or(u8::MAX);
             self.event(Event::AddressMismatch { source, count });
         }
@@ -194,7 +194,7 @@ impl VirtualRouter {
             (Version::V3, Some((_, since, _))) => {
                 self.dual.v3 = Some((source, since, at));
                 let silent = at.since(self.dual.v2.unwrap_or(since)) > window;
-                if silent && !core::mem::replace(&mut self.dual.told, true) {
+                if silent && !replace(&mut self.dual.told, true) {
                     self.event(Event::OneVersion { source, version });
                 }
             }
@@ -248,8 +248,8 @@ impl VirtualRouter {
         interval: Interval,
         version: Version,
     ) {
-        if priority.is_owner() && self.priority.is_owner() && self.told.owner.replace(source) != Some(source)
-        {
+        let owners = priority.is_owner() && self.priority.is_owner();
+        if owners && !replace(&mut self.told.about(source).owner, true) {
             self.event(Event::DuplicateOwner { source });
         }
         match self.state {
@@ -320,10 +320,8 @@ impl VirtualRouter {
 
     /// An Active router stays Active although another is, too.
     fn outlast(&mut self, now: Time, received: Time, source: IpAddr, priority: Priority, version: Version) {
-        let told = self.told.other_active.replace((source, received));
-        let same =
-            |(who, last): (IpAddr, Time)| who == source && received.since(last) <= self.down_interval();
-        if !told.is_some_and(same) {
+        let before = self.told.about(source).is_active(received);
+        if before.is_none_or(|before| received.since(before) > self.down_interval()) {
             self.event(Event::OtherActive { source, priority });
         }
         if version == Version::V3 || self.config.options.reassert_v2 {
@@ -341,9 +339,13 @@ impl VirtualRouter {
             return;
         }
         self.interval = theirs;
-        let Some(cap) = self.config.options.max_learned_interval.filter(|cap| theirs > *cap) else { return };
+        let Some(cap) = self.config.options.max_learned_interval else { return };
+        if theirs <= cap {
+            self.told.known(source).into_iter().for_each(|about| about.capped = false);
+            return;
+        }
         self.interval = cap;
-        if self.told.capped.replace((source, theirs)) != Some((source, theirs)) {
+        if !replace(&mut self.told.about(source).capped, true) {
             self.event(Event::IntervalCapped { source, theirs, cap });
         }
     }

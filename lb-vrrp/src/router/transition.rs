@@ -188,7 +188,7 @@ impl VirtualRouter {
         self.active = None;
         self.lower_since = None;
         self.pending = Cause::Silence;
-        self.told.other_active = None;
+        self.told.forget_actives();
     }
 
     fn note_late(&mut self, by: Duration) {

@@ -91,3 +91,17 @@ fn all_of_it_again_with_another_configuration() {
     let _ = rig.drain();
     assert!(tells(&mut rig, &other, event));
 }
+
+/// Two strangers behind our identifier take turns: each is told of once.
+#[test]
+fn of_several_routers_each_for_itself() {
+    let mut rig = Rig::active(v3(Family::V6));
+    let mut events = 0;
+    for _ in 0..20 {
+        for peer in [8, 9] {
+            let other = Packet { addresses: vec![ip("fe80::100")], interval: 50, ..from(peer, 50) };
+            events += rig.hear(&other).iter().filter(|did| matches!(did, Did::Tell(_))).count();
+        }
+    }
+    assert_eq!(events, 2 * 3, "another Active, another interval, other addresses");
+}

@@ -17,7 +17,7 @@
 //! source selection never being asked for them. Only addresses of instances are touched.
 //!
 //! # Virtual Ethernet addresses
-//! An instance with a virtual Ethernet address has a macvlan interface in private mode, which is up while the router is
+//! An instance with a virtual Ethernet address has a macvlan interface in VEPA mode, which is up while the router is
 //! Active, so that a Backup discards frames to that address (RFC 9568 §6.4.2). These values are written below
 //! `/proc/sys/net`:
 //!

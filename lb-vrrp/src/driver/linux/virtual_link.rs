@@ -38,7 +38,9 @@ pub(super) fn add(requests: &mut Requests, link: &VirtualLink) -> io::Result<u32
         LinkAttribute::Address(link.mac.0.to_vec()),
         LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::MacVlan),
-            LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Private)])),
+            // In private mode, what another router sends from the same virtual Ethernet address would come in here alone
+            // and not on the parent, where it is listened to: two Active routers would never hear each other.
+            LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Vepa)])),
         ]),
     ];
     requests.one(Kind::Create, RouteNetlinkMessage::NewLink(message))?;

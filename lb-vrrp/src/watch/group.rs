@@ -165,23 +165,20 @@ impl Group {
         self.begins(false, Condition::Resigned, speaker, speaker);
         match self.active.filter(|active| *active != source) {
             Some(from) => {
-                let was_active =
-                    self.speakers.iter().find(|other| other.source == from && other.is_active(now));
-                let is_back =
-                    self.speakers.iter().any(|other| other.source == source && other.is_active(now));
-                match was_active.filter(|_| is_back).cloned() {
-                    Some(other) => self.note_turn(speaker, &other, findings),
-                    None => {
-                        let gap = now.since(self.watch.heard);
-                        let cause = match was_active {
-                            // Nobody takes silence for less than three intervals as such.
-                            Some(other) if gap <= other.interval.duration() * 3 => TakeoverCause::Preemption,
-                            None if self.has_resigned(from) => TakeoverCause::Resignation,
-                            _ => TakeoverCause::Silence,
-                        };
-                        self.watch.turns = 0;
-                        findings.push(Finding::TookOver { router, from, to: source, gap, cause });
-                    }
+                let before = self.latest(from);
+                let gap = now.since(self.watch.heard);
+                let cause = match before {
+                    Some(before) if before.priority.is_none() => TakeoverCause::Resignation,
+                    // Nobody takes silence for less than three intervals as such.
+                    Some(before) if gap <= before.interval.duration() * 3 => TakeoverCause::Preemption,
+                    _ => TakeoverCause::Silence,
+                };
+                let is_back = self.latest(source).is_some_and(|earlier| earlier.is_active(now));
+                if is_back && cause == TakeoverCause::Preemption {
+                    self.note_turn(source, from, findings);
+                } else {
+                    self.watch.turns = 0;
+                    findings.push(Finding::TookOver { router, from, to: source, gap, cause });
                 }
             }
             None if self.active.is_none() => findings.push(Finding::Active { router, source, priority }),
@@ -200,9 +197,8 @@ impl Group {
         self.watch.silent_at = Some(now + longest_down_interval(speaker.interval));
     }
 
-    fn note_turn(&mut self, speaker: &Speaker, other: &Speaker, findings: &mut Findings) {
+    fn note_turn(&mut self, source: IpAddr, other: IpAddr, findings: &mut Findings) {
         self.watch.turns = self.watch.turns.saturating_add(1);
-        let (source, other) = (speaker.source, other.source);
         // Whatever their versions are.
         let pair = ((source.min(other), Version::V3), (source.max(other), Version::V3));
         if self.watch.turns >= TURNS && self.watch.told.insert((Condition::TwoActive, pair.0, pair.1)) {
@@ -219,10 +215,9 @@ impl Group {
         }
     }
 
-    fn has_resigned(&self, source: IpAddr) -> bool {
-        let last =
-            self.speakers.iter().filter(|speaker| speaker.source == source).max_by_key(|s| s.last_seen);
-        last.is_some_and(|speaker| speaker.priority.is_none())
+    /// The last message of a router, in whatever version.
+    fn latest(&self, source: IpAddr) -> Option<&Speaker> {
+        self.speakers.iter().filter(|speaker| speaker.source == source).max_by_key(|it| it.last_seen)
     }
 
     /// What is odd about a message by itself.

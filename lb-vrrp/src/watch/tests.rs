@@ -142,6 +142,15 @@ fn takeovers_have_their_causes_and_gaps() {
 }
 
 #[test]
+fn a_router_that_returns_at_once_takes_over_again() {
+    let mut lan = Lan::default();
+    lan.hears(0, says(A, 100));
+    // It preempts and dies. Its predecessor is back within four intervals of its own last message.
+    lan.hears(100, says(B, 150));
+    assert_eq!(lan.hears(3600, says(A, 100)), [took_over(B, A, 3600, TakeoverCause::Silence)]);
+}
+
+#[test]
 fn silence_is_told_when_it_is_due() {
     let mut lan = Lan::default();
     lan.hears(0, says(A, 150));

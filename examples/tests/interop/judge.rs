@@ -1,0 +1,89 @@
+//! Whether what was on the wire is right, as tshark, scapy and our own monitor see it.
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::{Case, lab::run};
+
+/// How often ours resigned, as far as it is recorded.
+pub(crate) fn resignations(capture: &Path, case: &Case) -> usize {
+    let source = if case.family == 4 { "ip.src" } else { "ipv6.src" };
+    let mut tshark = Command::new("tshark");
+    tshark.arg("-Y").arg(format!("vrrp.prio == 0 && !icmp && !icmpv6 && {source} == {}", case.our_address()));
+    // The last packet may not be whole yet, about which it complains.
+    let output = tshark.arg("-r").arg(capture).stderr(Stdio::null()).output().unwrap();
+    output.stdout.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// All advertisements of ours, with tshark: checksums, TTLs, and no remark of an expert.
+pub(crate) fn judge_with_tshark(capture: &Path, case: &Case) {
+    let source = if case.family == 4 { "ip.src" } else { "ipv6.src" };
+    let hops = if case.family == 4 { "ip.ttl" } else { "ipv6.hlim" };
+    let mut tshark = Command::new("tshark");
+    // Its default is the reading of keepalived and FRR, which ours follows.
+    tshark.args(["-o", "vrrp.v3_checksum_as_in_v2:FALSE", "-Y"]);
+    tshark.arg(format!("vrrp && !icmp && !icmpv6 && {source} == {}", case.our_address()));
+    tshark.args(["-T", "fields", "-E", "separator=,", "-e", "vrrp.checksum.status", "-e", hops]);
+    tshark.args(["-e", "eth.src", "-e", "_ws.expert.message", "-r"]).arg(capture);
+    let text = run(&mut tshark);
+    let mac = match (case.virtual_mac, case.unicast, case.family) {
+        (true, false, 4) => "00:00:5e:00:01:33",
+        (true, false, _) => "00:00:5e:00:02:33",
+        _ => "02:00:00:00:00:01",
+    };
+    assert!(!text.is_empty(), "tshark found none of our messages");
+    for line in text.lines() {
+        assert_eq!(line, format!("1,255,{mac},"), "of {} messages", text.lines().count());
+    }
+}
+
+/// All advertisements of ours, made again with scapy.
+pub(crate) fn judge_with_scapy(capture: &Path, case: &Case) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/judge.py");
+    // The first in the path may be another one than that of the system, which has it.
+    let has_scapy = |python: &&str| {
+        let mut command = Command::new(python);
+        command.args(["-c", "import scapy.layers.vrrp"]).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let python = ["python3", "/usr/bin/python3"].into_iter().find(has_scapy);
+    let python = python.expect("scapy is there (apt-get install python3-scapy)");
+    let count = run(Command::new(python).arg(script).arg(capture).arg(case.our_address()));
+    assert!(count.trim().parse::<u32>().unwrap() > 0, "scapy found none of our messages");
+}
+
+/// The story as our monitor tells it of a capture.
+pub(crate) fn story(capture: &Path) -> String {
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_vrrp-watch"));
+    let output = watch.args(["--json", "--read"]).arg(capture).stderr(Stdio::inherit()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Who took over from whom, and whether the other had resigned. Nothing wrong is found.
+pub(crate) fn judge_story(text: &str, case: &Case) {
+    let findings: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |kind: &str| findings.iter().filter(|finding| finding["finding"] == kind).collect::<Vec<_>>();
+    let resigned = |turn: &&Value| turn["cause"] == "resignation";
+    let turns: Vec<_> =
+        of("took_over").iter().map(|turn| (turn["to"].as_str().unwrap(), resigned(turn))).collect();
+    let (ours, theirs) = (case.our_address(), case.their_source());
+    let expected = [
+        (ours, false),
+        (theirs, true),
+        (ours, false),
+        (theirs, false),
+        (ours, true),
+        (theirs, false),
+        (ours, false),
+    ];
+    assert_eq!(turns, expected, "{text}");
+    for wrong in
+        ["two_active", "clash", "address_mismatch", "interval_mismatch", "checksum_mismatch", "malformed"]
+    {
+        assert!(of(wrong).is_empty(), "{text}");
+    }
+}

@@ -1,0 +1,162 @@
+//! Our daemon and those of others on one link, against keepalived and FRR: each takes over from the other and yields to
+//! it, when one resigns, dies, or comes back.
+//!
+//! The causes are taken from our log, the addresses from the kernel, the story from the wire; tshark and scapy judge the
+//! packets. No time is measured: a machine may be busy.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "as in any test")]
+
+mod daemon;
+mod judge;
+mod lab;
+mod peer;
+
+use daemon::Daemon;
+use lab::{Lab, run_cases, until};
+use peer::Peer;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Keepalived,
+    Frr,
+}
+
+/// What both speak.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    kind: Kind,
+    version: u8,
+    family: u8,
+    unicast: bool,
+    text: Option<&'static str>,
+    virtual_mac: bool,
+}
+
+const KEEPALIVED: Case =
+    Case { kind: Kind::Keepalived, version: 3, family: 4, unicast: false, text: None, virtual_mac: false };
+const FRR: Case = Case { kind: Kind::Frr, ..KEEPALIVED };
+
+impl Case {
+    /// Long enough for a busy machine, short enough for who waits.
+    fn interval_cs(&self) -> u16 {
+        if self.version == 2 { 100 } else { 50 }
+    }
+
+    fn addresses(&self) -> &'static [&'static str] {
+        match self.family {
+            4 => &["203.0.113.51", "203.0.113.52"],
+            _ => &["fe80::51", "2001:db8::51"],
+        }
+    }
+
+    fn our_address(&self) -> &'static str {
+        if self.family == 4 { "192.0.2.1" } else { "fe80::ff:fe00:1" }
+    }
+
+    fn their_address(&self) -> &'static str {
+        if self.family == 4 { "192.0.2.2" } else { "fe80::ff:fe00:2" }
+    }
+
+    /// Where their advertisements come from.
+    fn their_source(&self) -> &'static str {
+        match (self.kind, self.family) {
+            // The macvlan device makes an address of its own.
+            (Kind::Frr, 6) => "fe80::200:5eff:fe00:233",
+            _ => self.their_address(),
+        }
+    }
+
+    /// The whole story.
+    fn prove(self) {
+        let mut lab = Lab::new();
+        let address = self.addresses()[0];
+        let peer = Peer::start(&lab, &self, 100);
+        until("the peer is Active, alone", || peer.is_active(&lab, &self));
+
+        let ours = Daemon::start(&lab, &self, 150);
+        ours.says("Backup -> Active: Preempts(");
+        until("we have the address", || lab.ours.has(address));
+        until("the peer yields to a higher priority", || !peer.is_active(&lab, &self));
+
+        ours.stop();
+        until("the peer takes over after we resigned", || peer.is_active(&lab, &self));
+        assert!(!lab.ours.has(address), "an address is left");
+
+        let ours = Daemon::start(&lab, &self, 150);
+        ours.says("Backup -> Active: Preempts(");
+        until("the peer yields again", || !peer.is_active(&lab, &self));
+        ours.kill();
+        until("the peer takes over after we died", || peer.is_active(&lab, &self));
+
+        let ours = Daemon::start(&lab, &self, 50);
+        ours.says("Initialize -> Backup: Startup");
+        until("what the dead one left is removed", || !lab.ours.has(address));
+        ours.says("NewActive");
+
+        peer.stop();
+        ours.says("Backup -> Active: Resigned(");
+        until("we have the address", || lab.ours.has(address));
+
+        let peer = Peer::start(&lab, &self, 100);
+        ours.says("Active -> Backup: HigherPriority(");
+        until("we let the address go", || !lab.ours.has(address));
+        until("the peer has it", || peer.is_active(&lab, &self));
+
+        peer.kill();
+        ours.says("Backup -> Active: Silence");
+        until("we have the address", || lab.ours.has(address));
+        ours.stop();
+        assert!(!lab.ours.has(address), "an address is left");
+
+        until("all is recorded", || judge::resignations(&lab.capture(), &self) == 2);
+        let (capture, told) = lab.recorded();
+        judge::judge_with_tshark(&capture, &self);
+        judge::judge_with_scapy(&capture, &self);
+        judge::judge_story(&told, &self);
+        judge::judge_story(&judge::story(&capture), &self);
+    }
+}
+
+const JUDGES: [(&str, &str); 3] =
+    [("/usr/sbin/ip", "iproute2"), ("/usr/bin/dumpcap", "tshark"), ("/usr/bin/scapy", "python3-scapy")];
+const THEIR_KEEPALIVED: (&str, &str) = ("/usr/sbin/keepalived", "keepalived");
+const THEIR_FRR: (&str, &str) = ("/usr/lib/frr/vrrpd", "frr");
+
+fn with(peer: (&'static str, &'static str)) -> Vec<(&'static str, &'static str)> {
+    JUDGES.into_iter().chain([peer]).collect()
+}
+
+#[test]
+fn keepalived_version_2() {
+    let cases: [(&str, fn()); 4] = [
+        ("multicast", || Case { version: 2, ..KEEPALIVED }.prove()),
+        ("unicast", || Case { version: 2, unicast: true, ..KEEPALIVED }.prove()),
+        ("text", || Case { version: 2, text: Some("sesame"), ..KEEPALIVED }.prove()),
+        ("virtual-mac", || Case { version: 2, virtual_mac: true, ..KEEPALIVED }.prove()),
+    ];
+    run_cases("keepalived_version_2", &with(THEIR_KEEPALIVED), &cases);
+}
+
+#[test]
+fn keepalived_version_3() {
+    let cases: [(&str, fn()); 6] = [
+        ("ipv4-multicast", || KEEPALIVED.prove()),
+        ("ipv4-unicast", || Case { unicast: true, ..KEEPALIVED }.prove()),
+        ("ipv4-virtual-mac", || Case { virtual_mac: true, ..KEEPALIVED }.prove()),
+        ("ipv6-multicast", || Case { family: 6, ..KEEPALIVED }.prove()),
+        ("ipv6-unicast", || Case { family: 6, unicast: true, ..KEEPALIVED }.prove()),
+        ("ipv6-virtual-mac", || Case { family: 6, virtual_mac: true, ..KEEPALIVED }.prove()),
+    ];
+    run_cases("keepalived_version_3", &with(THEIR_KEEPALIVED), &cases);
+}
+
+#[test]
+fn frr() {
+    let cases: [(&str, fn()); 5] = [
+        ("version-2", || Case { version: 2, ..FRR }.prove()),
+        ("ipv4", || FRR.prove()),
+        ("ipv4-virtual-mac", || Case { virtual_mac: true, ..FRR }.prove()),
+        ("ipv6", || Case { family: 6, ..FRR }.prove()),
+        ("ipv6-virtual-mac", || Case { family: 6, virtual_mac: true, ..FRR }.prove()),
+    ];
+    run_cases("frr", &with(THEIR_FRR), &cases);
+}

@@ -14,12 +14,13 @@ use ipnet::IpNet;
 use lb_vrrp::{
     Config, Interval, Preempt, Priority, Profile, Vrid,
     driver::{Driver, Instance, Told, VirtualMac, linux::Linux, realtime},
+    wire::ah,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str =
     "usage: vrrp-daemon --interface NAME --vrid 1..255 [--version 2|3|dual] [--priority 1..255]
-    [--interval-cs 1..4095] [--no-preempt] [--strict] [--auth-text TEXT] [--unicast-peer IP]... [--source IP]
+    [--interval-cs 1..4095] [--no-preempt] [--strict] [--auth-text TEXT] [--auth-ah KEY] [--unicast-peer IP]... [--source IP]
     [--virtual-mac] [--realtime 1..99] ADDRESS[/LENGTH]...";
 
 #[derive(Default)]
@@ -32,6 +33,7 @@ struct Options {
     no_preempt: bool,
     strict: bool,
     auth_text: Option<String>,
+    auth_ah: Option<String>,
     peers: Vec<IpAddr>,
     source: Option<IpAddr>,
     virtual_mac: bool,
@@ -42,13 +44,7 @@ struct Options {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     if let Err(error) = run().await {
-        let mut message = format!("vrrp-daemon: {error}");
-        let mut source = error.source();
-        while let Some(cause) = source {
-            message.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
-        drop(writeln!(io::stderr(), "{message}"));
+        drop(writeln!(io::stderr(), "vrrp-daemon: {error}"));
         std::process::exit(1);
     }
 }
@@ -59,6 +55,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let mut instance =
         Instance::new(format!("{interface}/{}", options.vrid.unwrap_or(0)), interface, config(&options)?);
     instance.source = options.source;
+    instance.key = options.auth_ah.map(|key| ah::Key::new(key.as_bytes()));
     instance.virtual_mac = options.virtual_mac.then(VirtualMac::default);
     instance.addresses = options.addresses;
     if let Some(priority) = options.realtime {
@@ -112,6 +109,9 @@ fn config(options: &Options) -> Result<Config, Box<dyn Error>> {
     if let Some(text) = &options.auth_text {
         config = config.auth_text(text);
     }
+    if options.auth_ah.is_some() {
+        config = config.auth_header();
+    }
     if !options.peers.is_empty() {
         config = config.unicast(options.peers.iter().copied());
     }
@@ -131,6 +131,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, Box<dyn
             "--no-preempt" => options.no_preempt = true,
             "--strict" => options.strict = true,
             "--auth-text" => options.auth_text = Some(value()?),
+            "--auth-ah" => options.auth_ah = Some(value()?),
             "--unicast-peer" => options.peers.push(read(&argument, &value()?)?),
             "--source" => options.source = Some(read(&argument, &value()?)?),
             "--virtual-mac" => options.virtual_mac = true,

@@ -10,7 +10,7 @@ use driver_lab::{Killed, Lab, VIP, VIP6, VRID, config, instance, ip, is_advert, 
 use lb_vrrp::{
     Cause, Config, Event, Family, Preempt, State, Vrid,
     driver::{Driver, Happening, Instance, InstanceError, LinkState, VirtualMac, linux::Linux},
-    wire::{Mac, gratuitous_arp, unsolicited_na, virtual_mac},
+    wire::{Mac, ah::Key, gratuitous_arp, unsolicited_na, virtual_mac},
 };
 
 /// 3.6 s until a takeover: long enough for a busy machine not to make one by itself.
@@ -380,5 +380,30 @@ fn a_v2_router_is_what_it_says() {
         two.wait("a resignation", |what| {
             matches!(state_cause(what, State::Active), Some(Cause::Resigned(_)))
         });
+    });
+}
+
+#[test]
+fn messages_in_authentication_headers_are_sealed_and_opened() {
+    isolated("messages_in_authentication_headers_are_sealed_and_opened", || {
+        let lab = Lab::new();
+        let mut wire = lab.watch();
+        let sealed = |priority: u8, key: &str| {
+            let config = Config::v2(Vrid::new(VRID).unwrap(), [VIP.parse().unwrap()]).auth_header();
+            let mut test = instance(config.priority(priority.try_into().unwrap()));
+            test.key = Some(Key::new(key.as_bytes()));
+            vec![test]
+        };
+        let mut one = lab.start(1, sealed(255, "secret"));
+        one.wait_for_installed();
+        let mut two = lab.start(2, sealed(100, "secret"));
+        two.wait("the other", |what| matches!(what, Happening::Router(Event::NewActive { .. })));
+        let is_sealed = |frame: &[u8]| frame.len() > 58 && frame[12..14] == [8, 0] && frame[23] == 51;
+        wire.wait("a sealed advertisement", is_sealed);
+        assert!(!wire.seen.iter().any(|frame| is_advert(frame, 255)), "none is open");
+        two.stop();
+        // With another key it hears nobody.
+        let mut two = lab.start(2, sealed(100, "wrong"));
+        two.wait("silence", |what| state_cause(what, State::Active) == Some(Cause::Silence));
     });
 }

@@ -76,6 +76,7 @@ impl<P: Platform> Driver<P> {
             self.input(id, Input::Priority(priority));
         }
         if wanted {
+            self.input(id, Input::WallClock(self.platform.wall_clock()));
             self.input(id, Input::Startup);
         }
         LinkState::Ready
@@ -89,7 +90,7 @@ impl<P: Platform> Driver<P> {
         let listening = listening(&member.instance, link.index);
         self.platform.listen(listening)?;
         let router = match (member.parked.take(), member.restore.take()) {
-            (Some(router), _) => Ok(router),
+            (Some(router), _) => Ok(*router),
             (None, Some(snapshot)) => VirtualRouter::restore(config, source, &snapshot, self.platform.now()),
             (None, None) => VirtualRouter::new(config, source),
         };
@@ -116,7 +117,7 @@ impl<P: Platform> Driver<P> {
         let parked = self.endpoint.remove(key);
         if let Some(member) = self.members.get_mut(id) {
             self.platform.unlisten(listening(&member.instance, key.interface));
-            member.parked = parked;
+            member.parked = parked.map(Box::new);
         }
         self.members.set_key(id, None);
     }
@@ -124,7 +125,12 @@ impl<P: Platform> Driver<P> {
 
 /// What an instance listens to.
 pub(super) fn listening(instance: &Instance, interface: u32) -> Listening {
-    Listening { interface, family: instance.config.family(), group: instance.group() }
+    Listening {
+        interface,
+        family: instance.config.family(),
+        group: instance.group(),
+        sealed: instance.key.is_some(),
+    }
 }
 
 /// Where the addresses of an instance are.

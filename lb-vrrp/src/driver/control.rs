@@ -92,6 +92,7 @@ pub(super) enum Order {
     StepDown { resign: bool },
     PeerDown(IpAddr),
     Announce,
+    Hold(bool),
     Startup,
     Shutdown { resign: bool },
 }
@@ -138,6 +139,14 @@ impl Control {
         self.order(instance, Order::Announce).await
     }
 
+    /// Keeps a Backup from becoming Active by itself, or no longer; see [`Input::Hold`](crate::Input::Hold). For sync groups.
+    ///
+    /// # Errors
+    /// As [`take_over`](Self::take_over).
+    pub async fn hold(&self, instance: &str, hold: bool) -> Result<(), ControlError> {
+        self.order(instance, Order::Hold(hold)).await
+    }
+
     /// Lets an instance take part again after [`shutdown`](Self::shutdown), as soon as its interface is ready.
     ///
     /// # Errors
@@ -172,7 +181,8 @@ impl Control {
 
     /// Makes the instance of this name what it is here, without losing its state; see
     /// [`VirtualRouter::reconfigure`](crate::VirtualRouter::reconfigure). Its interface, identifier, family, version and
-    /// virtual Ethernet address can not be changed.
+    /// virtual Ethernet address can not be changed; the key of the IP authentication header stays as it is, since peers
+    /// count on its sequence numbers.
     ///
     /// # Errors
     /// [`ControlError::Instance`] besides those of [`set_priority`](Self::set_priority).

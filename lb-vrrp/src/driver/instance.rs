@@ -8,10 +8,14 @@ use std::{
 use ipnet::IpNet;
 use thiserror::Error;
 
-use crate::{Config, Family, router::Mode};
+use crate::{
+    Config, Family,
+    router::Mode,
+    wire::{Authentication, ah::Key},
+};
 
 /// A virtual router on an interface: its configuration, and the addresses that it has when it is Active.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Instance {
     /// Its name in logs, events and orders.
@@ -33,6 +37,9 @@ pub struct Instance {
     /// the source of multicast advertisements (§7.2). Default: they are on the interface itself and have its Ethernet
     /// address.
     pub virtual_mac: Option<VirtualMac>,
+    /// The key of the IP authentication header, for a configuration with
+    /// [`auth_header`](crate::ConfigBuilder::auth_header). Default: none.
+    pub key: Option<Key>,
     /// How addresses are announced.
     pub announcing: Announcing,
     /// Whether an address that somebody else removes while the router is Active is put back. Default: yes.
@@ -129,6 +136,11 @@ pub enum InstanceError {
         /// The source.
         source_address: IpAddr,
     },
+    /// The configuration wants an IP authentication header and there is no key, or the other way round.
+    #[error(
+        "instance {0:?}: an IP authentication header needs both `auth_header` in the configuration, and a key"
+    )]
+    Key(String),
     /// The name of an interface is too long.
     #[error(
         "instance {name:?}: {interface:?} is no name for an interface: it has 1 to 15 bytes without '/' and spaces"
@@ -160,6 +172,7 @@ impl Instance {
             unadvertised: Vec::new(),
             source: None,
             virtual_mac: None,
+            key: None,
             announcing: Announcing::default(),
             put_back: true,
         }
@@ -193,6 +206,9 @@ impl Instance {
             && Family::of(source) != self.config.family()
         {
             return Err(InstanceError::Source { name: name(), source_address: source });
+        }
+        if self.key.is_some() != (self.config.authentication == Authentication::Header) {
+            return Err(InstanceError::Key(name()));
         }
         let virtual_name = self.virtual_mac.as_ref().and_then(|mac| mac.name.as_ref());
         for interface in [Some(&self.interface), virtual_name].into_iter().flatten() {

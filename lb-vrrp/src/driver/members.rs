@@ -2,9 +2,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
+
+use pnet::packet::ipv4::Ipv4Packet;
 
 use super::{
     instance::{Instance, InstanceError},
@@ -12,7 +14,10 @@ use super::{
     platform::Link,
     work::Place,
 };
-use crate::{Priority, RouterKey, Time, VirtualRouter, router};
+use crate::{
+    Envelope, Family, Priority, RouterKey, Time, VirtualRouter, Vrid, router,
+    wire::ah::{self, Guard},
+};
 
 /// An instance as it runs.
 pub(super) struct Member {
@@ -24,7 +29,9 @@ pub(super) struct Member {
     /// Its key, as long as its router is in the endpoint.
     pub(super) key: Option<RouterKey>,
     /// Its router while it is in no endpoint: its interface is gone, to come back with another index.
-    pub(super) parked: Option<VirtualRouter>,
+    pub(super) parked: Option<Box<VirtualRouter>>,
+    /// Seals and opens its messages, where they are in IP authentication headers.
+    pub(super) guard: Option<Box<Guard>>,
     /// A priority that was set before there was a router.
     pub(super) priority: Option<Priority>,
     /// Where its advertisements come from, once it was ready.
@@ -33,7 +40,7 @@ pub(super) struct Member {
     pub(super) place: Option<Place>,
     /// Whether it is to take part when it can.
     pub(super) wanted: bool,
-    pub(super) restore: Option<router::Snapshot>,
+    pub(super) restore: Option<Box<router::Snapshot>>,
     /// When a dropped message was told the last time.
     pub(super) told_drop: Option<Time>,
     pub(super) told_send: Option<Time>,
@@ -78,7 +85,9 @@ impl Members {
         self.names.insert(name.clone(), id);
         self.interfaces.entry(instance.interface.clone()).or_default().push(id);
         self.add_addresses(id, &instance);
+        let guard = instance.key.clone().map(|key| Box::new(Guard::new(key, instance.config.vrid())));
         let member = Member {
+            guard,
             name,
             instance,
             desk,
@@ -126,6 +135,29 @@ impl Members {
         }
         if let Some(key) = key {
             self.keys.insert(key, id);
+        }
+    }
+
+    /// Opens a packet in an IP authentication header. What is not authentic is for nobody.
+    pub(super) fn open<'a>(&mut self, interface: u32, packet: &'a [u8]) -> Option<(Envelope, &'a [u8])> {
+        let vrid = Vrid::new(ah::vrid(packet)?).ok()?;
+        let id = self.with_key(RouterKey { interface, family: Family::V4, vrid })?;
+        let member = self.all.get_mut(&id)?;
+        match member.guard.as_mut()?.open(packet) {
+            Ok(payload) => {
+                let header = Ipv4Packet::new(packet)?;
+                let envelope = Envelope {
+                    source: Ipv4Addr::from(header.get_source().octets()).into(),
+                    destination: Ipv4Addr::from(header.get_destination().octets()).into(),
+                    ttl: Some(header.get_ttl()),
+                    authenticated: true,
+                };
+                Some((envelope, payload))
+            }
+            Err(error) => {
+                tracing::debug!(instance = %member.name, %error, "a sealed packet was dropped");
+                None
+            }
         }
     }
 

@@ -33,7 +33,7 @@ pub use control::{Control, ControlError, Snapshot, Status};
 pub use instance::{Announcing, Instance, InstanceError, VirtualMac};
 pub use notice::{Happening, LinkState, Notice, Notices, Told};
 pub use platform::{
-    AddressChange, Addressing, Announcement, Link, LinkAddress, LinkChange, Listening, Platform, Via,
-    VirtualLink,
+    AddressChange, Addressing, Announcement, Link, LinkAddress, LinkChange, Listening, Platform, Received,
+    Via, VirtualLink,
 };
 pub use run::{Driver, DriverError};

@@ -30,7 +30,7 @@ impl<P: Platform> Driver<P> {
     pub(super) fn snapshot(&self) -> Snapshot {
         let now = self.platform.now();
         let routers = self.members.iter().filter_map(|(_, member)| {
-            let router = member.key.and_then(|key| self.endpoint.router(key)).or(member.parked.as_ref())?;
+            let router = member.key.and_then(|key| self.endpoint.router(key)).or(member.parked.as_deref())?;
             Some((member.instance.name.clone(), router.snapshot(now)))
         });
         Snapshot { instances: routers.collect() }
@@ -65,6 +65,7 @@ impl<P: Platform> Driver<P> {
             Order::StepDown { resign } => Input::StepDown { resign },
             Order::PeerDown(peer) => Input::PeerDown(peer),
             Order::Announce => Input::Announce,
+            Order::Hold(hold) => Input::Hold(hold),
         };
         let key = self.members.get(id).and_then(|member| member.key);
         let router = key.and_then(|key| self.endpoint.router(key));
@@ -109,6 +110,7 @@ impl<P: Platform> Driver<P> {
             ("virtual router identifier", old.config.vrid() != instance.config.vrid()),
             ("family", old.config.family() != instance.config.family()),
             ("version", old.config.version() != instance.config.version()),
+            ("authentication by header", old.key.is_some() != instance.key.is_some()),
             ("virtual Ethernet address", old.virtual_mac != instance.virtual_mac),
         ];
         if let Some((what, _)) = fixed.into_iter().find(|(_, changed)| *changed) {
@@ -158,7 +160,7 @@ impl<P: Platform> Driver<P> {
     }
 
     fn status_of(&self, member: &Member) -> Status {
-        let router = member.key.and_then(|key| self.endpoint.router(key)).or(member.parked.as_ref());
+        let router = member.key.and_then(|key| self.endpoint.router(key)).or(member.parked.as_deref());
         let progress = self.desk.progress(member.desk);
         let configured = member.priority.unwrap_or(member.instance.config.priority());
         Status {

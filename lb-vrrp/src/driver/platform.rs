@@ -6,6 +6,7 @@ use std::{
     net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -22,6 +23,9 @@ pub trait Platform: Send + 'static {
     /// What time it is, on a clock that goes on while the machine sleeps and is never set.
     fn now(&self) -> Time;
 
+    /// How long it is since 1970, by a clock that may be set. For authentication trailers that carry the time.
+    fn wall_clock(&self) -> Duration;
+
     /// The link of this name, as it is now.
     fn link(&self, name: &str) -> Option<&Link>;
 
@@ -37,7 +41,7 @@ pub trait Platform: Send + 'static {
 
     /// Gives out what was received, with the index of the interface, and tells whether that was all. It stops after some
     /// hundred messages, so that nobody who floods a link keeps the driver from its deadlines.
-    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Datagram<'_>)) -> bool;
+    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Received<'_>)) -> bool;
 
     /// Receives messages of a virtual router from now on. Called once for each; those with the same values share what they
     /// need.
@@ -153,6 +157,20 @@ pub enum LinkChange {
     },
 }
 
+/// Something that was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received<'a> {
+    /// A message: the payload of a packet with protocol 112.
+    Message(Datagram<'a>),
+    /// A packet with protocol 51, from its IPv4 header on, which is yet to be opened; see [`ah`](crate::wire::ah).
+    Sealed {
+        /// When the kernel received it.
+        at: Time,
+        /// The packet.
+        packet: &'a [u8],
+    },
+}
+
 /// What to receive on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Listening {
@@ -162,6 +180,8 @@ pub struct Listening {
     pub family: Family,
     /// The group to be a member of; `None` for unicast only.
     pub group: Option<IpAddr>,
+    /// Whether messages are in IP authentication headers (protocol 51, IPv4 only).
+    pub sealed: bool,
 }
 
 /// How a message leaves.
@@ -171,6 +191,8 @@ pub struct Via {
     pub interface: u32,
     /// The Ethernet address that it comes from, when that is not the interface's own. For multicast only.
     pub mac: Option<Mac>,
+    /// Whether the payload is a whole IPv4 packet, with an IP authentication header.
+    pub sealed: bool,
 }
 
 /// An address to be added or removed.

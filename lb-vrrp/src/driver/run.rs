@@ -3,6 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     io,
+    net::IpAddr,
     pin::pin,
     sync::Arc,
     task::Poll,
@@ -17,10 +18,13 @@ use super::{
     instance::{Instance, InstanceError},
     members::Members,
     notice::{Happening, Notices, Teller},
-    platform::{LinkChange, Platform, Via},
+    platform::{LinkChange, Platform, Received, Via},
     work::{Change, Desk, Worker},
 };
-use crate::{Endpoint, Event, Input, Output, RouterKey, State};
+use crate::{
+    Datagram, Endpoint, Event, Input, Output, RouterKey, State, Time, Transmit,
+    wire::ah::{Guard, OVERHEAD},
+};
 
 /// Runs virtual routers on a [`Platform`].
 ///
@@ -55,6 +59,10 @@ pub struct Driver<P> {
     /// Orders for addresses that go to the desk after the advertisements.
     pub(super) orders: Vec<(usize, Change)>,
     unsent: Vec<(u32, io::Error)>,
+    /// Room for one packet.
+    packet: Vec<u8>,
+    /// When the routers were told the time of day.
+    told_time: Time,
 }
 
 /// Why a driver ended.
@@ -62,7 +70,7 @@ pub struct Driver<P> {
 #[non_exhaustive]
 pub enum DriverError {
     /// The platform can not go on.
-    #[error("waiting for messages and deadlines")]
+    #[error("waiting for messages and deadlines: {0}")]
     Platform(#[source] io::Error),
 }
 
@@ -74,6 +82,8 @@ const CHANGES: usize = 64;
 const FLOOD: usize = 4;
 /// Dropped messages and failures of an instance are told this far apart.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
+/// Routers are told the time of day this often.
+const TELL_TIME: Duration = Duration::from_secs(60);
 /// Addresses are removed within this time at the end, or stay.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
@@ -92,6 +102,8 @@ impl<P: Platform> Driver<P> {
             keep: false,
             orders: Vec::new(),
             unsent: Vec::new(),
+            packet: Vec::new(),
+            told_time: Time::ZERO,
         }
     }
 
@@ -115,7 +127,7 @@ impl<P: Platform> Driver<P> {
     pub fn restore(&mut self, snapshot: &Snapshot) {
         for id in self.members.ids() {
             if let Some(member) = self.members.get_mut(id) {
-                member.restore = snapshot.instances.get(&*member.name).cloned();
+                member.restore = snapshot.instances.get(&*member.name).cloned().map(Box::new);
             }
         }
     }
@@ -192,10 +204,17 @@ impl<P: Platform> Driver<P> {
             }
         }
         let now = self.platform.now();
-        let endpoint = &mut self.endpoint;
-        let is_all = self
-            .platform
-            .receive(&mut |interface, datagram| endpoint.handle_datagram(now, interface, datagram));
+        self.tell_wall_clock(now);
+        let Self { platform, endpoint, members, .. } = self;
+        let is_all = platform.receive(&mut |interface, received| match received {
+            Received::Message(datagram) => endpoint.handle_datagram(now, interface, datagram),
+            Received::Sealed { at, packet } => {
+                if let Some((envelope, payload)) = members.open(interface, packet) {
+                    let datagram = Datagram { received: at, envelope, payload };
+                    endpoint.handle_datagram(now, interface, datagram);
+                }
+            }
+        });
         *flooded = if is_all { 0 } else { *flooded + 1 };
         if is_all || *flooded >= FLOOD {
             *flooded = 0;
@@ -203,9 +222,21 @@ impl<P: Platform> Driver<P> {
         }
     }
 
+    /// For trailers that carry the time: clocks drift, and are set.
+    fn tell_wall_clock(&mut self, now: Time) {
+        if now.since(self.told_time) < TELL_TIME {
+            return;
+        }
+        self.told_time = now;
+        let time = self.platform.wall_clock();
+        for (_, key) in self.keys() {
+            self.endpoint.handle_input(now, key, Input::WallClock(time));
+        }
+    }
+
     /// Carries out what the routers say: messages first, all of them at once, then addresses.
     pub(super) fn carry_out(&mut self) {
-        let Self { platform, endpoint, members, orders, teller, unsent, .. } = self;
+        let Self { platform, endpoint, members, orders, teller, unsent, packet, .. } = self;
         while let Some((key, output)) = endpoint.poll_output() {
             let Some(id) = members.with_key(key) else { continue };
             let Some(member) = members.get_mut(id) else { continue };
@@ -214,7 +245,11 @@ impl<P: Platform> Driver<P> {
                     let mac =
                         member.instance.virtual_mac.as_ref().filter(|_| message.destination.is_multicast());
                     let mac = mac.map(|_| member.instance.config.virtual_mac());
-                    platform.send(Via { interface: key.interface, mac }, message);
+                    let via = Via { interface: key.interface, mac, sealed: member.guard.is_some() };
+                    match &mut member.guard {
+                        None => platform.send(via, message),
+                        Some(guard) => platform.send(via, seal(guard, message, packet)),
+                    }
                 }
                 Output::Install => orders.push((member.desk, Change::Install)),
                 Output::Announce(_) => orders.push((member.desk, Change::Announce)),
@@ -282,13 +317,7 @@ impl<P: Platform> Driver<P> {
     }
 
     /// A virtual address went: was it us? The kernel's answer to the attempt to put it back tells.
-    fn notice_virtual_address(
-        &mut self,
-        id: usize,
-        interface: u32,
-        address: std::net::IpAddr,
-        present: bool,
-    ) {
+    fn notice_virtual_address(&mut self, id: usize, interface: u32, address: IpAddr, present: bool) {
         let Some(member) = self.members.get(id) else { return };
         let Some(key) = member.key else { return };
         let is_active = self.endpoint.router(key).is_some_and(|router| router.state() == State::Active);
@@ -326,6 +355,17 @@ impl<P: Platform> Driver<P> {
             self.teller.tell(self.platform.now(), &member.name, what);
         }
     }
+}
+
+/// A message in an IP authentication header, which there is for IPv4 only.
+fn seal<'a>(guard: &mut Guard, message: Transmit<'_>, packet: &'a mut Vec<u8>) -> Transmit<'a> {
+    let Transmit { source, destination, payload } = message;
+    packet.clear();
+    if let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, destination) {
+        packet.resize(payload.len() + OVERHEAD, 0);
+        guard.seal(source, destination, payload, packet);
+    }
+    Transmit { source, destination, payload: packet }
 }
 
 enum Wake {

@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use lb_vrrp::{
     Datagram, Family, Interval, Priority, Time, Transmit, Vrid,
     driver::{
-        AddressChange, Addressing, Announcement, Link, LinkAddress, LinkChange, Listening, Platform, Via,
-        VirtualLink,
+        AddressChange, Addressing, Announcement, Link, LinkAddress, LinkChange, Listening, Platform,
+        Received, Via, VirtualLink,
     },
     wire::Mac,
 };
@@ -161,6 +161,10 @@ impl Platform for InMemory {
         time(self.origin)
     }
 
+    fn wall_clock(&self) -> Duration {
+        Duration::from_secs(1_800_000_000)
+    }
+
     fn link(&self, name: &str) -> Option<&Link> {
         self.link.as_ref().filter(|link| link.name == name)
     }
@@ -178,7 +182,7 @@ impl Platform for InMemory {
         self.wait.as_mut().poll(cx).map(Ok)
     }
 
-    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Datagram<'_>)) -> bool {
+    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Received<'_>)) -> bool {
         let now = self.now();
         while let Some((interface, source, payload)) = self.memory.with(|machine| machine.inbox.pop_front()) {
             let envelope = lb_vrrp::Envelope {
@@ -187,7 +191,8 @@ impl Platform for InMemory {
                 ttl: Some(255),
                 authenticated: false,
             };
-            deliver(interface, Datagram { received: now, envelope, payload: &payload });
+            let datagram = Datagram { received: now, envelope, payload: &payload };
+            deliver(interface, Received::Message(datagram));
         }
         true
     }

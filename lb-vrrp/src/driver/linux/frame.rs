@@ -27,11 +27,18 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// Queues an advertisement to a group.
-    pub(super) fn push(&mut self, interface: u32, source: Mac, message: Transmit<'_>) {
+    /// Queues an advertisement to a group. A `sealed` one has its IP header already.
+    pub(super) fn push(&mut self, interface: u32, source: Mac, sealed: bool, message: Transmit<'_>) {
         self.first.get_or_insert(interface);
         let header = header(source, message.destination);
-        packet::push(&mut self.outbox, interface, |bytes| write(bytes, &header, message), &header);
+        let write = |bytes: &mut Vec<u8>| {
+            bytes.extend_from_slice(&header);
+            if !sealed {
+                write_ip(bytes, message);
+            }
+            bytes.extend_from_slice(message.payload);
+        };
+        packet::push(&mut self.outbox, interface, write, &header);
     }
 
     /// The interface of the first one.
@@ -64,8 +71,8 @@ fn header(source: Mac, group: IpAddr) -> [u8; ETHERNET] {
     header
 }
 
-fn write(bytes: &mut Vec<u8>, header: &[u8; ETHERNET], message: Transmit<'_>) {
-    bytes.extend_from_slice(header);
+/// The IP header.
+fn write_ip(bytes: &mut Vec<u8>, message: Transmit<'_>) {
     let start = bytes.len();
     let length = message.payload.len();
     match (message.source, message.destination) {
@@ -97,5 +104,4 @@ fn write(bytes: &mut Vec<u8>, header: &[u8; ETHERNET], message: Transmit<'_>) {
         }
         _ => {}
     }
-    bytes.extend_from_slice(message.payload);
 }

@@ -66,8 +66,8 @@ use packet::PacketSocket;
 use port::Port;
 use sys::{BATCH, Inbox, Reactor};
 
-use super::platform::{Addressing, Link, LinkChange, Listening, Platform, Via};
-use crate::{Datagram, Family, Time, Transmit};
+use super::platform::{Addressing, Link, LinkChange, Listening, Platform, Received, Via};
+use crate::{Family, Time, Transmit};
 
 /// The [`Platform`] for Linux.
 pub struct Linux {
@@ -78,7 +78,7 @@ pub struct Linux {
     /// When deadlines were looked at the last time.
     looked: Time,
     ports: Vec<Option<Port>>,
-    index: HashMap<(u32, Family), usize>,
+    index: HashMap<PortKey, usize>,
     /// Ports with something to receive, and with something to send.
     readable: Vec<usize>,
     unsent: Vec<usize>,
@@ -113,6 +113,9 @@ impl LinuxError {
 const COALESCE: Duration = Duration::from_micros(250);
 /// Batches that one call of `receive` takes.
 const BATCHES: usize = 16;
+
+/// Interface, family, and whether messages are in IP authentication headers.
+type PortKey = (u32, Family, bool);
 
 const TIMER: u64 = u64::MAX;
 const MONITOR: u64 = u64::MAX - 1;
@@ -194,6 +197,10 @@ impl Platform for Linux {
         boot_time()
     }
 
+    fn wall_clock(&self) -> Duration {
+        Duration::from_nanos(clock(ClockId::CLOCK_REALTIME))
+    }
+
     fn link(&self, name: &str) -> Option<&Link> {
         self.monitor.named(name)
     }
@@ -241,7 +248,7 @@ impl Platform for Linux {
         }
     }
 
-    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Datagram<'_>)) -> bool {
+    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Received<'_>)) -> bool {
         if self.readable.is_empty() {
             return true;
         }
@@ -264,11 +271,12 @@ impl Platform for Linux {
     }
 
     fn listen(&mut self, on: Listening) -> io::Result<()> {
-        let place = match self.index.get(&(on.interface, on.family)) {
+        let key = (on.interface, on.family, on.sealed);
+        let place = match self.index.get(&key) {
             Some(place) => *place,
             None => {
                 let name = self.monitor.with_index(on.interface).ok_or(io::ErrorKind::NotFound)?.name.clone();
-                let port = Port::open(&name, on.interface, on.family)?;
+                let port = Port::open(&name, on.interface, on.family, on.sealed)?;
                 let place = self.ports.iter().position(Option::is_none).unwrap_or(self.ports.len());
                 let event = EpollEvent::new(EpollFlags::EPOLLIN, place as u64);
                 self.reactor.get_ref().0.add(port.as_fd(), event)?;
@@ -276,20 +284,20 @@ impl Platform for Linux {
                     self.ports.push(None);
                 }
                 self.ports[place] = Some(port);
-                self.index.insert((on.interface, on.family), place);
+                self.index.insert(key, place);
                 place
             }
         };
         let Some(port) = &mut self.ports[place] else { return Ok(()) };
         let result = port.join(on.group);
         if port.is_unused() {
-            self.close(place, (on.interface, on.family));
+            self.close(place, key);
         }
         result
     }
 
     fn unlisten(&mut self, on: Listening) {
-        let key = (on.interface, on.family);
+        let key = (on.interface, on.family, on.sealed);
         let Some(place) = self.index.get(&key).copied() else { return };
         let Some(port) = &mut self.ports[place] else { return };
         port.leave(on.group);
@@ -300,9 +308,10 @@ impl Platform for Linux {
 
     fn send(&mut self, via: Via, message: Transmit<'_>) {
         if let Some(mac) = via.mac {
-            return self.frames.push(via.interface, mac, message);
+            return self.frames.push(via.interface, mac, via.sealed, message);
         }
-        let Some(place) = self.index.get(&(via.interface, Family::of(message.source))).copied() else {
+        let Some(place) = self.index.get(&(via.interface, Family::of(message.source), via.sealed)).copied()
+        else {
             return;
         };
         let Some(port) = &mut self.ports[place] else { return };
@@ -333,7 +342,7 @@ impl Platform for Linux {
 
 impl Linux {
     /// Closes a port, which takes it out of the epoll instance.
-    fn close(&mut self, place: usize, key: (u32, Family)) {
+    fn close(&mut self, place: usize, key: PortKey) {
         self.index.remove(&key);
         self.readable.retain(|readable| *readable != place);
         if let Some(mut port) = self.ports[place].take() {

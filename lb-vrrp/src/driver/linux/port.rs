@@ -13,12 +13,14 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use super::{
     control::{Control, Name, Said},
-    sys::{BATCH, Inbox, Outbox, Received},
+    sys::{self, BATCH, Inbox, Outbox},
 };
-use crate::{Datagram, Envelope, Family, Time, Transmit};
+use crate::{Datagram, Envelope, Family, Time, Transmit, driver::platform::Received};
 
 /// VRRP's protocol number (RFC 9568 §5.1.1.4).
 const VRRP: i32 = 112;
+/// That of the IP authentication header (RFC 2402 §2).
+const HEADER: i32 = 51;
 /// Room for what arrives while this process does not run: some thousand messages.
 const RECEIVE_BUFFER: usize = 1 << 20;
 /// CS6, network control (RFC 4594 §3.1).
@@ -28,6 +30,8 @@ pub(super) struct Port {
     socket: Socket,
     interface: u32,
     family: Family,
+    /// Whether messages are in IP authentication headers; then they are sent with an IP header of our own.
+    sealed: bool,
     /// How many virtual routers listen, and how many of them to each group.
     listeners: usize,
     groups: HashMap<IpAddr, usize>,
@@ -35,13 +39,13 @@ pub(super) struct Port {
 }
 
 impl Port {
-    pub(super) fn open(name: &str, interface: u32, family: Family) -> io::Result<Self> {
+    pub(super) fn open(name: &str, interface: u32, family: Family, sealed: bool) -> io::Result<Self> {
         let domain = match family {
             Family::V4 => Domain::IPV4,
             Family::V6 => Domain::IPV6,
         };
         let kind = Type::RAW.nonblocking().cloexec();
-        let socket = Socket::new(domain, kind, Some(Protocol::from(VRRP)))?;
+        let socket = Socket::new(domain, kind, Some(Protocol::from(if sealed { HEADER } else { VRRP })))?;
         socket.bind_device(Some(name.as_bytes()))?;
         match family {
             Family::V4 => {
@@ -51,6 +55,9 @@ impl Port {
                 socket.set_multicast_ttl_v4(255)?;
                 socket.set_ttl_v4(255)?;
                 socket.set_tos_v4(TRAFFIC_CLASS)?;
+                if sealed {
+                    socket.set_header_included_v4(true)?;
+                }
             }
             Family::V6 => {
                 socket.set_multicast_all_v6(false)?;
@@ -72,6 +79,7 @@ impl Port {
             socket,
             interface,
             family,
+            sealed,
             listeners: 0,
             groups: HashMap::new(),
             outbox: Outbox::default(),
@@ -124,22 +132,25 @@ impl Port {
         inbox: &mut Inbox,
         now: Time,
         to_boot: i128,
-        deliver: &mut dyn FnMut(u32, Datagram<'_>),
+        deliver: &mut dyn FnMut(u32, Received<'_>),
     ) -> bool {
         // An error that waits on the socket is that of one message sent earlier.
         let Ok(count) = inbox.receive(self.socket.as_fd()) else { return false };
         for message in (0..count).filter_map(|index| inbox.message(index)) {
-            if let Some(datagram) = self.datagram(message, now, to_boot) {
-                deliver(self.interface, datagram);
+            if let Some(received) = self.received(message, now, to_boot) {
+                deliver(self.interface, received);
             }
         }
         count == BATCH
     }
 
-    fn datagram<'a>(&self, message: Received<'a>, now: Time, to_boot: i128) -> Option<Datagram<'a>> {
+    fn received<'a>(&self, message: sys::Received<'a>, now: Time, to_boot: i128) -> Option<Received<'a>> {
         let said = Said::parse(message.control);
         let received = said.realtime.and_then(|at| u64::try_from(i128::from(at) + to_boot).ok());
         let received = received.map_or(now, |at| Time::from_nanos(at).min(now));
+        if self.sealed {
+            return Some(Received::Sealed { at: received, packet: message.bytes });
+        }
         let (envelope, payload) = match self.family {
             Family::V4 => {
                 // Raw IPv4 sockets give the header, too.
@@ -164,7 +175,7 @@ impl Port {
                 (envelope, message.bytes)
             }
         };
-        Some(Datagram { received, envelope, payload })
+        Some(Received::Message(Datagram { received, envelope, payload }))
     }
 
     /// Queues a message, and tells how many there are now.

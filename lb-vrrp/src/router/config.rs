@@ -18,7 +18,7 @@ use crate::{
 /// [`ConfigBuilder`]; see each option.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Profile {
-    /// RFC 9568 and RFC 3768 to the letter, with their verified errata.
+    /// RFC 9568 and RFC 3768 to the letter, with their verified errata. Options that lead away from it are refused.
     Strict,
     /// What interoperates with keepalived 2.2.7 and FRR 8.4 as they are found in the field.
     #[default]

@@ -150,13 +150,13 @@ impl VirtualRouter {
 
     /// Takes an input. Drain [`poll_output`](Self::poll_output) afterwards.
     pub fn handle_input(&mut self, now: Time, input: Input<'_>) {
-        if matches!(input, Input::Datagram(_) | Input::Priority(_)) {
-            self.notice_stall(now);
-        }
         match input {
             Input::Startup => self.start(now),
             Input::Shutdown { resign } => self.shut_down(now, resign),
-            Input::Datagram(datagram) => self.receive(now, datagram),
+            Input::Datagram(datagram) => {
+                self.notice_stall(now);
+                self.receive(now, datagram);
+            }
             Input::Priority(priority) => self.set_priority(now, priority),
             Input::Source(source) => {
                 if self.config.check_source(source).is_ok() {

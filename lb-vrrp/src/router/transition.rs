@@ -109,10 +109,13 @@ impl VirtualRouter {
 
     /// An Active router that is to step down after a stall does so before anything else: what waited in the socket
     /// buffer is read before the timer is looked at, and an answer to it would set the timer.
-    pub(super) fn notice_stall(&mut self, now: Time) {
-        if self.state == State::Active && self.config.options.step_down_when_late && self.is_stalled(now) {
+    pub(super) fn notice_stall(&mut self, now: Time) -> bool {
+        let stalled =
+            self.state == State::Active && self.config.options.step_down_when_late && self.is_stalled(now);
+        if stalled {
             self.handle_timeout(now);
         }
+        stalled
     }
 
     /// Whether this Active router has not advertised for so long that others may have taken over.
@@ -126,8 +129,11 @@ impl VirtualRouter {
         if from == priority {
             return;
         }
-        match self.state {
+        let state = self.state;
+        match state {
             State::Initialize => {}
+            // A stall is noticed first, and its down interval is that of the new priority.
+            State::Active if self.notice_stall(now) => {}
             State::Backup if priority.is_owner() => self.claim(now, Cause::Owner),
             State::Backup => {
                 // Moved by what the skew time changes, and never later.

@@ -3,7 +3,7 @@
 use super::{
     rig::*,
     vrrp::{
-        Config, DropReason, Event, Family, Interval, Profile, Version,
+        Config, DropReason, Event, Family, Interval, Version,
         router::ConfigError,
         wire::{Advert, DecodeError},
     },
@@ -196,7 +196,7 @@ fn rfc3768_7_1_b15_another_interval_is_dropped_and_told() {
         }
     }
     // Taken for who asks for it, against the RFC.
-    let mut rig = Rig::backup(v2().profile(Profile::Strict).accept_interval_mismatch(true));
+    let mut rig = Rig::backup(v2().accept_interval_mismatch(true));
     assert_eq!(drop_reason(&mut rig, &other), None);
     assert_eq!(rig.router.active(), Some((other.source, priority(200))));
 }

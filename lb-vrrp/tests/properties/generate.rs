@@ -50,13 +50,17 @@ impl Spec {
             .interval(self.interval)
             .preempt(self.preempt)
             .profile(self.profile)
-            .accept_interval_mismatch(self.accept_interval_mismatch)
-            .resignation_of_active_only(self.resignation_of_active_only)
-            .reassert_v2(self.reassert_v2)
             .down_adverts(self.down_adverts)
             .step_down_when_late(self.step_down_when_late)
             .only_backup(self.only_backup)
             .preempt_after_skew(self.preempt_after_skew);
+        // The strict profile has none of these.
+        if self.profile == Profile::Compatible {
+            builder = builder
+                .accept_interval_mismatch(self.accept_interval_mismatch)
+                .resignation_of_active_only(self.resignation_of_active_only)
+                .reassert_v2(self.reassert_v2);
+        }
         if let Some(checksum) = self.checksum {
             builder = builder.checksum(checksum);
         }
@@ -222,7 +226,7 @@ fn group(random: &mut Random) -> Vec<Spec> {
             _ => 1 + random.below(254) as u8,
         };
         let owner = priority == 255;
-        let profile = if often(random, 40) { Profile::Strict } else { Profile::Compatible };
+        let profile = if often(random, 40) && !v2_mismatch { Profile::Strict } else { Profile::Compatible };
         let beyond = profile == Profile::Compatible;
         let interval = *random.one_of(intervals).unwrap();
         specs.push(Spec {

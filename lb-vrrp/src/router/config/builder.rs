@@ -272,10 +272,21 @@ impl ConfigBuilder {
         when(self.min_ttl == Some(Some(0)), ConfigError::ZeroTtl);
         when(self.priority.is_owner() && self.preempt != Preempt::Yes, ConfigError::OwnerPreempts);
         if self.profile == Profile::Strict {
-            when(self.only_backup, ConfigError::NotStrict("only_backup"));
-            when(self.preempt_after_skew, ConfigError::NotStrict("preempt_after_skew"));
-            when(self.group.is_some(), ConfigError::NotStrict("multicast_group"));
-            when(self.down_adverts != 3, ConfigError::NotStrict("down_adverts"));
+            let beyond = [
+                ("multicast_group", self.group.is_some()),
+                ("first_link_local", self.first_link_local == Some(false) && family == Some(Family::V6)),
+                ("min_ttl", self.min_ttl.is_some_and(|ttl| ttl != Some(255))),
+                ("strict_addresses", self.strict_addresses == Some(true) && v3_only),
+                ("accept_interval_mismatch", self.accept_interval_mismatch == Some(true)),
+                ("reassert_v2", self.reassert_v2 == Some(true)),
+                ("resignation_of_active_only", self.resignation_of_active_only == Some(true)),
+                ("down_adverts", self.down_adverts != 3),
+                ("only_backup", self.only_backup),
+                ("preempt_after_skew", self.preempt_after_skew),
+            ];
+            for (option, set) in beyond {
+                when(set, ConfigError::NotStrict(option));
+            }
         }
         if let Some(group) = self.group {
             when(!group.is_multicast(), ConfigError::NotAGroup(group));

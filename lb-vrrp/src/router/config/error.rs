@@ -71,8 +71,8 @@ pub enum ConfigError {
     /// An owner that would not preempt.
     #[error("the owner of the addresses (priority 255) always preempts: leave the preempt option out")]
     OwnerPreempts,
-    /// What the strict profile excludes.
-    #[error("{0} is beyond RFC 9568: leave it out, or use the compatible profile")]
+    /// An option that leads away from the RFCs in the strict profile.
+    #[error("{0} is not what the RFCs say: leave it out, or use the compatible profile")]
     NotStrict(&'static str),
     /// A multicast group that is none.
     #[error("{0} is not a multicast group")]

@@ -119,6 +119,15 @@ impl Key {
     }
 }
 
+/// Keys are the same when they seal alike.
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest(&[], &[], &[]) == other.digest(&[], &[], &[])
+    }
+}
+
+impl Eq for Key {}
+
 impl core::fmt::Debug for Key {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("Key")
@@ -142,6 +151,17 @@ impl Guard {
     /// this crate does so anyway, unless it is the owner.
     pub fn new(key: Key, vrid: Vrid) -> Self {
         Self { key, vrid, sequence: 0, senders: Senders::new() }
+    }
+
+    /// Another key from now on. What was sealed and opened stays known.
+    pub fn set_key(&mut self, key: Key) {
+        self.key = key;
+    }
+
+    /// Goes on after this [`sequence`](Self::sequence) number of a predecessor, so that those who heard the predecessor take
+    /// what is sealed now. Nothing happens when a later number was sealed or opened already.
+    pub fn resume(&mut self, sequence: u32) {
+        self.note(sequence);
     }
 
     /// Sequence number of the latest packet that was sealed or opened; 0 when there was none.
@@ -211,10 +231,14 @@ impl Guard {
         if !self.senders.accept(source, sequence) {
             return Err(AhError::Replay(sequence));
         }
+        self.note(sequence);
+        Ok(message)
+    }
+
+    fn note(&mut self, sequence: u32) {
         if self.sequence == 0 || is_newer(sequence, self.sequence) {
             self.sequence = sequence;
         }
-        Ok(message)
     }
 }
 

@@ -245,3 +245,37 @@ proptest! {
         prop_assert_eq!(guard.sequence(), 0);
     }
 }
+
+#[test]
+fn keys_are_the_same_when_they_seal_alike() {
+    assert_eq!(Key::new(b"secret"), Key::new(b"secret\0"));
+    assert_ne!(Key::new(b"secret"), Key::new(b"secrets"));
+}
+
+#[test]
+fn another_key_does_not_start_the_numbers_anew() {
+    let (mut ours, mut theirs) = (guard(), guard());
+    let first = seal(&mut theirs, SOURCE);
+    assert!(ours.open(&first).is_ok());
+    let key = Key::new(b"another");
+    theirs.set_key(key.clone());
+    let second = seal(&mut theirs, SOURCE);
+    assert_eq!(ours.open(&second), Err(AhError::Digest));
+    ours.set_key(key);
+    assert!(ours.open(&second).is_ok());
+    assert_eq!(ours.open(&second), Err(AhError::Replay(2)));
+}
+
+#[test]
+fn a_successor_goes_on_after_the_number_of_its_predecessor() {
+    let (mut ours, mut theirs) = (guard(), guard());
+    for _ in 0..100 {
+        assert!(ours.open(&seal(&mut theirs, SOURCE)).is_ok());
+    }
+    let mut successor = guard();
+    assert!(ours.clone().open(&seal(&mut successor.clone(), SOURCE)).is_err(), "1 is too old");
+    successor.resume(theirs.sequence());
+    successor.resume(50);
+    assert!(ours.open(&seal(&mut successor, SOURCE)).is_ok());
+    assert_eq!(ours.sequence(), 101);
+}

@@ -1,0 +1,39 @@
+use std::{net::UdpSocket, os::fd::AsFd};
+
+use super::*;
+use crate::{
+    Envelope,
+    wire::{Advert, DecodeError},
+};
+
+/// The start of an advertisement of 255 addresses, as long as this.
+fn message(length: usize) -> Vec<u8> {
+    let mut message = vec![0; length];
+    message[..8].copy_from_slice(&[0x31, 51, 100, 255, 0, 100, 0, 0]);
+    message
+}
+
+#[test]
+fn what_does_not_fit_is_given_out_and_can_not_be_decoded() {
+    let (here, there) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+    let mut inbox = Inbox::new();
+    // Sent before it is received: loopback waits for nothing.
+    for length in [28, 3000] {
+        there.send_to(&message(length), here.local_addr().unwrap()).unwrap();
+    }
+    assert_eq!(inbox.receive(here.as_fd()).unwrap(), 2);
+    assert_eq!(inbox.message(0).unwrap().bytes, message(28));
+    assert_eq!(inbox.message(0).unwrap().source, Some(there.local_addr().unwrap().ip()));
+    let cut = inbox.message(1).unwrap();
+    assert_eq!(cut.bytes.len(), BUFFER);
+    let envelope = |address: &str| Envelope {
+        source: address.parse().unwrap(),
+        destination: address.parse().unwrap(),
+        ttl: Some(255),
+        authenticated: false,
+    };
+    let error = Advert::decode(cut.bytes, &envelope("10.0.0.1")).unwrap_err();
+    assert!(matches!(error, DecodeError::TrailingBytes(_)), "{error}");
+    let error = Advert::decode(cut.bytes, &envelope("fe80::1")).unwrap_err();
+    assert!(matches!(error, DecodeError::Truncated { .. }), "{error}");
+}

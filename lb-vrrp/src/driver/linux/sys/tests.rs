@@ -14,6 +14,7 @@ fn message(length: usize) -> Vec<u8> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "what does IO is tested by IO")]
 fn what_does_not_fit_is_given_out_and_can_not_be_decoded() {
     let (here, there) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     let mut inbox = Inbox::new();

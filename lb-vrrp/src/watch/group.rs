@@ -71,8 +71,10 @@ struct Watch {
     silent_at: Option<Time>,
     /// How often a router that was Active spoke again after another that is Active too.
     turns: u8,
-    /// Which conditions hold and were told.
-    told: BTreeSet<(Condition, Speaking, Speaking)>,
+    /// Which conditions of routers hold and were told, whatever version they speak.
+    told_of_routers: BTreeSet<(Condition, IpAddr, IpAddr)>,
+    /// Which conditions of pairs of speakers hold and were told.
+    told_of_pairs: BTreeSet<(Condition, Speaking, Speaking)>,
 }
 
 type Speaking = (IpAddr, Version);
@@ -127,7 +129,10 @@ impl Group {
         let adverts = before.map_or(0, |before| before.adverts).saturating_add(1);
         // It may have been configured anew with another version.
         self.forget(|other| {
-            other.source == source && other.version != advert.version && !other.is_active(now)
+            let age = now.since(other.last_seen);
+            other.source == source
+                && other.version != advert.version
+                && age > longest_down_interval(other.interval)
         });
         let speaker = Speaker {
             source,
@@ -151,7 +156,7 @@ impl Group {
     }
 
     fn note_resignation(&mut self, now: Time, speaker: &Speaker, findings: &mut Findings) {
-        if self.begins(true, Condition::Resigned, speaker, speaker) {
+        if self.begins(true, Condition::Resigned, speaker.source) {
             findings.push(Finding::Resigned { router: self.router, source: speaker.source });
         }
         if self.active == Some(speaker.source) {
@@ -162,15 +167,16 @@ impl Group {
 
     fn note_active(&mut self, now: Time, speaker: &Speaker, priority: Priority, findings: &mut Findings) {
         let (router, source) = (self.router, speaker.source);
-        self.begins(false, Condition::Resigned, speaker, speaker);
+        self.begins(false, Condition::Resigned, source);
         match self.active.filter(|active| *active != source) {
             Some(from) => {
-                let before = self.latest(from);
                 let gap = now.since(self.watch.heard);
-                let cause = match before {
-                    Some(before) if before.priority.is_none() => TakeoverCause::Resignation,
+                let before = self.speakers.iter().filter(|before| before.source == from);
+                let interval = before.map(|before| before.interval.duration()).min().unwrap_or_default();
+                let cause = match self.latest(from) {
+                    Some(latest) if latest.priority.is_none() => TakeoverCause::Resignation,
                     // Nobody takes silence for less than three intervals as such.
-                    Some(before) if gap <= before.interval.duration() * 3 => TakeoverCause::Preemption,
+                    _ if gap <= interval * 3 => TakeoverCause::Preemption,
                     _ => TakeoverCause::Silence,
                 };
                 let is_back = self.latest(source).is_some_and(|earlier| earlier.is_active(now));
@@ -199,18 +205,18 @@ impl Group {
 
     fn note_turn(&mut self, source: IpAddr, other: IpAddr, findings: &mut Findings) {
         self.watch.turns = self.watch.turns.saturating_add(1);
-        // Whatever their versions are.
-        let pair = ((source.min(other), Version::V3), (source.max(other), Version::V3));
-        if self.watch.turns >= TURNS && self.watch.told.insert((Condition::TwoActive, pair.0, pair.1)) {
+        let entry = (Condition::TwoActive, source.min(other), source.max(other));
+        if self.watch.turns >= TURNS && self.watch.told_of_routers.insert(entry) {
             findings.push(Finding::TwoActive { router: self.router, source, other });
         }
     }
 
     fn note_alone(&mut self, source: IpAddr, findings: &mut Findings) {
         self.watch.turns = 0;
-        let before = self.watch.told.len();
-        self.watch.told.retain(|(condition, ..)| *condition != Condition::TwoActive);
-        if self.watch.told.len() < before {
+        let told = &mut self.watch.told_of_routers;
+        let before = told.len();
+        told.retain(|(condition, ..)| *condition != Condition::TwoActive);
+        if told.len() < before {
             findings.push(Finding::Settled { router: self.router, source });
         }
     }
@@ -230,7 +236,7 @@ impl Group {
     ) {
         let (router, source) = (self.router, speaker.source);
         let mut tell = |group: &mut Self, holds, condition, finding| {
-            if group.begins(holds, condition, speaker, speaker) {
+            if group.begins(holds, condition, source) {
                 findings.push(finding);
             }
         };
@@ -246,9 +252,12 @@ impl Group {
         let is_global = matches!(first, Some(IpAddr::V6(first)) if !Ipv6Addr::is_unicast_link_local(first));
         let finding = Finding::FirstAddressNotLinkLocal { router, source };
         tell(self, is_global, Condition::FirstAddress, finding);
+        let speaks_both =
+            self.speakers.iter().any(|other| other.source == source && other.version != speaker.version);
+        tell(self, speaks_both, Condition::BothVersions, Finding::BothVersions { router, source });
         if has_two_forms(router, speaker) {
             let form = speaker.checksum;
-            let is_new = self.begins(true, Condition::Form, speaker, speaker);
+            let is_new = self.begins(true, Condition::Form, source);
             let mut others = self.speakers.iter().filter(|before| before.checksum != form);
             if is_new || others.any(|before| before.is_same(speaker)) {
                 findings.push(Finding::ChecksumForm { router, source, form });
@@ -262,20 +271,16 @@ impl Group {
         let source = speaker.source;
         for index in 0..self.speakers.len() {
             let before = &self.speakers[index];
-            if before.is_same(speaker) || now.since(before.last_seen) > MEMORY {
+            if before.source == source || now.since(before.last_seen) > MEMORY {
                 continue;
             }
             let before = before.clone();
             let other = before.source;
             let mut tell = |group: &mut Self, holds, condition, finding| {
-                if group.begins(holds, condition, speaker, &before) {
+                if group.begins_between(holds, condition, speaker.speaking(), before.speaking()) {
                     findings.push(finding);
                 }
             };
-            if other == source {
-                tell(self, true, Condition::BothVersions, Finding::BothVersions { router, source });
-                continue;
-            }
             let version = speaker.version;
             let no_common = !self.speaks(source, before.version) && !self.speaks(other, version);
             let finding = Finding::VersionMismatch { router, source, version, other };
@@ -309,17 +314,14 @@ impl Group {
         }
     }
 
-    /// Whether a condition begins to hold, and so is to be told.
-    fn begins(&mut self, holds: bool, condition: Condition, a: &Speaker, b: &Speaker) -> bool {
-        let (a, b) = (a.speaking(), b.speaking());
-        let entry = (condition, a.min(b), a.max(b));
-        match holds {
-            true => self.watch.told.insert(entry),
-            false => {
-                self.watch.told.remove(&entry);
-                false
-            }
-        }
+    /// Whether a condition of a router begins to hold, and so is to be told.
+    fn begins(&mut self, holds: bool, condition: Condition, source: IpAddr) -> bool {
+        turn(&mut self.watch.told_of_routers, holds, (condition, source, source))
+    }
+
+    /// Whether a condition between two begins to hold, and so is to be told once for both.
+    fn begins_between(&mut self, holds: bool, condition: Condition, a: Speaking, b: Speaking) -> bool {
+        turn(&mut self.watch.told_of_pairs, holds, (condition, a.min(b), a.max(b)))
     }
 
     fn speaks(&self, source: IpAddr, version: Version) -> bool {
@@ -331,22 +333,34 @@ impl Group {
             *before = speaker;
             return;
         }
-        if self.speakers.len() == MAX_SPEAKERS {
+        self.speakers.push(speaker);
+        if self.speakers.len() > MAX_SPEAKERS {
             let oldest = self.speakers.iter().min_by_key(|speaker| speaker.last_seen).map(Speaker::speaking);
             self.forget(|speaker| Some(speaker.speaking()) == oldest);
         }
-        self.speakers.push(speaker);
     }
 
     fn forget(&mut self, is_gone: impl Fn(&Speaker) -> bool) {
-        let told = &mut self.watch.told;
-        self.speakers.retain(|speaker| {
-            let (is_gone, it) = (is_gone(speaker), speaker.speaking());
-            if is_gone {
-                told.retain(|(_, a, b)| *a != it && *b != it);
-            }
-            !is_gone
-        });
+        if !self.speakers.iter().any(&is_gone) {
+            return;
+        }
+        self.speakers.retain(|speaker| !is_gone(speaker));
+        let Self { speakers, watch, .. } = self;
+        let is_known = |source| speakers.iter().any(|speaker| speaker.source == source);
+        watch.told_of_routers.retain(|(_, a, b)| is_known(*a) && is_known(*b));
+        let is_known = |speaking| speakers.iter().any(|speaker| speaker.speaking() == speaking);
+        watch.told_of_pairs.retain(|(_, a, b)| is_known(*a) && is_known(*b));
+    }
+}
+
+/// Whether an entry is new in a set, in which it is to be as long as something holds.
+fn turn<T: Ord>(set: &mut BTreeSet<T>, holds: bool, entry: T) -> bool {
+    match holds {
+        true => set.insert(entry),
+        false => {
+            set.remove(&entry);
+            false
+        }
     }
 }
 

@@ -297,6 +297,28 @@ fn versions_that_differ_are_told_of_two_routers_and_noted_of_one() {
     }
 }
 
+/// A router of both versions against one of version 3: takes over, resigns, comes back and dies.
+#[test]
+fn a_router_of_both_versions_is_one_router() {
+    let both = |lan: &mut Lan, after, priority| {
+        let v3 = Says { interval: 50, ..says(A, priority) };
+        let mut told = lan.hears(after, v3);
+        told.extend(lan.hears(1, Says { version: Version::V2, interval: 100, ..v3 }));
+        news(told)
+    };
+    let other = Says { interval: 50, ..says(B, 100) };
+    let mut lan = Lan::default();
+    lan.hears(0, other);
+    both(&mut lan, 200, 150);
+    assert_eq!(both(&mut lan, 20, 0), [Finding::Resigned { router: router(), source: host(A) }]);
+    assert_eq!(lan.hears(300, other), [took_over(A, B, 300, TakeoverCause::Resignation)]);
+    for _ in 0..4 {
+        lan.hears(500, other);
+    }
+    assert_eq!(both(&mut lan, 100, 150), [took_over(B, A, 100, TakeoverCause::Preemption)]);
+    assert_eq!(lan.hears(1800, other), [took_over(A, B, 1800, TakeoverCause::Silence)]);
+}
+
 #[test]
 fn a_change_of_version_is_not_both_versions() {
     let mut lan = Lan::default();
@@ -325,6 +347,7 @@ fn memory_is_bounded_and_what_is_lost_is_counted() {
     let group = lan.monitor.groups().next().unwrap();
     assert_eq!(group.speakers.len(), MAX_SPEAKERS);
     assert_eq!(group.speakers.last().unwrap().source, host(255), "the latest are kept");
+    assert_eq!(lan.hears(1, says(255, 100)), [], "it is told once, although another went for it");
 
     let mut monitor = Monitor::new();
     for vlan in 1..=5 {

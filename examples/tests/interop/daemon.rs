@@ -23,7 +23,8 @@ impl Daemon {
     pub(crate) fn start(lab: &Lab, case: &Case, priority: u8) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vrrp-daemon"));
         command.args(["--interface", "eth0", "--vrid", "51"]);
-        command.args(["--version", &case.version.to_string(), "--priority", &priority.to_string()]);
+        let version = if case.dual { "dual".to_owned() } else { case.version.to_string() };
+        command.args(["--version", &version, "--priority", &priority.to_string()]);
         command.args(["--interval-cs", &case.interval_cs().to_string()]);
         if let Some(text) = case.text {
             command.args(["--auth-text", text]);

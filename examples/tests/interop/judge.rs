@@ -9,16 +9,6 @@ use serde_json::Value;
 
 use crate::{Case, lab::run};
 
-/// How often ours resigned, as far as it is recorded.
-pub(crate) fn resignations(capture: &Path, case: &Case) -> usize {
-    let source = if case.family == 4 { "ip.src" } else { "ipv6.src" };
-    let mut tshark = Command::new("tshark");
-    tshark.arg("-Y").arg(format!("vrrp.prio == 0 && !icmp && !icmpv6 && {source} == {}", case.our_address()));
-    // The last packet may not be whole yet, about which it complains.
-    let output = tshark.arg("-r").arg(capture).stderr(Stdio::null()).output().unwrap();
-    output.stdout.iter().filter(|byte| **byte == b'\n').count()
-}
-
 /// All advertisements of ours, with tshark: checksums, TTLs, and no remark of an expert.
 pub(crate) fn judge_with_tshark(capture: &Path, case: &Case) {
     let source = if case.family == 4 { "ip.src" } else { "ipv6.src" };
@@ -30,14 +20,28 @@ pub(crate) fn judge_with_tshark(capture: &Path, case: &Case) {
     tshark.args(["-T", "fields", "-E", "separator=,", "-e", "vrrp.checksum.status", "-e", hops]);
     tshark.args(["-e", "eth.src", "-e", "_ws.expert.message", "-r"]).arg(capture);
     let text = run(&mut tshark);
-    let mac = match (case.virtual_mac, case.unicast, case.family) {
-        (true, false, 4) => "00:00:5e:00:01:33",
-        (true, false, _) => "00:00:5e:00:02:33",
-        _ => "02:00:00:00:00:01",
-    };
+    let mac = case.our_mac();
     assert!(!text.is_empty(), "tshark found none of our messages");
     for line in text.lines() {
         assert_eq!(line, format!("1,255,{mac},"), "of {} messages", text.lines().count());
+    }
+}
+
+/// Whether each address was announced each time when ours became Active: by gratuitous ARP or neighbour advertisements.
+pub(crate) fn judge_announcements(capture: &Path, case: &Case) {
+    let mac = case.our_mac();
+    for address in case.addresses() {
+        let filter = match case.family {
+            4 => format!("arp.isgratuitous && arp.src.proto_ipv4 == {address} && arp.src.hw_mac == {mac}"),
+            _ => format!(
+                "icmpv6.type == 136 && icmpv6.nd.na.target_address == {address} && icmpv6.opt.linkaddr == {mac} && \
+                 icmpv6.nd.na.flag.o == 1 && icmpv6.nd.na.flag.s == 0 && ipv6.dst == ff02::1"
+            ),
+        };
+        let mut tshark = Command::new("tshark");
+        let text = run(tshark.arg("-Y").arg(filter).arg("-r").arg(capture));
+        // One of the four times it was killed, maybe before it came to that.
+        assert!(text.lines().count() >= 3, "{address} was announced by {mac} so often only:\n{text}");
     }
 }
 
@@ -56,10 +60,16 @@ pub(crate) fn judge_with_scapy(capture: &Path, case: &Case) {
     assert!(count.trim().parse::<u32>().unwrap() > 0, "scapy found none of our messages");
 }
 
-/// The story as our monitor tells it of a capture.
+/// Whether ours resigned so often, as far as it is recorded.
+pub(crate) fn has_resigned(capture: &Path, case: &Case, times: usize) -> bool {
+    let (text, ours) = (story(capture), format!("{} resigns", case.our_address()));
+    text.lines().filter(|line| line.contains(&ours)).count() == times
+}
+
+/// The story as our monitor tells it of a capture, of which the last packet may not be whole yet.
 pub(crate) fn story(capture: &Path) -> String {
     let mut watch = Command::new(env!("CARGO_BIN_EXE_vrrp-watch"));
-    let output = watch.args(["--json", "--read"]).arg(capture).stderr(Stdio::inherit()).output().unwrap();
+    let output = watch.args(["--json", "--read"]).arg(capture).stderr(Stdio::null()).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 

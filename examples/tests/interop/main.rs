@@ -29,10 +29,19 @@ struct Case {
     unicast: bool,
     text: Option<&'static str>,
     virtual_mac: bool,
+    /// Whether ours speaks both versions.
+    dual: bool,
 }
 
-const KEEPALIVED: Case =
-    Case { kind: Kind::Keepalived, version: 3, family: 4, unicast: false, text: None, virtual_mac: false };
+const KEEPALIVED: Case = Case {
+    kind: Kind::Keepalived,
+    version: 3,
+    family: 4,
+    unicast: false,
+    text: None,
+    virtual_mac: false,
+    dual: false,
+};
 const FRR: Case = Case { kind: Kind::Frr, ..KEEPALIVED };
 
 impl Case {
@@ -50,6 +59,15 @@ impl Case {
 
     fn our_address(&self) -> &'static str {
         if self.family == 4 { "192.0.2.1" } else { "fe80::ff:fe00:1" }
+    }
+
+    /// Where our frames come from.
+    fn our_mac(&self) -> &'static str {
+        match (self.virtual_mac, self.family) {
+            (false, _) => "02:00:00:00:00:01",
+            (true, 4) => "00:00:5e:00:01:33",
+            (true, _) => "00:00:5e:00:02:33",
+        }
     }
 
     fn their_address(&self) -> &'static str {
@@ -107,10 +125,11 @@ impl Case {
         ours.stop();
         assert!(!lab.ours.has(address), "an address is left");
 
-        until("all is recorded", || judge::resignations(&lab.capture(), &self) == 2);
+        until("all is recorded", || judge::has_resigned(&lab.capture(), &self, 2));
         let (capture, told) = lab.recorded();
         judge::judge_with_tshark(&capture, &self);
         judge::judge_with_scapy(&capture, &self);
+        judge::judge_announcements(&capture, &self);
         judge::judge_story(&told, &self);
         judge::judge_story(&judge::story(&capture), &self);
     }
@@ -127,7 +146,8 @@ fn with(peer: (&'static str, &'static str)) -> Vec<(&'static str, &'static str)>
 
 #[test]
 fn keepalived_version_2() {
-    let cases: [(&str, fn()); 4] = [
+    let cases: [(&str, fn()); 5] = [
+        ("dual", || Case { version: 2, dual: true, ..KEEPALIVED }.prove()),
         ("multicast", || Case { version: 2, ..KEEPALIVED }.prove()),
         ("unicast", || Case { version: 2, unicast: true, ..KEEPALIVED }.prove()),
         ("text", || Case { version: 2, text: Some("sesame"), ..KEEPALIVED }.prove()),
@@ -138,7 +158,8 @@ fn keepalived_version_2() {
 
 #[test]
 fn keepalived_version_3() {
-    let cases: [(&str, fn()); 6] = [
+    let cases: [(&str, fn()); 7] = [
+        ("dual", || Case { dual: true, ..KEEPALIVED }.prove()),
         ("ipv4-multicast", || KEEPALIVED.prove()),
         ("ipv4-unicast", || Case { unicast: true, ..KEEPALIVED }.prove()),
         ("ipv4-virtual-mac", || Case { virtual_mac: true, ..KEEPALIVED }.prove()),

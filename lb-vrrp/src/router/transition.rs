@@ -91,7 +91,7 @@ impl VirtualRouter {
                 let stalled = self.is_stalled(now);
                 if stalled {
                     self.note_late(late);
-                    if self.config.options.step_down_when_late && !self.priority.is_owner() {
+                    if self.steps_down_when_late() {
                         return self.step_down(now, false, Cause::Stalled);
                     }
                 }
@@ -110,12 +110,15 @@ impl VirtualRouter {
     /// An Active router that is to step down after a stall does so before anything else: what waited in the socket
     /// buffer is read before the timer is looked at, and an answer to it would set the timer.
     pub(super) fn notice_stall(&mut self, now: Time) -> bool {
-        let stalled =
-            self.state == State::Active && self.config.options.step_down_when_late && self.is_stalled(now);
+        let stalled = self.state == State::Active && self.steps_down_when_late() && self.is_stalled(now);
         if stalled {
             self.handle_timeout(now);
         }
         stalled
+    }
+
+    fn steps_down_when_late(&self) -> bool {
+        self.config.options.step_down_when_late && !self.priority.is_owner()
     }
 
     /// Whether this Active router has not advertised for so long that others may have taken over.

@@ -204,7 +204,8 @@ impl Watch {
         if self.before.state == State::Active && router.state() == State::Backup {
             // Nobody else is known to be Active, unless it was heard just now.
             self.interval = spec.interval;
-            self.earliest = now + self.down(spec, priority);
+            // A priority that falls later does not make it wait longer.
+            self.earliest = now + self.down(spec, priority.max(self.before.priority));
         }
         match call.what {
             Record::Ordered(Fault::Start(_)) if self.before.state == State::Initialize => {

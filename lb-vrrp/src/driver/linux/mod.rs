@@ -12,9 +12,14 @@
 //! namespace.
 //!
 //! # Addresses
-//! Virtual addresses are added with the given prefix length, IPv6 ones without duplicate address detection, which would
-//! delay them for a second and find the Active router that is being replaced (RFC 9568 §8.2.2), and as deprecated for
-//! source selection never being asked for them. Only addresses of instances are touched.
+//! Virtual addresses are added with the given prefix length; IPv6 ones without duplicate address detection, which would
+//! delay them for a second and find the Active router that is being replaced (RFC 9568 §8.2.2), and without a route to
+//! their network. Only addresses of instances are touched. An IPv4 address with the network length of the primary one is
+//! a secondary address to Linux: it goes when somebody removes the primary one, unless `promote_secondaries` is set, and
+//! is put back then.
+//!
+//! Packets to virtual addresses are accepted whatever [`Config::accept`](crate::Config::accept) says: who wants
+//! `Accept_Mode` false (RFC 9568 §6.1) drops them by a rule of the firewall, except neighbour discovery.
 //!
 //! # Virtual Ethernet addresses
 //! An instance with a virtual Ethernet address has a macvlan interface in VEPA mode, which is up while the router is
@@ -109,8 +114,9 @@ impl LinuxError {
     }
 }
 
-/// Deadlines within so short a time are done at once: at 40,000 advertisements a second, ten of them.
-const COALESCE: Duration = Duration::from_micros(250);
+/// Deadlines within so short a time are done at once: at 40,000 advertisements a second, twenty of them. A deadline after
+/// a quiet time is not delayed.
+const COALESCE: Duration = Duration::from_micros(500);
 /// Batches that one call of `receive` takes.
 const BATCHES: usize = 16;
 

@@ -283,8 +283,12 @@ impl Worker {
         if let Some(link) = link.filter(|_| ends || (just_finished && aim == Aim::Remove)) {
             self.put_away(place, link, ends).await;
         }
-        if ends {
+        let is_idle = |job: &Job| job.wanted.aim != Aim::Install && job.link.is_none() && job.retry.is_none();
+        if ends || self.jobs.get(&place).is_some_and(is_idle) {
+            // Thousands of Backups take no room here.
             self.jobs.remove(&place);
+        }
+        if ends {
             self.desk.free(place);
         }
     }

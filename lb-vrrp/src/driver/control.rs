@@ -71,6 +71,9 @@ pub struct Status {
 pub struct Snapshot {
     /// By name of the instance.
     pub instances: BTreeMap<String, router::Snapshot>,
+    /// Sequence numbers of those with IP authentication headers: what goes on at 1 would be taken for a replay.
+    #[serde(default)]
+    pub sequences: BTreeMap<String, u32>,
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, ControlError>>;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A virtual router on an interface: its configuration, and the addresses that it has when it is Active.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Instance {
     /// Its name in logs, events and orders.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Envelope, Family, Priority, RouterKey, Time, VirtualRouter, Vrid, router,
-    wire::ah::{self, Guard},
+    wire::ah::{self, AhError, Guard},
 };
 
 /// An instance as it runs.
@@ -32,6 +32,8 @@ pub(super) struct Member {
     pub(super) parked: Option<Box<VirtualRouter>>,
     /// Seals and opens its messages, where they are in IP authentication headers.
     pub(super) guard: Option<Box<Guard>>,
+    /// The latest packet that it refused: whose, and why.
+    pub(super) refused: Option<(IpAddr, AhError)>,
     /// A priority that was set before there was a router.
     pub(super) priority: Option<Priority>,
     /// Where its advertisements come from, once it was ready.
@@ -88,6 +90,7 @@ impl Members {
         let guard = instance.key.clone().map(|key| Box::new(Guard::new(key, instance.config.vrid())));
         let member = Member {
             guard,
+            refused: None,
             name,
             instance,
             desk,
@@ -123,6 +126,9 @@ impl Members {
     pub(super) fn replace(&mut self, id: usize, instance: Instance) {
         let Some(member) = self.all.get_mut(&id) else { return };
         let old = std::mem::replace(&mut member.instance, instance.clone());
+        if let (Some(guard), Some(key)) = (&mut member.guard, &instance.key) {
+            guard.set_key(key.clone());
+        }
         self.remove_addresses(id, &old);
         self.add_addresses(id, &instance);
     }
@@ -138,26 +144,31 @@ impl Members {
         }
     }
 
-    /// Opens a packet in an IP authentication header. What is not authentic is for nobody.
+    /// Opens a packet in an IP authentication header. What is not authentic is given on as such, for its router to count.
+    ///
+    /// The guard is here, beside the router, and not in the platform: every platform is spared it, and it outlives an
+    /// interface that comes back with another index.
     pub(super) fn open<'a>(&mut self, interface: u32, packet: &'a [u8]) -> Option<(Envelope, &'a [u8])> {
-        let vrid = Vrid::new(ah::vrid(packet)?).ok()?;
-        let id = self.with_key(RouterKey { interface, family: Family::V4, vrid })?;
-        let member = self.all.get_mut(&id)?;
-        match member.guard.as_mut()?.open(packet) {
-            Ok(payload) => {
-                let header = Ipv4Packet::new(packet)?;
-                let envelope = Envelope {
-                    source: Ipv4Addr::from(header.get_source().octets()).into(),
-                    destination: Ipv4Addr::from(header.get_destination().octets()).into(),
-                    ttl: Some(header.get_ttl()),
-                    authenticated: true,
-                };
-                Some((envelope, payload))
+        let header = Ipv4Packet::new(packet)?;
+        let envelope = |authenticated| Envelope {
+            source: Ipv4Addr::from(header.get_source().octets()).into(),
+            destination: Ipv4Addr::from(header.get_destination().octets()).into(),
+            ttl: Some(header.get_ttl()),
+            authenticated,
+        };
+        let unverified = packet.get(ah::OVERHEAD..).unwrap_or_default();
+        let vrid = ah::vrid(packet).and_then(|vrid| Vrid::new(vrid).ok());
+        let id = vrid.and_then(|vrid| self.with_key(RouterKey { interface, family: Family::V4, vrid }));
+        let Some(member) = id.and_then(|id| self.all.get_mut(&id)) else {
+            return Some((envelope(false), unverified));
+        };
+        match member.guard.as_mut().map(|guard| guard.open(packet)) {
+            Some(Ok(message)) => Some((envelope(true), message)),
+            Some(Err(error)) => {
+                member.refused = Some((envelope(false).source, error));
+                Some((envelope(false), unverified))
             }
-            Err(error) => {
-                tracing::debug!(instance = %member.name, %error, "a sealed packet was dropped");
-                None
-            }
+            None => Some((envelope(false), unverified)),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use ipnet::IpNet;
 use tokio::sync::broadcast;
 
-use crate::{Event, Time};
+use crate::{Event, Time, wire::ah::AhError};
 
 /// Something that happened to an instance.
 #[derive(Clone, Debug)]
@@ -25,6 +25,14 @@ pub enum Happening {
     /// Something in the protocol. Dropped messages are told once a second per instance at most; its counters have them
     /// all.
     Router(Event),
+    /// A packet with an IP authentication header was refused, and dropped with
+    /// [`DropReason::AuthHeader`](crate::DropReason::AuthHeader). Told as often as other dropped messages.
+    Refused {
+        /// Who sent it, or so it says.
+        source: IpAddr,
+        /// Why.
+        error: AhError,
+    },
     /// All addresses are installed, and announced for the first time.
     Installed {
         /// How many.
@@ -91,6 +99,7 @@ impl fmt::Display for Happening {
             }
             Self::Router(Event::Priority { from, to }) => write!(f, "priority {from} -> {to}"),
             Self::Router(event) => write!(f, "{event:?}"),
+            Self::Refused { source, error } => write!(f, "refused a packet of {source}: {error}"),
             Self::Installed { addresses } => write!(f, "{addresses} addresses installed"),
             Self::Removed { addresses } => write!(f, "{addresses} addresses removed"),
             Self::PutBack(address) => write!(f, "{address} was removed by somebody else, and put back"),
@@ -150,7 +159,9 @@ impl Teller {
     /// One line in the log, and a notice. Nobody listening is no error.
     pub(super) fn tell(&self, at: Time, instance: &Arc<str>, what: Happening) {
         match &what {
-            Happening::Router(Event::Dropped { .. }) => tracing::debug!(%instance, "{what}"),
+            Happening::Router(Event::Dropped { .. }) | Happening::Refused { .. } => {
+                tracing::debug!(%instance, "{what}")
+            }
             Happening::Router(Event::State { .. } | Event::Priority { .. } | Event::NewActive { .. })
             | Happening::Installed { .. }
             | Happening::Removed { .. }

@@ -33,7 +33,13 @@ impl<P: Platform> Driver<P> {
             let router = member.key.and_then(|key| self.endpoint.router(key)).or(member.parked.as_deref())?;
             Some((member.instance.name.clone(), router.snapshot(now)))
         });
-        Snapshot { instances: routers.collect() }
+        let sequence = |(_, member): (usize, &Member)| {
+            Some((member.instance.name.clone(), member.guard.as_ref()?.sequence()))
+        };
+        Snapshot {
+            instances: routers.collect(),
+            sequences: self.members.iter().filter_map(sequence).collect(),
+        }
     }
 
     fn order(&mut self, name: &str, order: Order) -> Result<(), ControlError> {

@@ -22,7 +22,7 @@ use super::{
     work::{Change, Desk, Worker},
 };
 use crate::{
-    Datagram, Endpoint, Event, Input, Output, RouterKey, State, Time, Transmit,
+    Datagram, DropReason, Endpoint, Event, Input, Output, RouterKey, State, Time, Transmit,
     wire::ah::{Guard, OVERHEAD},
 };
 
@@ -128,6 +128,11 @@ impl<P: Platform> Driver<P> {
         for id in self.members.ids() {
             if let Some(member) = self.members.get_mut(id) {
                 member.restore = snapshot.instances.get(&*member.name).cloned().map(Box::new);
+                if let (Some(guard), Some(sequence)) =
+                    (&mut member.guard, snapshot.sequences.get(&*member.name))
+                {
+                    guard.resume(*sequence);
+                }
             }
         }
     }
@@ -256,13 +261,23 @@ impl<P: Platform> Driver<P> {
                 Output::Remove => orders.push((member.desk, Change::Remove)),
                 Output::Event(event) => {
                     let now = platform.now();
+                    let refused = match event {
+                        Event::Dropped { source, reason: DropReason::AuthHeader } => {
+                            member.refused.take().filter(|(of, _)| *of == source)
+                        }
+                        _ => None,
+                    };
                     if matches!(event, Event::Dropped { .. }) {
                         if member.told_drop.is_some_and(|told| now.since(told) < TELL_AGAIN) {
                             continue;
                         }
                         member.told_drop = Some(now);
                     }
-                    teller.tell(now, &member.name, Happening::Router(event));
+                    let what = match refused {
+                        Some((source, error)) => Happening::Refused { source, error },
+                        None => Happening::Router(event),
+                    };
+                    teller.tell(now, &member.name, what);
                 }
             }
         }

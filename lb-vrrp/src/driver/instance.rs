@@ -222,6 +222,15 @@ impl Instance {
         Ok(())
     }
 
+    /// Whether its messages carry the time of day.
+    pub(super) fn carries_time(&self) -> bool {
+        #[cfg(feature = "hmac")]
+        let carries_time = self.config.keyring.is_some();
+        #[cfg(not(feature = "hmac"))]
+        let carries_time = false;
+        carries_time
+    }
+
     /// The group that it listens to.
     pub(super) fn group(&self) -> Option<IpAddr> {
         match self.config.mode() {

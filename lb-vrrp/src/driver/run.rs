@@ -61,8 +61,8 @@ pub struct Driver<P> {
     unsent: Vec<(u32, io::Error)>,
     /// Room for one packet.
     packet: Vec<u8>,
-    /// When the routers were told the time of day.
-    told_time: Time,
+    /// How far the platform's clock was ahead of the time of day when the routers were told the latter.
+    told_time: Option<i128>,
 }
 
 /// Why a driver ended.
@@ -82,8 +82,8 @@ const CHANGES: usize = 64;
 const FLOOD: usize = 4;
 /// Dropped messages and failures of an instance are told this far apart.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
-/// Routers are told the time of day this often.
-const TELL_TIME: Duration = Duration::from_secs(60);
+/// Routers are told the time of day when what they know of it is off by this much: the least time window is 1 s.
+const DRIFT: Duration = Duration::from_millis(50);
 /// Addresses are removed within this time at the end, or stay.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
@@ -103,7 +103,7 @@ impl<P: Platform> Driver<P> {
             orders: Vec::new(),
             unsent: Vec::new(),
             packet: Vec::new(),
-            told_time: Time::ZERO,
+            told_time: None,
         }
     }
 
@@ -227,14 +227,17 @@ impl<P: Platform> Driver<P> {
         }
     }
 
-    /// For trailers that carry the time: clocks drift, and are set.
+    /// For trailers that carry the time: clocks drift, and are set. To look costs so little that it is done whenever
+    /// there is something else to do, so that a clock that was set is known before the next message.
     fn tell_wall_clock(&mut self, now: Time) {
-        if now.since(self.told_time) < TELL_TIME {
+        let time = self.platform.wall_clock();
+        let ahead = i128::from(now.as_nanos()) - i128::try_from(time.as_nanos()).unwrap_or(i128::MAX);
+        if self.told_time.is_some_and(|told| told.abs_diff(ahead) < DRIFT.as_nanos()) {
             return;
         }
-        self.told_time = now;
-        let time = self.platform.wall_clock();
-        for (_, key) in self.keys() {
+        self.told_time = Some(ahead);
+        let timed = self.members.iter().filter(|(_, member)| member.instance.carries_time());
+        for key in timed.filter_map(|(_, member)| member.key) {
             self.endpoint.handle_input(now, key, Input::WallClock(time));
         }
     }

@@ -121,6 +121,20 @@ impl Lab {
         self.file("wire.pcap")
     }
 
+    /// Whether the routers reach each other. The bridge hears both either way.
+    pub(crate) fn connect(&self, connected: bool) {
+        for port in ["p1", "p2"] {
+            let isolated = if connected { "off" } else { "on" };
+            run(Command::new("bridge").args(["link", "set", "dev", port, "isolated", isolated]));
+        }
+    }
+
+    /// How often our monitor has told such a finding.
+    pub(crate) fn told(&self, finding: &str) -> usize {
+        let text = std::fs::read_to_string(self.file("watch.json")).unwrap();
+        text.lines().filter(|line| line.contains(&format!("\"finding\":\"{finding}\""))).count()
+    }
+
     /// Ends the recording, and says where it is, and what our monitor said while it went on.
     pub(crate) fn recorded(&mut self) -> (PathBuf, String) {
         for child in [&mut self.recorder, &mut self.watcher] {

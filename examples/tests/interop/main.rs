@@ -135,6 +135,42 @@ impl Case {
     }
 }
 
+impl Case {
+    /// A link that is cut and heals: of two Active routers one remains, the same for both.
+    fn heal(self) {
+        let lab = Lab::new();
+        let address = self.addresses()[0];
+        let peer = Peer::start(&lab, &self, 100);
+        until("the peer is Active, alone", || peer.is_active(&lab, &self));
+
+        // With the same priority the greater address decides, which is theirs.
+        let ours = Daemon::start(&lab, &self, 100);
+        ours.says("NewActive");
+        lab.connect(false);
+        ours.says("Backup -> Active: Silence");
+        until("the monitor sees two Active", || lab.told("two_active") == 1);
+        lab.connect(true);
+        ours.says("Active -> Backup: GreaterAddress(");
+        until("we let the address go", || !lab.ours.has(address));
+        until("the monitor sees one", || lab.told("settled") == 1);
+        assert!(peer.is_active(&lab, &self), "the greater address stays");
+        ours.stop();
+
+        // Our higher priority decides, although the peer was Active, too.
+        let ours = Daemon::start(&lab, &self, 150);
+        until("the peer yields", || !peer.is_active(&lab, &self));
+        lab.connect(false);
+        until("the peer takes over", || peer.is_active(&lab, &self));
+        until("the monitor sees two Active again", || lab.told("two_active") == 2);
+        lab.connect(true);
+        until("the peer yields after the heal", || !peer.is_active(&lab, &self));
+        until("the monitor sees one", || lab.told("settled") == 2);
+        assert!(lab.ours.has(address), "the higher priority stays");
+        ours.stop();
+        peer.stop();
+    }
+}
+
 const JUDGES: [(&str, &str); 3] =
     [("/usr/sbin/ip", "iproute2"), ("/usr/bin/dumpcap", "tshark"), ("/usr/bin/scapy", "python3-scapy")];
 const THEIR_KEEPALIVED: (&str, &str) = ("/usr/sbin/keepalived", "keepalived");
@@ -146,7 +182,8 @@ fn with(peer: (&'static str, &'static str)) -> Vec<(&'static str, &'static str)>
 
 #[test]
 fn keepalived_version_2() {
-    let cases: [(&str, fn()); 5] = [
+    let cases: [(&str, fn()); 6] = [
+        ("heal", || Case { version: 2, ..KEEPALIVED }.heal()),
         ("dual", || Case { version: 2, dual: true, ..KEEPALIVED }.prove()),
         ("multicast", || Case { version: 2, ..KEEPALIVED }.prove()),
         ("unicast", || Case { version: 2, unicast: true, ..KEEPALIVED }.prove()),
@@ -158,7 +195,9 @@ fn keepalived_version_2() {
 
 #[test]
 fn keepalived_version_3() {
-    let cases: [(&str, fn()); 7] = [
+    let cases: [(&str, fn()); 9] = [
+        ("ipv4-heal", || KEEPALIVED.heal()),
+        ("ipv6-heal", || Case { family: 6, ..KEEPALIVED }.heal()),
         ("dual", || Case { dual: true, ..KEEPALIVED }.prove()),
         ("ipv4-multicast", || KEEPALIVED.prove()),
         ("ipv4-unicast", || Case { unicast: true, ..KEEPALIVED }.prove()),
@@ -172,7 +211,8 @@ fn keepalived_version_3() {
 
 #[test]
 fn frr() {
-    let cases: [(&str, fn()); 5] = [
+    let cases: [(&str, fn()); 6] = [
+        ("ipv4-heal", || FRR.heal()),
         ("version-2", || Case { version: 2, ..FRR }.prove()),
         ("ipv4", || FRR.prove()),
         ("ipv4-virtual-mac", || Case { virtual_mac: true, ..FRR }.prove()),

@@ -51,7 +51,7 @@ pub(super) struct Member {
 /// All of them. Each keeps its number as long as it is there.
 #[derive(Default)]
 pub(super) struct Members {
-    all: BTreeMap<usize, Member>,
+    all: BTreeMap<usize, Box<Member>>,
     next: usize,
     names: HashMap<Arc<str>, usize>,
     keys: HashMap<RouterKey, usize>,
@@ -71,7 +71,7 @@ impl Members {
             let (one, two) = (&other.instance.config, &instance.config);
             (one.family(), one.vrid()) == (two.family(), two.vrid())
         };
-        match self.on_interface(&instance.interface).iter().filter_map(|id| self.all.get(id)).find(same) {
+        match self.on_interface(&instance.interface).iter().filter_map(|id| self.get(*id)).find(same) {
             Some(other) => Err(InstanceError::Taken {
                 name: instance.name.clone(),
                 vrid: instance.config.vrid().get(),
@@ -105,12 +105,12 @@ impl Members {
             told_drop: None,
             told_send: None,
         };
-        self.all.insert(id, member);
+        self.all.insert(id, Box::new(member));
         id
     }
 
     pub(super) fn remove(&mut self, id: usize) -> Option<Member> {
-        let member = self.all.remove(&id)?;
+        let member = *self.all.remove(&id)?;
         self.names.remove(&member.name);
         if let Some(key) = member.key {
             self.keys.remove(&key);
@@ -173,15 +173,15 @@ impl Members {
     }
 
     pub(super) fn get(&self, id: usize) -> Option<&Member> {
-        self.all.get(&id)
+        self.all.get(&id).map(Box::as_ref)
     }
 
     pub(super) fn get_mut(&mut self, id: usize) -> Option<&mut Member> {
-        self.all.get_mut(&id)
+        self.all.get_mut(&id).map(Box::as_mut)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Member)> {
-        self.all.iter().map(|(id, member)| (*id, member))
+        self.all.iter().map(|(id, member)| (*id, &**member))
     }
 
     pub(super) fn ids(&self) -> Vec<usize> {

@@ -14,7 +14,7 @@ mod told;
 mod trailer;
 mod transition;
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque};
 use core::net::IpAddr;
 
 pub use config::{
@@ -62,7 +62,7 @@ pub struct VirtualRouter {
     /// Whether it waits for the word of its group, and could become Active otherwise.
     held: bool,
     ready: bool,
-    messages: Vec<Message>,
+    messages: Box<[Message]>,
     queue: VecDeque<Action>,
     /// Which unicast peer gets the next copy of the message at the front of the queue.
     next_peer: usize,
@@ -344,7 +344,7 @@ impl VirtualRouter {
     }
 }
 
-fn messages(config: &Config) -> Vec<Message> {
+fn messages(config: &Config) -> Box<[Message]> {
     [Version::V3, Version::V2]
         .into_iter()
         .filter(|version| config.version.speaks(*version))

@@ -24,7 +24,7 @@ enum Part {
 }
 
 /// Frames that are sent in one go.
-const FRAMES: usize = 64;
+pub(super) const FRAMES: usize = 64;
 /// With an interval between frames, so much of it is slept in one go: timers are no finer.
 const NAP: Duration = Duration::from_millis(10);
 

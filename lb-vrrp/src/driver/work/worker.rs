@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 
 use super::{
-    burst::Burst,
+    burst::{Burst, FRAMES},
     desk::{Aim, Desk, Progress, Wanted},
 };
 use crate::driver::{
@@ -29,7 +29,7 @@ pub(crate) struct Worker {
     desk: Desk,
     addressing: Arc<dyn Addressing>,
     teller: Teller,
-    jobs: HashMap<usize, Job>,
+    jobs: HashMap<usize, Box<Job>>,
     /// When to look at a job again; some are out of date.
     due: BinaryHeap<Reverse<(Instant, usize)>>,
 }
@@ -147,7 +147,7 @@ impl Worker {
                 }
                 job
             }
-            None => Job::new(wanted),
+            None => Box::new(Job::new(wanted)),
         };
         if job.cursor == 0
             && !job.finished
@@ -284,7 +284,7 @@ impl Worker {
             self.put_away(place, link, ends).await;
         }
         let is_idle = |job: &Job| job.wanted.aim != Aim::Install && job.link.is_none() && job.retry.is_none();
-        if ends || self.jobs.get(&place).is_some_and(is_idle) {
+        if ends || self.jobs.get(&place).is_some_and(|job| is_idle(job)) {
             // Thousands of Backups take no room here.
             self.jobs.remove(&place);
         }
@@ -306,32 +306,38 @@ impl Worker {
         }
     }
 
-    /// Announcements and second tries that are due: those of one instance.
+    /// Announcements and second tries that are due, of as many instances as make a batch.
     async fn look_again(&mut self) -> bool {
         let now = Instant::now();
-        let place = match self.due.peek() {
-            Some(Reverse((due, place))) if *due <= now => *place,
-            _ => return false,
-        };
-        self.due.pop();
-        let Some(job) = self.jobs.get_mut(&place) else { return true };
-        if job.retry.is_some_and(|retry| retry <= now) {
-            job.retry = None;
-            job.again();
-            self.desk.put_back(place);
+        let mut announcements = Vec::new();
+        let mut first = None;
+        while announcements.len() < FRAMES
+            && let Some(&Reverse((due, place))) = self.due.peek()
+            && due <= now
+        {
+            self.due.pop();
+            first.get_or_insert(place);
+            let Some(job) = self.jobs.get_mut(&place) else { continue };
+            if job.retry.is_some_and(|retry| retry <= now) {
+                job.retry = None;
+                job.again();
+                self.desk.put_back(place);
+            }
+            let Some(burst) = job.burst.filter(|burst| burst.due <= now) else { continue };
+            let all = job.wanted.addresses.len();
+            let count = burst.count(&job.wanted.announcing, all);
+            let addresses = job.wanted.addresses[burst.cursor..burst.cursor + count].iter();
+            announcements.extend(addresses.filter_map(|address| job.announcement(address.addr())));
+            job.burst = burst.after(count, all, &job.wanted.announcing, now);
+            if let Some(next) = &job.burst {
+                self.due.push(Reverse((next.due, place)));
+            }
         }
-        let Some(burst) = job.burst.filter(|burst| burst.due <= now) else { return true };
-        let all = job.wanted.addresses.len();
-        let count = burst.count(&job.wanted.announcing, all);
-        let addresses = job.wanted.addresses[burst.cursor..burst.cursor + count].iter();
-        let announcements: Vec<_> =
-            addresses.filter_map(|address| job.announcement(address.addr())).collect();
-        job.burst = burst.after(count, all, &job.wanted.announcing, now);
-        if let Some(next) = &job.burst {
-            self.due.push(Reverse((next.due, place)));
-        }
-        if let Err(error) = self.addressing.announce(announcements).await {
-            self.tell(place, Happening::Failed { what: "announcing", error: error.to_string().into() });
+        let Some(first) = first else { return false };
+        if !announcements.is_empty()
+            && let Err(error) = self.addressing.announce(announcements).await
+        {
+            self.tell(first, Happening::Failed { what: "announcing", error: error.to_string().into() });
         }
         true
     }

@@ -1,0 +1,54 @@
+//! Our daemon: the driver on one thread, until it is told to end.
+
+use std::process::Stdio;
+
+use ipnet::IpNet;
+use lb_vrrp::{
+    Config, Interval, Priority, Vrid,
+    driver::{Driver, Instance, linux::Linux, realtime},
+};
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::{Result, lan::Namespace, plan::Plan, role::Running};
+
+pub(crate) fn start(plan: Plan, on: &Namespace) -> Result<Running> {
+    let mut arguments = vec![on.pid().to_string()];
+    arguments.extend(plan.to_arguments());
+    let mut running = Running::start("daemon", &arguments, Stdio::null())?;
+    running.ready()?;
+    Ok(running)
+}
+
+/// Becomes it.
+pub(crate) fn run(plan: Plan) -> Result<()> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.thread_block()?;
+    let (end, ended) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new().stack_size(64 << 10).spawn(move || {
+        let _ = signals.wait();
+        let _ = end.send(());
+    })?;
+    if plan.realtime {
+        realtime::lock_memory()?;
+        realtime::set_priority(50)?;
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
+    runtime.block_on(async {
+        let mut driver = Driver::new(Linux::new()?);
+        for router in plan.all() {
+            let config = Config::v3(Vrid::new(router.id)?, [router.address.into()])
+                .priority(Priority::new(plan.priority)?)
+                .interval(Interval::from_centiseconds(plan.centiseconds)?)
+                .build()?;
+            let mut instance = Instance::new(router.name, router.link, config);
+            instance.unadvertised =
+                plan.others().map(|address| IpNet::from(std::net::IpAddr::from(address))).collect();
+            driver.add(instance)?;
+        }
+        println!("ready");
+        driver.run(async { drop(ended.await) }).await?;
+        Ok(())
+    })
+}

@@ -1,0 +1,81 @@
+//! Thousands of addresses in one virtual router.
+
+use std::collections::BTreeSet;
+
+use super::{Duel, FIRST, SECOND, pause};
+use crate::{
+    Result,
+    daemon::Kind,
+    options::Options,
+    plan::Plan,
+    report::{Figure, Report, Row},
+    watch::{AddressChange, Frame, Watch, now},
+};
+
+pub(super) fn run(kind: Kind, _: &Options, report: &mut Report) -> Result<()> {
+    for count in [1_000, 5_000] {
+        measure(kind, Plan { unadvertised: count, ..Plan::new(1, 10) }, report)?;
+    }
+    Ok(())
+}
+
+fn measure(kind: Kind, plan: Plan, report: &mut Report) -> Result<()> {
+    let duel = Duel::start(kind, plan)?;
+    // The second burst of announcements, 5 s later.
+    pause(7.0);
+    let addresses = Watch::addresses(&duel.lan.second)?;
+    let from = now();
+    duel.first.terminate()?;
+    let taken = duel.frames.wait(from, 20.0, |at, frame| match frame {
+        Frame::Advert { host: SECOND, .. } => Some(at),
+        _ => None,
+    });
+    let taken = taken.ok_or("there was no take-over")?;
+    let all = plan.unadvertised + 1;
+    for _ in 0..300 {
+        if addresses.held() == all && announced(&duel.frames, from).0 == all {
+            break;
+        }
+        pause(0.1);
+    }
+    pause(2.0);
+    let seen = duel.frames.since(taken);
+    let times: Vec<u64> = seen
+        .iter()
+        .filter(|(_, frame)| matches!(frame, Frame::Advert { host: SECOND, .. }))
+        .map(|(at, _)| *at)
+        .collect();
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(u64::MAX);
+    let added = addresses.since(from).into_iter().filter(|(_, AddressChange { added, .. })| *added);
+    let last_added = added.map(|(at, _)| at).max().unwrap_or(u64::MAX);
+    let (count, last_announced) = announced(&duel.frames, from);
+    if (addresses.held(), count) != (all, all) {
+        return Err(format!("{} of {all} addresses are there, {count} announced", addresses.held()).into());
+    }
+    let also = seen.iter().filter(|(_, frame)| matches!(frame, Frame::Advert { host: FIRST, .. })).count();
+    if also > 0 {
+        return Err("the first router was Active at the same time".into());
+    }
+    let name = |what: &str| format!("{} addresses: {what}", plan.unadvertised);
+    let since = |at: u64| at.saturating_sub(taken) as f64 / 1e6;
+    let gap =
+        Row::new(name("longest time between advertisements, of 100 ms"), "ms").of(Figure::Most).bar(110.0);
+    report.add(gap, kind, longest as f64 / 1e6);
+    report.add(Row::new(name("until the last one is there"), "ms"), kind, since(last_added));
+    report.add(Row::new(name("until all are announced"), "ms"), kind, since(last_announced));
+    Ok(())
+}
+
+/// How many addresses the second router has announced, and when the last of them was for the first time.
+fn announced(frames: &Watch<Frame>, from: u64) -> (usize, u64) {
+    let mut known = BTreeSet::new();
+    let mut last = 0;
+    for (at, frame) in frames.since(from) {
+        if let Frame::Announcement(address) = frame
+            && known.insert(address)
+        {
+            last = at;
+        }
+    }
+    (known.len(), last)
+}

@@ -229,3 +229,27 @@ async fn instances_come_and_go_and_change() {
     assert!(control.take_over("test").await.is_err(), "it is unknown");
     assert_eq!(control.snapshot().await.unwrap().instances.len(), 1);
 }
+
+#[cfg(feature = "hmac")]
+#[tokio::test(start_paused = true)]
+async fn messages_tell_the_time_of_day_even_after_it_was_set() {
+    use lb_vrrp::wire::hmac::{Keyring, TRAILER_LEN};
+    let keyring = Keyring::builder(Interval::DEFAULT).key(1, b"secret").build().unwrap();
+    let config = Config::v3(Vrid::new(51).unwrap(), [VIP.parse().unwrap()]).priority(Priority::OWNER);
+    let memory = Memory::new();
+    let mut driver = start(&memory, Instance::new("test", "eth0", config.hmac(keyring).build().unwrap()));
+    driver.until_state(State::Active).await;
+    let stamp = || {
+        memory.with(|machine| {
+            let trailer = &machine.sent[machine.sent.len() - TRAILER_LEN..];
+            u32::from_be_bytes(trailer[4..8].try_into().unwrap())
+        })
+    };
+    // The clock of deadlines starts at 1000 s.
+    assert!((1_800_001_000..1_800_001_010).contains(&stamp()));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    memory.with(|machine| machine.set_forward = Duration::from_secs(5000));
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!((1_800_006_005..1_800_006_020).contains(&stamp()), "the next message has it: {}", stamp());
+    driver.stop().await.unwrap();
+}

@@ -262,3 +262,6 @@ impl Instance {
 pub(super) fn is_link_local(address: Ipv6Addr) -> bool {
     address.is_unicast_link_local()
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,6 +38,10 @@ pub struct Machine {
     /// So many changes of addresses fail.
     pub failures: usize,
     pub cannot_send: bool,
+    /// The latest message that was sent.
+    pub sent: Vec<u8>,
+    /// How far the wall clock was set forward.
+    pub set_forward: Duration,
     pub broken: bool,
 }
 
@@ -162,7 +166,8 @@ impl Platform for InMemory {
     }
 
     fn wall_clock(&self) -> Duration {
-        Duration::from_secs(1_800_000_000)
+        let set_forward = self.memory.with(|machine| machine.set_forward);
+        Duration::from_secs(1_800_000_000) + self.now().since(Time::ZERO) + set_forward
     }
 
     fn link(&self, name: &str) -> Option<&Link> {
@@ -206,7 +211,10 @@ impl Platform for InMemory {
     fn send(&mut self, via: Via, message: Transmit<'_>) {
         self.memory.with(|machine| match machine.cannot_send {
             true => self.unsent.push(via.interface),
-            false => machine.done.push(Done::Sent(message.payload[2])),
+            false => {
+                machine.sent = message.payload.to_vec();
+                machine.done.push(Done::Sent(message.payload[2]));
+            }
         });
     }
 

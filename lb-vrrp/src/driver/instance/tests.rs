@@ -1,0 +1,27 @@
+use super::*;
+use crate::{ConfigBuilder, Vrid};
+
+fn instance(config: ConfigBuilder) -> Instance {
+    Instance::new("test", "eth0", config.build().unwrap())
+}
+
+fn config() -> ConfigBuilder {
+    Config::v2(Vrid::new(51).unwrap(), ["192.0.2.1".parse().unwrap()])
+}
+
+#[test]
+fn a_key_and_header_authentication_go_together() {
+    let mut sealed = instance(config().auth_header());
+    let mut open = instance(config());
+    assert_eq!(open.check(), Ok(()));
+    let error = sealed.check().unwrap_err();
+    assert_eq!(error, InstanceError::Key("test".to_owned()));
+    for word in ["\"test\"", "`auth_header`", "key"] {
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    for instance in [&mut sealed, &mut open] {
+        instance.key = Some(Key::new(b"secret"));
+    }
+    assert_eq!(sealed.check(), Ok(()));
+    assert_eq!(open.check(), Err(InstanceError::Key("test".to_owned())));
+}

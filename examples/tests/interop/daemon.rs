@@ -10,7 +10,7 @@ use std::{
 use nix::sys::signal::Signal;
 
 use crate::{
-    Case,
+    Authentication, Case, PASSWORD,
     lab::{Lab, signal, until},
 };
 
@@ -26,8 +26,10 @@ impl Daemon {
         let version = if case.dual { "dual".to_owned() } else { case.version.to_string() };
         command.args(["--version", &version, "--priority", &priority.to_string()]);
         command.args(["--interval-cs", &case.interval_cs().to_string()]);
-        if let Some(text) = case.text {
-            command.args(["--auth-text", text]);
+        match case.authentication {
+            Some(Authentication::Text) => drop(command.args(["--auth-text", PASSWORD])),
+            Some(Authentication::Header) => drop(command.args(["--auth-ah", PASSWORD])),
+            None => {}
         }
         if case.unicast {
             command.args(["--unicast-peer", case.their_address()]);

@@ -95,7 +95,15 @@ impl Lab {
         run(Command::new("ip").args(["link", "add", "br0", "type", "bridge", "mcast_snooping", "0"]));
         run(Command::new("ip").args(["link", "set", "br0", "up"]));
         let recorder = Command::new("dumpcap")
-            .args(["-q", "-P", "-i", "br0", "-f", "ip proto 112 or ip6 proto 112 or arp or icmp6", "-w"])
+            .args([
+                "-q",
+                "-P",
+                "-i",
+                "br0",
+                "-f",
+                "ip proto 112 or ip proto 51 or ip6 proto 112 or arp or icmp6",
+                "-w",
+            ])
             .arg(folder.path().join("wire.pcap"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

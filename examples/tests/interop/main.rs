@@ -20,6 +20,15 @@ enum Kind {
     Frr,
 }
 
+/// Of VRRPv2, with the password [`PASSWORD`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Authentication {
+    Text,
+    Header,
+}
+
+const PASSWORD: &str = "sesame";
+
 /// What both speak.
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -27,7 +36,7 @@ struct Case {
     version: u8,
     family: u8,
     unicast: bool,
-    text: Option<&'static str>,
+    authentication: Option<Authentication>,
     virtual_mac: bool,
     /// Whether ours speaks both versions.
     dual: bool,
@@ -38,7 +47,7 @@ const KEEPALIVED: Case = Case {
     version: 3,
     family: 4,
     unicast: false,
-    text: None,
+    authentication: None,
     virtual_mac: false,
     dual: false,
 };
@@ -182,12 +191,15 @@ fn with(peer: (&'static str, &'static str)) -> Vec<(&'static str, &'static str)>
 
 #[test]
 fn keepalived_version_2() {
-    let cases: [(&str, fn()); 6] = [
+    let cases: [(&str, fn()); 7] = [
+        ("header", || {
+            Case { version: 2, authentication: Some(Authentication::Header), ..KEEPALIVED }.prove()
+        }),
         ("heal", || Case { version: 2, ..KEEPALIVED }.heal()),
         ("dual", || Case { version: 2, dual: true, ..KEEPALIVED }.prove()),
         ("multicast", || Case { version: 2, ..KEEPALIVED }.prove()),
         ("unicast", || Case { version: 2, unicast: true, ..KEEPALIVED }.prove()),
-        ("text", || Case { version: 2, text: Some("sesame"), ..KEEPALIVED }.prove()),
+        ("text", || Case { version: 2, authentication: Some(Authentication::Text), ..KEEPALIVED }.prove()),
         ("virtual-mac", || Case { version: 2, virtual_mac: true, ..KEEPALIVED }.prove()),
     ];
     run_cases("keepalived_version_2", &with(THEIR_KEEPALIVED), &cases);

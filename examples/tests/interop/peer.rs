@@ -11,7 +11,7 @@ use nix::{
 };
 
 use crate::{
-    Case, Kind,
+    Authentication, Case, Kind, PASSWORD,
     lab::{Lab, ip, run, signal, until},
 };
 
@@ -93,8 +93,11 @@ fn logged(lab: &Lab, name: &str, command: &mut Command) {
 fn keepalived(lab: &Lab, case: &Case, priority: u8) -> Child {
     let interval = f64::from(case.interval_cs()) / 100.0;
     let mut more = String::new();
-    if let Some(text) = case.text {
-        more.push_str(&format!("  authentication {{\n    auth_type PASS\n    auth_pass {text}\n  }}\n"));
+    if let Some(authentication) = case.authentication {
+        let kind = if authentication == Authentication::Text { "PASS" } else { "AH" };
+        more.push_str(&format!(
+            "  authentication {{\n    auth_type {kind}\n    auth_pass {PASSWORD}\n  }}\n"
+        ));
     }
     if case.unicast {
         let (from, to) = (case.their_address(), case.our_address());

@@ -12,10 +12,13 @@ use std::{
 
 use driver_lab::{Lab, Running, VIP, VRID, instance, ip, isolated, skip, wait_until};
 use lb_vrrp::{
-    Cause, Config, ConfigBuilder, Event, Interval, Priority, State, Vrid,
-    driver::{Happening, Instance},
+    Cause, Config, ConfigBuilder, Event, Family, Interval, Priority, State, Vrid,
+    driver::{Happening, Instance, VirtualMac},
     router::RouterStats,
-    wire::ah::{AhError, Key},
+    wire::{
+        ah::{AhError, Key},
+        virtual_mac,
+    },
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -103,6 +106,36 @@ fn with_another_key_both_are_active_and_say_why_until_it_is_changed() {
         two.wait("a higher one", |what| {
             matches!(cause(what, State::Backup), Some(Cause::HigherPriority(..)))
         });
+    });
+}
+
+#[test]
+fn headers_go_with_virtual_ethernet_addresses_and_by_unicast() {
+    isolated("headers_go_with_virtual_ethernet_addresses_and_by_unicast", || {
+        let lab = Lab::new();
+        let mut wire = lab.watch();
+        let on_virtual_mac = |priority| {
+            let mut instance = with_key(v2(priority), "secret");
+            instance.virtual_mac = Some(VirtualMac::default());
+            vec![instance]
+        };
+        let by_unicast =
+            |priority, peer: &str| vec![with_key(v2(priority).unicast([peer.parse().unwrap()]), "secret")];
+        let mut one = lab.start(1, on_virtual_mac(200));
+        one.wait_for_installed();
+        let mut two = lab.start(2, on_virtual_mac(100));
+        wait_for_other(&mut two, 200);
+        let mac = virtual_mac(Family::V4, Vrid::new(VRID).unwrap());
+        wire.wait("a sealed one", |frame| {
+            frame[6..12] == mac.0 && frame[12..14] == [8, 0] && frame[23] == 51
+        });
+        two.stop();
+        one.stop();
+        let mut one = lab.start(1, by_unicast(200, "10.0.0.2"));
+        one.wait_for_installed();
+        let mut two = lab.start(2, by_unicast(100, "10.0.0.1"));
+        wait_for_other(&mut two, 200);
+        assert_eq!(stats(&two).auth_failures, 0);
     });
 }
 
@@ -221,7 +254,7 @@ fn keepalived_and_we_take_over_from_each_other() {
 #[cfg(feature = "hmac")]
 mod trailer {
     use lb_vrrp::{
-        AddressList, DropReason, Family, Version,
+        AddressList, DropReason, Version,
         wire::{
             Advert, Authentication, ChecksumForm, fill_checksum,
             hmac::{HmacError, Keyring},

@@ -7,6 +7,11 @@
 //! `CLOCK_REALTIME` when it received a message; the difference of the two clocks is read for each batch of messages, so
 //! that somebody who sets the clock moves no more than the messages of that moment.
 //!
+//! # Authentication
+//! Instances with an IP authentication header share one more raw socket per interface, for protocol 51, which takes and
+//! gives whole packets (`IP_HDRINCL`). It is there only while there is such an instance. The kernel needs no security
+//! association for it.
+//!
 //! # Privileges
 //! `CAP_NET_RAW` for the sockets and `CAP_NET_ADMIN` for addresses and links, in the user namespace of the network
 //! namespace.

@@ -201,6 +201,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel();
         let (parts, made) = mpsc::channel();
         let thread = thread::spawn(move || {
+            stay_on_one_core();
             let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
                 let mut driver = Driver::new(Linux::new().unwrap());
@@ -330,6 +331,16 @@ impl Wire {
 /// Whether a frame is an IPv4 advertisement of this priority.
 pub fn is_advert(frame: &[u8], priority: u8) -> bool {
     frame.len() > 14 + 20 + 8 && frame[12..14] == [8, 0] && frame[23] == 112 && frame[36] == priority
+}
+
+/// What one core sends over a veth pair arrives in order; what two cores send does not.
+fn stay_on_one_core() {
+    let here = unistd::Pid::from_raw(0);
+    let allowed = sched::sched_getaffinity(here).unwrap();
+    let first = (0..sched::CpuSet::count()).find(|core| allowed.is_set(*core).unwrap()).unwrap();
+    let mut one = sched::CpuSet::new();
+    one.set(first).unwrap();
+    sched::sched_setaffinity(here, &one).unwrap();
 }
 
 pub fn config(priority: u8, interval: u16, addresses: &[&str]) -> ConfigBuilder {

@@ -11,7 +11,7 @@ pub use error::{ConfigError, ConfigErrors, OtherRouter};
 
 use crate::{
     AddressList, Family, Interval, Priority, VersionMode, Vrid,
-    wire::{Authentication, Mac, virtual_mac},
+    wire::{Authentication, ChecksumForm, Mac, virtual_mac},
 };
 
 /// Whose rules hold where the RFCs and what is in the field differ. It sets the defaults of the options of a
@@ -35,6 +35,16 @@ pub enum ChecksumPolicy {
     /// With the pseudo-header until an advertisement of a peer is accepted, then in the form of the last one.
     #[default]
     Auto,
+}
+
+impl ChecksumPolicy {
+    /// The form until a peer is heard.
+    pub(super) const fn first_form(self) -> ChecksumForm {
+        match self {
+            Self::MessageOnly => ChecksumForm::MessageOnly,
+            Self::PseudoHeader | Self::Auto => ChecksumForm::PseudoHeader,
+        }
+    }
 }
 
 /// Whether a Backup takes over from an Active router of lower priority (RFC 9568 §6.1 `Preempt_Mode`). An owner always

@@ -25,7 +25,6 @@ use message::{Filled, Message};
 pub use output::{AnnounceReason, Cause, Datagram, Event, Input, Output, State, Transmit};
 pub use snapshot::Snapshot;
 pub use stats::{NewActiveReason, ProtocolError, RouterStats};
-
 use told::Told;
 
 use crate::{Family, Interval, Priority, Time, Version, VersionMode, wire::ChecksumForm};
@@ -68,7 +67,7 @@ pub struct VirtualRouter {
     next_peer: usize,
     stats: RouterStats,
     #[cfg(feature = "hmac")]
-    trailer: Option<alloc::boxed::Box<trailer::Trailer>>,
+    trailer: Option<Box<trailer::Trailer>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -117,10 +116,6 @@ impl VirtualRouter {
     /// [`ConfigError::SourceNotLinkLocal`] when it has to be link-local and is not.
     pub fn new(config: Config, source: IpAddr) -> Result<Self, ConfigError> {
         config.check_source(source)?;
-        let checksum = match config.checksum {
-            ChecksumPolicy::MessageOnly => ChecksumForm::MessageOnly,
-            ChecksumPolicy::PseudoHeader | ChecksumPolicy::Auto => ChecksumForm::PseudoHeader,
-        };
         Ok(Self {
             source,
             state: State::Initialize,
@@ -132,7 +127,7 @@ impl VirtualRouter {
             lower_since: None,
             last_sent: None,
             last_announced: None,
-            checksum,
+            checksum: config.checksum.first_form(),
             dual: Dual::default(),
             told: Told::default(),
             stability: Stability::default(),
@@ -276,10 +271,7 @@ impl VirtualRouter {
         trailer::Trailer::reconfigure(&mut self.trailer, &self.config);
         self.told = Told::default();
         if self.config.checksum != old.checksum {
-            self.checksum = match self.config.checksum {
-                ChecksumPolicy::MessageOnly => ChecksumForm::MessageOnly,
-                ChecksumPolicy::PseudoHeader | ChecksumPolicy::Auto => ChecksumForm::PseudoHeader,
-            };
+            self.checksum = self.config.checksum.first_form();
         }
         let addresses = old.addresses != self.config.addresses || old.accept() != self.config.accept();
         if self.state == State::Active {

@@ -74,7 +74,7 @@
 //! |---|---|
 //! | `std` | by default. Without it the crate is `no_std` and needs `alloc` |
 //! | `tokio` | by default. The driver, behind `trait Platform` |
-//! | `linux` | by default. The `Platform` for Linux |
+//! | `linux` | by default. The `Platform` for Linux; nothing elsewhere |
 //! | `hmac` | the HMAC-SHA256 trailer of draft-cassen-vrrp-auth-hmac |
 //!
 //! # Profiles
@@ -83,7 +83,7 @@
 //! either profile has.
 #![cfg_attr(not(feature = "std"), no_std)]
 // The driver has one module of system calls; nothing else may have `unsafe`.
-#![cfg_attr(not(feature = "linux"), forbid(unsafe_code))]
+#![cfg_attr(not(all(feature = "linux", target_os = "linux")), forbid(unsafe_code))]
 #![deny(unsafe_code)]
 
 extern crate alloc;

@@ -18,13 +18,13 @@
 mod attend;
 mod control;
 mod instance;
-#[cfg(feature = "linux")]
+#[cfg(all(feature = "linux", target_os = "linux"))]
 pub mod linux;
 mod members;
 mod notice;
 mod obey;
 mod platform;
-#[cfg(feature = "linux")]
+#[cfg(all(feature = "linux", target_os = "linux"))]
 pub mod realtime;
 mod run;
 mod work;

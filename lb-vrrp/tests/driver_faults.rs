@@ -144,6 +144,24 @@ async fn a_message_counts_before_a_deadline_at_the_same_time() {
     assert_eq!((status.state, status.stats.became_active), (State::Backup, 0));
 }
 
+/// A Backup that was stalled has heard the Active router all the time, as soon as it has read what waits.
+#[tokio::test(start_paused = true)]
+async fn a_deadline_waits_for_all_messages_before_it() {
+    let memory = Memory::new();
+    let mut running = start(&memory, test_instance(100));
+    running.until_state(State::Backup).await;
+    memory.with(|machine| machine.one_by_one = true);
+    memory.stall(true);
+    for _ in 0..50 {
+        memory.hear("10.0.0.2", 200, 100);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    memory.stall(false);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let status = running.control.status("test").await.unwrap();
+    assert_eq!((status.state, status.stats.became_active), (State::Backup, 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn failures_to_send_are_told_once_a_second() {
     let memory = Memory::new();

@@ -39,9 +39,10 @@ pub trait Platform: Send + 'static {
     /// When it can not go on.
     fn poll_ready(&mut self, cx: &mut Context<'_>, deadline: Option<Time>) -> Poll<io::Result<()>>;
 
-    /// Gives out what was received, with the index of the interface, and tells whether that was all. It stops after some
-    /// hundred messages, so that nobody who floods a link keeps the driver from its deadlines.
-    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Received<'_>)) -> bool;
+    /// Gives out what was received, with the index of the interface, and tells up to which time that is everything:
+    /// deadlines count up to then, since a message that moves one may have come after it. It gives out no more than what
+    /// had come when it was called, so that nobody who floods a link keeps the driver from its deadlines.
+    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Received<'_>)) -> Time;
 
     /// Receives messages of a virtual router from now on. Called once for each; those with the same values share what they
     /// need.

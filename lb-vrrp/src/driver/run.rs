@@ -78,8 +78,6 @@ pub enum DriverError {
 const COMMANDS: usize = 64;
 /// Changes of links that are looked at between messages.
 const CHANGES: usize = 64;
-/// Received batches without a look at deadlines, when they do not end.
-const FLOOD: usize = 4;
 /// Dropped messages and failures of an instance are told this far apart.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
 /// Routers are told the time of day when what they know of it is off by this much: the least time window is 1 s.
@@ -171,7 +169,6 @@ impl<P: Platform> Driver<P> {
         }
         self.carry_out();
         let mut shutdown = pin!(shutdown);
-        let mut flooded = 0;
         loop {
             let deadline = self.endpoint.poll_timeout();
             let wake = poll_fn(|cx| {
@@ -187,7 +184,7 @@ impl<P: Platform> Driver<P> {
                 Wake::Shutdown => break,
                 Wake::Command(command) => self.obey(command),
                 Wake::Ready(Err(error)) => return Err(DriverError::Platform(error)),
-                Wake::Ready(Ok(())) => self.look(&mut flooded),
+                Wake::Ready(Ok(())) => self.look(),
             }
             self.carry_out();
         }
@@ -201,7 +198,7 @@ impl<P: Platform> Driver<P> {
 
     /// What was received, what changed, and what is due, in this order: a deadline counts only if nothing that was
     /// received moves it.
-    fn look(&mut self, flooded: &mut usize) {
+    fn look(&mut self) {
         for _ in 0..CHANGES {
             match self.platform.poll_change() {
                 Some(change) => self.notice_change(change),
@@ -211,7 +208,7 @@ impl<P: Platform> Driver<P> {
         let now = self.platform.now();
         self.tell_wall_clock(now);
         let Self { platform, endpoint, members, .. } = self;
-        let is_all = platform.receive(&mut |interface, received| match received {
+        let all_until = platform.receive(&mut |interface, received| match received {
             Received::Message(datagram) => endpoint.handle_datagram(now, interface, datagram),
             Received::Sealed { at, packet } => {
                 if let Some((envelope, payload)) = members.open(interface, packet) {
@@ -220,11 +217,7 @@ impl<P: Platform> Driver<P> {
                 }
             }
         });
-        *flooded = if is_all { 0 } else { *flooded + 1 };
-        if is_all || *flooded >= FLOOD {
-            *flooded = 0;
-            self.endpoint.handle_timeout(self.platform.now());
-        }
+        self.endpoint.handle_timeout(all_until);
     }
 
     /// For trailers that carry the time: clocks drift, and are set. To look costs so little that it is done whenever

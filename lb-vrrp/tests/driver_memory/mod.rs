@@ -7,7 +7,7 @@ use std::{
     net::IpAddr,
     pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -29,7 +29,12 @@ pub const VIP: &str = "10.0.0.100";
 pub struct Machine {
     links: Vec<Link>,
     changes: VecDeque<LinkChange>,
-    inbox: VecDeque<(u32, IpAddr, Vec<u8>)>,
+    inbox: VecDeque<(Instant, u32, IpAddr, Vec<u8>)>,
+    /// Messages are given out one at a time, however many wait.
+    pub one_by_one: bool,
+    /// The process does not run; who is to be woken when it does.
+    stalled: bool,
+    waker: Option<Waker>,
     /// Priorities that were sent, and addresses that were installed, removed and announced, in order.
     done: Vec<Done>,
     pub addresses: BTreeSet<IpAddr>,
@@ -86,6 +91,15 @@ impl Memory {
         self.with(|machine| machine.done.clone())
     }
 
+    /// Whether the process does not run.
+    pub fn stall(&self, stalled: bool) {
+        let waker = self.with(|machine| {
+            machine.stalled = stalled;
+            machine.waker.take()
+        });
+        waker.into_iter().for_each(Waker::wake);
+    }
+
     /// An advertisement of another router.
     pub fn hear(&self, source: &str, priority: u8, interval: u16) {
         use lb_vrrp::wire::{Advert, Authentication, ChecksumForm, fill_checksum};
@@ -102,7 +116,7 @@ impl Memory {
         advert.encode(&mut bytes);
         let source: IpAddr = source.parse().unwrap();
         fill_checksum(&mut bytes, source, Family::V4.multicast_group(), ChecksumForm::PseudoHeader);
-        self.with(|machine| machine.inbox.push_back((2, source, bytes)));
+        self.with(|machine| machine.inbox.push_back((Instant::now(), 2, source, bytes)));
         self.wake.notify_one();
     }
 
@@ -116,8 +130,8 @@ impl Memory {
 }
 
 /// Tokio's clock, which stands still in these tests unless everybody waits.
-fn time(origin: Instant) -> Time {
-    Time::ZERO + (Instant::now() - origin) + Duration::from_secs(1000)
+fn time(origin: Instant, at: Instant) -> Time {
+    Time::ZERO + (at - origin) + Duration::from_secs(1000)
 }
 
 pub struct InMemory {
@@ -143,7 +157,8 @@ impl InMemory {
 
     fn wait_for(&mut self, deadline: Option<Time>) {
         let wake = self.memory.wake.clone();
-        let until = deadline.map(|deadline| Instant::now() + deadline.since(time(self.origin)));
+        let until =
+            deadline.map(|deadline| Instant::now() + deadline.since(time(self.origin, Instant::now())));
         self.deadline = deadline;
         self.wait = Box::pin(async move {
             let deadline = async {
@@ -162,7 +177,7 @@ impl InMemory {
 
 impl Platform for InMemory {
     fn now(&self) -> Time {
-        time(self.origin)
+        time(self.origin, Instant::now())
     }
 
     fn wall_clock(&self) -> Duration {
@@ -183,23 +198,34 @@ impl Platform for InMemory {
         if self.memory.with(|machine| machine.broken) {
             return Poll::Ready(Err(io::Error::other("broken")));
         }
+        if self.memory.with(|machine| machine.stalled) {
+            self.memory.with(|machine| machine.waker = Some(cx.waker().clone()));
+            return Poll::Pending;
+        }
         self.wait_for(deadline);
         self.wait.as_mut().poll(cx).map(Ok)
     }
 
-    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Received<'_>)) -> bool {
-        let now = self.now();
-        while let Some((interface, source, payload)) = self.memory.with(|machine| machine.inbox.pop_front()) {
+    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Received<'_>)) -> Time {
+        while let Some((at, interface, source, payload)) =
+            self.memory.with(|machine| machine.inbox.pop_front())
+        {
             let envelope = lb_vrrp::Envelope {
                 source,
                 destination: Family::V4.multicast_group(),
                 ttl: Some(255),
                 authenticated: false,
             };
-            let datagram = Datagram { received: now, envelope, payload: &payload };
+            let received = time(self.origin, at);
+            let datagram = Datagram { received, envelope, payload: &payload };
             deliver(interface, Received::Message(datagram));
+            let next = self.memory.with(|machine| machine.inbox.front().map(|(at, ..)| *at));
+            if let Some(next) = next.filter(|_| self.memory.with(|machine| machine.one_by_one)) {
+                self.memory.wake.notify_one();
+                return time(self.origin, next);
+            }
         }
-        true
+        self.now()
     }
 
     fn listen(&mut self, _: Listening) -> io::Result<()> {
@@ -237,7 +263,7 @@ struct SlowHalf {
 #[async_trait]
 impl Addressing for SlowHalf {
     fn now(&self) -> Time {
-        time(self.origin)
+        time(self.origin, Instant::now())
     }
 
     async fn apply(&self, changes: Vec<AddressChange>) -> Vec<io::Result<bool>> {

@@ -73,7 +73,7 @@ use tokio::io::unix::AsyncFd;
 use addressing::NetlinkAddressing;
 use monitor::Monitor;
 use packet::PacketSocket;
-use port::Port;
+use port::{Port, RECEIVE_BUFFER};
 use sys::{BATCH, Inbox, Reactor};
 
 use super::platform::{Addressing, Link, LinkChange, Listening, Platform, Received, Via};
@@ -122,8 +122,9 @@ impl LinuxError {
 /// Deadlines within so short a time are done at once: at 40,000 advertisements a second, twenty of them. A deadline after
 /// a quiet time is not delayed.
 const COALESCE: Duration = Duration::from_micros(500);
-/// Batches that one call of `receive` takes.
-const BATCHES: usize = 16;
+/// More batches than a full receive buffer holds: the kernel counts 768 bytes at least for a message, and twice the
+/// buffer that was asked for.
+const BATCHES: usize = 2 * RECEIVE_BUFFER / 768 / BATCH + 1;
 
 /// Interface, family, and whether messages are in IP authentication headers.
 type PortKey = (u32, Family, bool);
@@ -203,6 +204,42 @@ fn clock(id: ClockId) -> u64 {
     nix::time::clock_gettime(id).map_or(0, |time| u64::try_from(time.num_nanoseconds()).unwrap_or(0))
 }
 
+impl Linux {
+    /// Finds out what is ready, and tells whether anything is.
+    fn gather(&mut self) -> io::Result<bool> {
+        let mut events = [EpollEvent::empty(); BATCH];
+        let mut is_ready = false;
+        loop {
+            let count = self.reactor.get_ref().0.wait(&mut events, EpollTimeout::ZERO)?;
+            let mut is_new = false;
+            for event in &events[..count] {
+                is_ready = true;
+                match event.data() {
+                    TIMER => {
+                        // Setting it anew makes it unreadable.
+                        self.armed = None;
+                        self.looked = boot_time();
+                        self.timer.unset()?;
+                        is_new = true;
+                    }
+                    MONITOR => self.monitor.read()?,
+                    token => {
+                        let port = usize::try_from(token).unwrap_or(usize::MAX);
+                        if !self.readable.contains(&port) {
+                            self.readable.push(port);
+                            is_new = true;
+                        }
+                    }
+                }
+            }
+            // What is ready stays ready, and others take their turn.
+            if count < events.len() || !is_new {
+                return Ok(is_ready);
+            }
+        }
+    }
+}
+
 impl Platform for Linux {
     fn now(&self) -> Time {
         boot_time()
@@ -223,62 +260,35 @@ impl Platform for Linux {
     fn poll_ready(&mut self, cx: &mut Context<'_>, deadline: Option<Time>) -> Poll<io::Result<()>> {
         self.arm(deadline)?;
         let mut is_ready = !self.readable.is_empty() || self.monitor.has_change();
-        let mut events = [EpollEvent::empty(); BATCH];
         loop {
             let mut guard = match self.reactor.poll_read_ready(cx) {
                 Poll::Ready(guard) => guard?,
                 Poll::Pending if is_ready => return Poll::Ready(Ok(())),
                 Poll::Pending => return Poll::Pending,
             };
-            let count = self.reactor.get_ref().0.wait(&mut events, EpollTimeout::ZERO)?;
-            if count < events.len() {
-                // Whatever comes after this wakes the descriptor anew.
-                guard.clear_ready();
-            }
-            for event in &events[..count] {
-                is_ready = true;
-                match event.data() {
-                    TIMER => {
-                        // Setting it anew makes it unreadable.
-                        self.armed = None;
-                        self.looked = boot_time();
-                        self.timer.unset()?;
-                    }
-                    MONITOR => self.monitor.read()?,
-                    token => {
-                        let port = usize::try_from(token).unwrap_or(usize::MAX);
-                        if !self.readable.contains(&port) {
-                            self.readable.push(port);
-                        }
-                    }
-                }
-            }
+            // Whatever comes after this wakes the descriptor anew.
+            guard.clear_ready();
+            is_ready |= self.gather()?;
             if is_ready {
                 return Poll::Ready(Ok(()));
             }
         }
     }
 
-    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Received<'_>)) -> bool {
-        if self.readable.is_empty() {
-            return true;
-        }
+    fn receive(&mut self, deliver: &mut dyn FnMut(u32, Received<'_>)) -> Time {
+        // This process may not have run between the wake and now: what came meanwhile counts before a deadline.
         let now = boot_time();
-        let to_boot = i128::from(now.as_nanos()) - i128::from(clock(ClockId::CLOCK_REALTIME));
-        for _ in 0..BATCHES {
-            let Some(&place) = self.readable.last() else { return true };
-            let Some(Some(port)) = self.ports.get(place) else {
-                self.readable.pop();
-                continue;
-            };
-            if !port.receive(&mut self.inbox, now, to_boot, deliver) {
-                self.readable.pop();
-            }
+        if self.gather().is_err() {
+            // The next wait fails, too, and says so.
+            return Time::ZERO;
         }
-        // Another one comes first the next time.
-        let count = self.readable.len();
-        self.readable.rotate_right(count.min(1));
-        self.readable.is_empty()
+        let to_boot = i128::from(now.as_nanos()) - i128::from(clock(ClockId::CLOCK_REALTIME));
+        let Self { readable, ports, inbox, .. } = self;
+        readable.retain(|place| match ports.get(*place) {
+            Some(Some(port)) => (0..BATCHES).all(|_| port.receive(inbox, now, to_boot, deliver)),
+            _ => false,
+        });
+        now
     }
 
     fn listen(&mut self, on: Listening) -> io::Result<()> {

@@ -22,7 +22,7 @@ const VRRP: i32 = 112;
 /// That of the IP authentication header (RFC 2402 §2).
 const HEADER: i32 = 51;
 /// Room for what arrives while this process does not run: some thousand messages.
-const RECEIVE_BUFFER: usize = 1 << 20;
+pub(super) const RECEIVE_BUFFER: usize = 1 << 20;
 /// CS6, network control (RFC 4594 §3.1).
 const TRAFFIC_CLASS: u32 = 0xc0;
 

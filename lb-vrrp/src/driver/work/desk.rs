@@ -24,6 +24,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Orders {
     slots: Vec<Option<Slot>>,
+    /// Slots that are `None`.
+    free: Vec<usize>,
     /// Slots with something to do, each once.
     dirty: VecDeque<usize>,
     closing: bool,
@@ -105,7 +107,7 @@ impl Desk {
         };
         let slot = Some(Slot { wanted, queued: false, progress: Progress::default() });
         let mut orders = self.orders();
-        match orders.slots.iter().position(Option::is_none) {
+        match orders.free.pop() {
             Some(free) => {
                 orders.slots[free] = slot;
                 free
@@ -181,8 +183,9 @@ impl Desk {
 
     /// The instance has ended.
     pub(super) fn free(&self, place: usize) {
-        if let Some(slot) = self.orders().slots.get_mut(place) {
-            *slot = None;
+        let mut orders = self.orders();
+        if orders.slots.get_mut(place).and_then(Option::take).is_some() {
+            orders.free.push(place);
         }
     }
 

@@ -26,11 +26,7 @@ fn measure(kind: Kind, plan: Plan, report: &mut Report) -> Result<()> {
     let addresses = Watch::addresses(&duel.lan.second)?;
     let from = now();
     duel.first.terminate()?;
-    let taken = duel.frames.wait(from, 20.0, |at, frame| match frame {
-        Frame::Advert { host: SECOND, .. } => Some(at),
-        _ => None,
-    });
-    let taken = taken.ok_or("there was no take-over")?;
+    let taken = duel.taken_over(from, 20.0)?;
     let all = plan.unadvertised + 1;
     for _ in 0..300 {
         if addresses.held() == all && announced(&duel.frames, from).0 == all {

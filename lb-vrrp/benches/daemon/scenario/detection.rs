@@ -1,6 +1,6 @@
 //! Take-over after silence.
 
-use super::{Duel, FIRST, SECOND, pause};
+use super::{Duel, FIRST, pause};
 use crate::{
     Result,
     daemon::Kind,
@@ -21,13 +21,10 @@ pub(super) fn run(kind: Kind, _: &Options, report: &mut Report) -> Result<()> {
         pause(0.1 + time as f64 * 0.37 % 1.0 * plan.seconds());
         let from = now();
         duel.lan.cut(true)?;
-        let taken = duel.frames.wait(from, 10.0, |at, frame| match frame {
-            Frame::Advert { host: SECOND, .. } => Some(at),
-            _ => None,
-        });
+        let taken = duel.taken_over(from, 10.0);
         let heard = duel.frames.since(from - 1_000_000_000);
         duel.lan.cut(false)?;
-        let taken = taken.ok_or("there was no take-over")?;
+        let taken = taken?;
         let adverts = heard
             .iter()
             .filter(|(at, frame)| *at < taken && matches!(frame, Frame::Advert { host: FIRST, .. }));

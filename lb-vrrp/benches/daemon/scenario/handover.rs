@@ -1,6 +1,6 @@
 //! Hand-over when the Active router is stopped in good order.
 
-use super::{Duel, FIRST, SECOND, pause, start_active};
+use super::{Duel, FIRST, pause, start_active};
 use crate::{
     Result,
     daemon::Kind,
@@ -27,11 +27,7 @@ fn measure(kind: Kind, plan: Plan, times: usize, report: &mut Report) -> Result<
         pause(time as f64 * 0.37 % 1.0 * plan.seconds());
         let from = now();
         duel.first.terminate()?;
-        let taken = duel.frames.wait(from, 20.0, |at, frame| match frame {
-            Frame::Advert { host: SECOND, .. } => Some(at),
-            _ => None,
-        });
-        let taken = taken.ok_or("there was no take-over")?;
+        let taken = duel.taken_over(from, 20.0)?;
         let resigned = duel.frames.since(from).into_iter().find_map(|(at, frame)| match frame {
             Frame::Advert { host: FIRST, priority: 0 } => Some(at),
             _ => None,

@@ -77,6 +77,15 @@ impl Duel {
         Ok(duel)
     }
 
+    /// When the second router advertised for the first time after `from`; waits for it for so many seconds.
+    fn taken_over(&self, from: u64, seconds: f64) -> Result<u64> {
+        let taken = self.frames.wait(from, seconds, |at, frame| match frame {
+            Frame::Advert { host: SECOND, .. } => Some(at),
+            _ => None,
+        });
+        Ok(taken.ok_or("there was no take-over")?)
+    }
+
     /// Waits until the first router is Active and the other has heard it for a while.
     fn settle(&self, plan: Plan) -> Result<()> {
         for _ in 0..20 {

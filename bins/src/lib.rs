@@ -7,5 +7,6 @@ pub mod config;
 pub mod control;
 pub mod ctl;
 pub mod director;
+pub mod failover;
 pub mod lab;
 pub mod runtime;

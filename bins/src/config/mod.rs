@@ -4,5 +4,6 @@ pub mod diagnostic;
 pub mod document;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod keepalived;
 pub mod ldirectord;
 pub mod names;

@@ -1,0 +1,7 @@
+//! The keepalived-style failover pair.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lb_bins::failover::cli::main(std::env::args_os())
+}

@@ -1,0 +1,172 @@
+//! What happened, to what, and why, as data: log lines, `lbctl status` and `lbctl explain` are made from it.
+
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+
+use lb_core::Time;
+use lb_vrrp::{Priority, track::Status};
+use serde::{Deserialize, Serialize};
+
+use super::track::TrackerId;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Time,
+    /// To what.
+    pub subject: Subject,
+    /// What.
+    pub what: What,
+}
+
+/// What an event is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Subject {
+    /// The daemon as a whole.
+    Daemon,
+    /// An instance, by name.
+    Instance(Arc<str>),
+    /// A sync group, by name.
+    Group(Arc<str>),
+    /// Something that is tracked.
+    Tracker(TrackerId),
+}
+
+/// State of an instance or group as keepalived's users know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Condition {
+    /// It takes no part yet: nothing is known of a tracker, or the start is delayed.
+    #[default]
+    Init,
+    /// It listens.
+    Backup,
+    /// It has the addresses.
+    Master,
+    /// It can take no part.
+    Fault,
+}
+
+/// Why the state changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Why {
+    /// The protocol decided.
+    Protocol(lb_vrrp::Cause),
+    /// The interface can not be used.
+    Interface(String),
+    /// A tracker whose failure is a fault, or nothing is known of it yet.
+    Tracker(TrackerId),
+    /// Faults are over.
+    Recovered,
+    /// The sync group follows one of its members.
+    Group(Arc<str>),
+    /// The operator said so; with the reason.
+    Operator(String),
+    /// Start, stop or reload of the daemon.
+    Lifecycle,
+    /// Another process has this virtual router on the same interface, or the configuration can not be put in force.
+    Refused(String),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum What {
+    /// The daemon has started.
+    Started,
+    /// The daemon stops.
+    Stopping,
+    /// The daemon has stopped.
+    Stopped,
+    /// A configuration is in force from now on; how many instances are new, changed, gone.
+    Configured {
+        /// How many are new.
+        added: usize,
+        /// How many differ.
+        changed: usize,
+        /// How many are gone.
+        removed: usize,
+    },
+    /// A configuration was refused; the old one stays in force.
+    Rejected(String),
+    /// The state changed.
+    State {
+        /// What it was.
+        from: Condition,
+        /// What it is.
+        to: Condition,
+        /// Why.
+        why: Why,
+        /// The priority that it runs with; 0 for a group.
+        priority: u8,
+    },
+    /// What was known when a state was left by a timer or a message: for `explain`.
+    Basis {
+        /// When the last advertisement of an Active router was heard, and whose.
+        heard: Option<(Time, IpAddr)>,
+        /// The timer that fired, as a formula with its numbers: `3 x 1000 ms + 414 ms skew`.
+        timer: Option<String>,
+        /// When it was due.
+        due: Option<Time>,
+    },
+    /// The priority that an instance runs with changed.
+    Priority {
+        /// What it was.
+        from: Priority,
+        /// What it is.
+        to: Priority,
+    },
+    /// Another router is MASTER now.
+    NewMaster {
+        /// Which one.
+        source: IpAddr,
+        /// Its priority.
+        priority: Priority,
+    },
+    /// A tracker was found to be something else.
+    Tracked {
+        /// What.
+        status: Status,
+        /// What it said: `exited with status 1`, `timed out`.
+        detail: String,
+    },
+    /// All addresses are installed and announced for the first time.
+    Installed(usize),
+    /// All addresses are removed.
+    Removed(usize),
+    /// Somebody else had removed an address; it was put back.
+    PutBack(IpAddr),
+    /// The operator ordered something; with the reason.
+    Ordered(String),
+    /// The process was late by so much.
+    Late(Duration),
+    /// Something is not as it should be, in words; repeated ones are counted in them.
+    Trouble(String),
+    /// Something else in words, of no concern to those who look for trouble.
+    Note(String),
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Init => "INIT",
+            Self::Backup => "BACKUP",
+            Self::Master => "MASTER",
+            Self::Fault => "FAULT",
+        })
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Daemon => f.write_str("daemon"),
+            Self::Instance(name) | Self::Group(name) => f.write_str(name),
+            Self::Tracker(id) => id.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The keepalived-style failover pair.
+//!
+//! ```text
+//!  thread "vrrp" ────────────────┐   notices    ┌──────────────── main thread ─────────────────────────────┐
+//!  lb_vrrp::driver: adverts,     │ ───────────▶ │ engine ◀── reports ── track      scripts, processes, …   │
+//!  elections, nothing else       │ ◀─────────── │   │ state (pure: what follows from what)                 │
+//!  thread "addresses" (netlink)  │   orders     │   ├──▶ notify    scripts, FIFOs, mail, in order           │
+//!                                │              │   ├──▶ kernel    routes, rules, filters                   │
+//!  supervisor process: resigns   │ ◀── pipe ─── │   ├──▶ journal   every decision ▶ log, explain            │
+//!  for a daemon that has died    │              │   └──▶ balance   virtual servers                          │
+//!                                ┘              └──────────────────────────────────────────────────────────┘
+//! ```
+
+pub mod cli;
+pub mod event;
+pub mod notify;
+pub mod track;

@@ -57,7 +57,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     instance.source = options.source;
     instance.key = options.auth_ah.map(|key| ah::Key::new(key.as_bytes()));
     instance.virtual_mac = options.virtual_mac.then(VirtualMac::default);
-    instance.addresses = options.addresses;
+    instance.addresses = options.addresses.into_iter().map(Into::into).collect();
     if let Some(priority) = options.realtime {
         realtime::lock_memory()?;
         realtime::set_priority(priority)?;

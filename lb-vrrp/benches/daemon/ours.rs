@@ -2,7 +2,6 @@
 
 use std::process::Stdio;
 
-use ipnet::IpNet;
 use lb_vrrp::{
     Config, Interval, Priority, Vrid,
     driver::{Driver, Instance, linux::Linux, realtime},
@@ -44,7 +43,7 @@ pub(crate) fn run(plan: Plan) -> Result<()> {
                 .build()?;
             let mut instance = Instance::new(router.name, router.link, config);
             instance.unadvertised =
-                plan.others().map(|address| IpNet::from(std::net::IpAddr::from(address))).collect();
+                plan.others().map(|address| std::net::IpAddr::from(address).into()).collect();
             driver.add(instance)?;
         }
         println!("ready");

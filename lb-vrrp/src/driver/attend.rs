@@ -7,7 +7,7 @@ use super::{
     notice::{Happening, LinkState},
     platform::{Link, Listening, Platform, VirtualLink},
     run::Driver,
-    work::{Change, Place},
+    work::{Change, Device, Place},
 };
 use crate::{Config, Family, Input, RouterKey, VirtualRouter, wire::Mac};
 
@@ -57,7 +57,7 @@ impl<P: Platform> Driver<P> {
         let Some(member) = self.members.get_mut(id) else { return LinkState::Gone };
         member.source = Some(source);
         let (wanted, priority) = (member.wanted, member.priority.take());
-        let place = place(&member.instance, link, source);
+        let place = place(&member.instance, link, source, |name| self.platform.link(name));
         let own = is_new.then(|| own_addresses(&member.instance, link));
         let moved = member.place.as_ref() != Some(&place);
         member.place = Some(place.clone());
@@ -69,7 +69,7 @@ impl<P: Platform> Driver<P> {
                 self.input(id, Input::Source(source));
             }
             if moved || is_new {
-                self.desk.order([(desk, Change::Place(place, own))]);
+                self.desk.order([(desk, Change::Place(place, own)), (desk, Change::Announce)]);
             }
         }
         if let Some(priority) = priority {
@@ -134,22 +134,39 @@ pub(super) fn listening(instance: &Instance, interface: u32) -> Listening {
 }
 
 /// Where the addresses of an instance are.
-fn place(instance: &Instance, link: &Link, source: IpAddr) -> Place {
+fn place<'a>(
+    instance: &Instance,
+    link: &Link,
+    source: IpAddr,
+    named: impl Fn(&str) -> Option<&'a Link>,
+) -> Place {
     let virtual_mac = instance.config.virtual_mac();
     let virtual_link = instance.virtual_name(link.index).map(|name| VirtualLink {
         name,
         parent: link.index,
         mac: virtual_mac,
     });
-    let mac = match virtual_link {
-        Some(_) => virtual_mac,
-        None => link.mac.unwrap_or(Mac([0; 6])),
-    };
-    let link_local = link.primary(Family::V6, |address| match address {
+    let own = |link: &Link| link.mac.unwrap_or(Mac([0; 6]));
+    let mac = if virtual_link.is_some() { virtual_mac } else { own(link) };
+    let devices = instance.devices().into_iter().map(|name| {
+        let at = named(&name).map(|link| (link.index, own(link), link_local(link)));
+        Device { name, at }
+    });
+    Place {
+        interface: link.index,
+        mac,
+        source: link_local(link).unwrap_or(source),
+        link: virtual_link,
+        devices: devices.collect(),
+    }
+}
+
+/// What IPv6 announcements come from.
+fn link_local(link: &Link) -> Option<IpAddr> {
+    link.primary(Family::V6, |address| match address {
         IpAddr::V4(_) => false,
         IpAddr::V6(address) => address.is_unicast_link_local(),
-    });
-    Place { interface: link.index, mac, source: link_local.unwrap_or(source), link: virtual_link }
+    })
 }
 
 /// An owner's addresses are those of its interface, if they were there before it: they are neither added nor removed.
@@ -157,5 +174,6 @@ fn own_addresses(instance: &Instance, link: &Link) -> Arc<[IpAddr]> {
     if !instance.config.priority().is_owner() {
         return Arc::from([]);
     }
-    instance.installed().map(|net| net.addr()).filter(|own| link.addresses.contains_key(own)).collect()
+    let here = instance.installed().filter(|address| address.device().is_none());
+    here.map(|address| address.addr()).filter(|own| link.addresses.contains_key(own)).collect()
 }

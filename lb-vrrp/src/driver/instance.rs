@@ -2,12 +2,14 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr},
+    sync::Arc,
     time::Duration,
 };
 
 use ipnet::IpNet;
 use thiserror::Error;
 
+use super::address::{VirtualAddress, is_interface_name};
 use crate::{
     Config, Family,
     router::Mode,
@@ -24,12 +26,12 @@ pub struct Instance {
     pub interface: String,
     /// The virtual router. Its addresses are the ones that are advertised.
     pub config: Config,
-    /// How many bits of the advertised addresses are the network. Those that do not stand here have all of them: /32 or
-    /// /128. Default: none stands here.
-    pub addresses: Vec<IpNet>,
+    /// How the advertised addresses are installed, and how many of their bits are the network. Those that do not stand
+    /// here have all of them, /32 or /128, and no attributes. Default: none stands here.
+    pub addresses: Vec<VirtualAddress>,
     /// Addresses that are installed and announced, and not advertised: more than an advertisement carries, or of the other
     /// family. Default: none.
-    pub unadvertised: Vec<IpNet>,
+    pub unadvertised: Vec<VirtualAddress>,
     /// The address that advertisements come from. Default: the primary address of the interface; for IPv6 its link-local
     /// one.
     pub source: Option<IpAddr>,
@@ -120,6 +122,16 @@ pub enum InstanceError {
         /// The address.
         address: IpNet,
     },
+    /// An address has attributes that it can not have.
+    #[error("instance {name:?}: address {address}: {why}")]
+    Attributes {
+        /// The instance.
+        name: String,
+        /// The address.
+        address: IpNet,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// An address is installed twice.
     #[error("instance {name:?}: {address} is given twice")]
     Duplicate {
@@ -179,12 +191,24 @@ impl Instance {
     }
 
     /// All addresses that it has when it is Active: the advertised ones, then the others.
-    pub fn installed(&self) -> impl Iterator<Item = IpNet> + '_ {
+    pub fn installed(&self) -> impl Iterator<Item = VirtualAddress> + '_ {
         let advertised = self.config.addresses().iter().map(|address| {
-            let given = self.addresses.iter().find(|net| net.addr() == address);
-            given.copied().unwrap_or_else(|| IpNet::from(address))
+            let given = self.addresses.iter().find(|given| given.addr() == address);
+            given.cloned().unwrap_or_else(|| address.into())
         });
-        advertised.chain(self.unadvertised.iter().copied())
+        advertised.chain(self.unadvertised.iter().cloned())
+    }
+
+    /// Interfaces other than its own that its addresses are on, each once.
+    pub(super) fn devices(&self) -> Vec<Arc<str>> {
+        let all = self.addresses.iter().chain(&self.unadvertised).filter_map(VirtualAddress::device);
+        let mut devices = Vec::new();
+        for device in all {
+            if !devices.contains(device) {
+                devices.push(device.clone());
+            }
+        }
+        devices
     }
 
     /// What is wrong with it by itself.
@@ -193,11 +217,16 @@ impl Instance {
         if self.name.is_empty() {
             return Err(InstanceError::Name(name()));
         }
-        let advertised = |net: &&IpNet| self.config.addresses().iter().any(|address| address == net.addr());
-        if let Some(address) = self.addresses.iter().find(|net| !advertised(net)) {
-            return Err(InstanceError::NotAdvertised { name: name(), address: *address });
+        let advertised =
+            |given: &&VirtualAddress| self.config.addresses().iter().any(|address| address == given.addr());
+        if let Some(address) = self.addresses.iter().find(|given| !advertised(given)) {
+            return Err(InstanceError::NotAdvertised { name: name(), address: address.net });
         }
-        let mut all: Vec<IpAddr> = self.installed().map(|net| net.addr()).collect();
+        for address in self.addresses.iter().chain(&self.unadvertised) {
+            let fault = |why| InstanceError::Attributes { name: name(), address: address.net, why };
+            address.check().map_err(fault)?;
+        }
+        let mut all: Vec<IpAddr> = self.installed().map(|address| address.addr()).collect();
         all.sort_unstable();
         if let Some(pair) = all.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(InstanceError::Duplicate { name: name(), address: pair[0] });
@@ -212,10 +241,7 @@ impl Instance {
         }
         let virtual_name = self.virtual_mac.as_ref().and_then(|mac| mac.name.as_ref());
         for interface in [Some(&self.interface), virtual_name].into_iter().flatten() {
-            let is_name = (1..=15).contains(&interface.len())
-                && !interface.contains(|c: char| c == '/' || c.is_whitespace())
-                && !matches!(interface.as_str(), "." | "..");
-            if !is_name {
+            if !is_interface_name(interface) {
                 return Err(InstanceError::InterfaceName { name: name(), interface: interface.clone() });
             }
         }

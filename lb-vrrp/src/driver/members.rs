@@ -56,6 +56,8 @@ pub(super) struct Members {
     names: HashMap<Arc<str>, usize>,
     keys: HashMap<RouterKey, usize>,
     interfaces: HashMap<String, Vec<usize>>,
+    /// Members with addresses on an interface that is not theirs.
+    devices: HashMap<Arc<str>, Vec<usize>>,
     /// Who has a virtual address: one instance per interface.
     virtual_addresses: HashMap<IpAddr, Vec<usize>>,
 }
@@ -200,6 +202,11 @@ impl Members {
         self.interfaces.get(name).map_or(&[], Vec::as_slice)
     }
 
+    /// Members with addresses on this interface, which is not theirs.
+    pub(super) fn with_device(&self, name: &str) -> &[usize] {
+        self.devices.get(name).map_or(&[], Vec::as_slice)
+    }
+
     /// Members that have this virtual address.
     pub(super) fn with_address(&self, address: IpAddr) -> &[usize] {
         self.virtual_addresses.get(&address).map_or(&[], Vec::as_slice)
@@ -229,6 +236,9 @@ impl Members {
     }
 
     fn add_addresses(&mut self, id: usize, instance: &Instance) {
+        for device in instance.devices() {
+            self.devices.entry(device).or_default().push(id);
+        }
         for net in instance.installed() {
             let ids = self.virtual_addresses.entry(net.addr()).or_default();
             if !ids.contains(&id) {
@@ -238,6 +248,11 @@ impl Members {
     }
 
     fn remove_addresses(&mut self, id: usize, instance: &Instance) {
+        for device in instance.devices() {
+            if let Some(ids) = self.devices.get_mut(&device) {
+                ids.retain(|other| *other != id);
+            }
+        }
         for net in instance.installed() {
             if let Some(ids) = self.virtual_addresses.get_mut(&net.addr()) {
                 ids.retain(|other| *other != id);

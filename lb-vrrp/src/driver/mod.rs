@@ -9,12 +9,13 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`Driver`], [`Instance`] | what to run |
+//! | [`Driver`], [`Instance`], [`VirtualAddress`] | what to run |
 //! | [`Control`], [`Status`], [`Snapshot`] | orders, questions, and how to go on in another process |
 //! | [`Notices`] | what happened |
 //! | [`Platform`], [`Addressing`] | what a machine has to offer |
 //! | `linux`, `realtime` | Linux, and how to be punctual there (feature `linux`) |
 
+mod address;
 mod attend;
 mod control;
 mod instance;
@@ -29,6 +30,7 @@ pub mod realtime;
 mod run;
 mod work;
 
+pub use address::{AddressAttributes, VirtualAddress};
 pub use control::{Control, ControlError, Snapshot, Status};
 pub use instance::{Announcing, Instance, InstanceError, VirtualMac};
 pub use notice::{Happening, LinkState, Notice, Notices, Told};

@@ -52,6 +52,13 @@ pub enum Happening {
         /// Why.
         error: Arc<str>,
     },
+    /// An address is on an interface that is not there. It is installed as soon as that is.
+    AddressWaits {
+        /// Which one.
+        address: IpNet,
+        /// The interface.
+        interface: Arc<str>,
+    },
     /// The interface can be used, or can not.
     Link(LinkState),
     /// Something else failed: advertisements or announcements could not be sent, or the virtual interface not be made.
@@ -104,6 +111,9 @@ impl fmt::Display for Happening {
             Self::Removed { addresses } => write!(f, "{addresses} addresses removed"),
             Self::PutBack(address) => write!(f, "{address} was removed by somebody else, and put back"),
             Self::AddressFailed { address, error } => write!(f, "address {address}: {error}"),
+            Self::AddressWaits { address, interface } => {
+                write!(f, "address {address} waits for interface {interface}, which is not there")
+            }
             Self::Link(state) => write!(f, "the interface {state}"),
             Self::Failed { what, error } => write!(f, "{what}: {error}"),
         }

@@ -10,8 +10,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use ipnet::IpNet;
 
+use super::address::VirtualAddress;
 use crate::{Datagram, Family, Time, Transmit, wire::Mac};
 
 /// The fast half of a machine: its clock, its links, and what is sent and received on them. Nothing in it waits, and
@@ -197,12 +197,12 @@ pub struct Via {
 }
 
 /// An address to be added or removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddressChange {
-    /// Index of the interface.
+    /// Index of the interface. It counts, and not the name that may be among the attributes of the address.
     pub interface: u32,
-    /// The address, and how many of its bits are the network.
-    pub address: IpNet,
+    /// The address, and how it is installed.
+    pub address: VirtualAddress,
     /// Whether to add it.
     pub add: bool,
 }

@@ -309,6 +309,9 @@ impl<P: Platform> Driver<P> {
                 for id in self.members.on_interface(&name).to_vec() {
                     self.look_at(id);
                 }
+                for id in self.members.with_device(&name).to_vec() {
+                    self.look_at(id);
+                }
             }
             LinkChange::Address { interface, address, present } => {
                 let ours = self.members.with_address(address).to_vec();
@@ -317,8 +320,9 @@ impl<P: Platform> Driver<P> {
                 }
                 if ours.is_empty() {
                     let on_it = |(id, member): (usize, &super::members::Member)| {
-                        let link = self.platform.link(&member.instance.interface)?;
-                        (link.index == interface).then_some(id)
+                        let link = self.platform.link(&member.instance.interface);
+                        let is_here = link.is_some_and(|link| link.index == interface);
+                        (is_here || member.place.as_ref()?.is_also_on(interface)).then_some(id)
                     };
                     let ids: Vec<usize> = self.members.iter().filter_map(on_it).collect();
                     ids.into_iter().for_each(|id| self.look_at(id));
@@ -332,12 +336,8 @@ impl<P: Platform> Driver<P> {
         let Some(member) = self.members.get(id) else { return };
         let Some(key) = member.key else { return };
         let is_active = self.endpoint.router(key).is_some_and(|router| router.state() == State::Active);
-        let here = match member.instance.virtual_mac {
-            Some(_) => self.desk.progress(member.desk).link == Some(interface),
-            None => key.interface == interface,
-        };
-        if !present && is_active && here && member.instance.put_back {
-            self.orders.push((member.desk, Change::Lost(address)));
+        if !present && is_active && member.instance.put_back {
+            self.orders.push((member.desk, Change::Lost(interface, address)));
         }
     }
 

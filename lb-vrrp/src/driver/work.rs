@@ -3,7 +3,8 @@
 
 mod burst;
 mod desk;
+mod job;
 mod worker;
 
-pub(super) use desk::{Change, Desk, Place};
+pub(super) use desk::{Change, Desk, Device, Place};
 pub(super) use worker::Worker;

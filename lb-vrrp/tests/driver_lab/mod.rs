@@ -293,7 +293,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    fn open() -> Self {
+    pub fn open() -> Self {
         let every_protocol = i32::from((nix::libc::ETH_P_ALL as u16).to_be());
         let mut socket =
             Socket::new(Domain::PACKET, Type::RAW, Some(Protocol::from(every_protocol))).unwrap();

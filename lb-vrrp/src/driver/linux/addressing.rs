@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
-    address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope},
+    address::{AddressAttribute, AddressFlags, AddressMessage, CacheInfo},
 };
 
 use super::{
@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     Time,
-    driver::platform::{AddressChange, Addressing, Announcement, VirtualLink},
+    driver::{
+        address::AddressAttributes,
+        platform::{AddressChange, Addressing, Announcement, VirtualLink},
+    },
     wire::{gratuitous_arp, unsolicited_na},
 };
 
@@ -92,31 +95,53 @@ impl Addressing for NetlinkAddressing {
 }
 
 fn request(change: &AddressChange) -> (Kind, RouteNetlinkMessage) {
+    let net = change.address.net;
+    let (address, plain) = (net.addr(), AddressAttributes::default());
+    let attributes = change.address.attributes.as_deref().unwrap_or(&plain);
+    let far_end = attributes.peer.unwrap_or(net);
     let mut message = AddressMessage::default();
-    let address = change.address.addr();
-    message.header.prefix_len = change.address.prefix_len();
+    message.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    message.header.prefix_len = far_end.prefix_len();
     message.header.index = change.interface;
-    message.header.scope = AddressScope::Universe;
+    message.header.scope = attributes.scope.into();
     message.attributes.push(AddressAttribute::Local(address));
-    match address {
-        IpAddr::V4(_) => {
-            message.header.family = AddressFamily::Inet;
-            message.attributes.push(AddressAttribute::Address(address));
-        }
-        IpAddr::V6(_) => {
-            message.header.family = AddressFamily::Inet6;
-            if change.add {
-                // The other router may have it for a moment still, which is no reason to give it up.
-                message
-                    .attributes
-                    .push(AddressAttribute::Flags(AddressFlags::Nodad | AddressFlags::Noprefixroute));
-            }
-        }
+    if address.is_ipv4() || attributes.peer.is_some() {
+        message.attributes.push(AddressAttribute::Address(far_end.addr()));
     }
-    match change.add {
-        true => (Kind::Create, RouteNetlinkMessage::NewAddress(message)),
-        false => (Kind::Change, RouteNetlinkMessage::DelAddress(message)),
+    if !change.add {
+        return (Kind::Change, RouteNetlinkMessage::DelAddress(message));
     }
+    let flags = flags(attributes, address);
+    if !flags.is_empty() {
+        message.attributes.push(AddressAttribute::Flags(flags));
+    }
+    message.attributes.extend(attributes.broadcast.map(AddressAttribute::Broadcast));
+    message.attributes.extend(attributes.label.clone().map(AddressAttribute::Label));
+    let whole_v6 = address.is_ipv6() && net.prefix_len() == net.max_prefix_len();
+    if let Some(preferred) = attributes.preferred_lifetime.or(whole_v6.then_some(0)) {
+        let mut lifetimes = CacheInfo::default();
+        lifetimes.ifa_preferred = preferred;
+        lifetimes.ifa_valid = FOR_EVER;
+        message.attributes.push(AddressAttribute::CacheInfo(lifetimes));
+    }
+    (Kind::Create, RouteNetlinkMessage::NewAddress(message))
+}
+
+/// `INFINITY_LIFE_TIME` of the kernel.
+const FOR_EVER: u32 = u32::MAX;
+
+fn flags(attributes: &AddressAttributes, address: IpAddr) -> AddressFlags {
+    let prefix_route = attributes.prefix_route.unwrap_or(address.is_ipv4());
+    [
+        (AddressFlags::Nodad, address.is_ipv6() && !attributes.duplicate_detection),
+        (AddressFlags::Noprefixroute, !prefix_route),
+        (AddressFlags::Homeaddress, attributes.home),
+        (AddressFlags::Managetempaddr, attributes.manage_temporary),
+        (AddressFlags::Mcautojoin, attributes.auto_join),
+    ]
+    .into_iter()
+    .filter_map(|(flag, set)| set.then_some(flag))
+    .collect()
 }
 
 fn made_a_difference(answer: io::Result<()>, add: bool) -> io::Result<bool> {

@@ -1,13 +1,12 @@
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use ipnet::IpNet;
 use tokio::sync::Notify;
 
-use super::super::{instance::Announcing, platform::VirtualLink};
+use super::super::{address::VirtualAddress, instance::Announcing, platform::VirtualLink};
 use crate::wire::Mac;
 
 /// Where orders for addresses lie. The protocol's side writes, the worker reads; neither waits for the other. The latest
@@ -44,7 +43,7 @@ pub(crate) struct Wanted {
     pub(crate) name: Arc<str>,
     /// `None` until the instance was on an interface.
     pub(crate) place: Option<Place>,
-    pub(crate) addresses: Arc<[IpNet]>,
+    pub(crate) addresses: Arc<[VirtualAddress]>,
     /// Addresses that are not to be touched, since they are the interface's own.
     pub(crate) own: Arc<[IpAddr]>,
     pub(crate) announcing: Announcing,
@@ -53,10 +52,10 @@ pub(crate) struct Wanted {
     pub(crate) epoch: u64,
     /// Whether a burst of announcements is to begin.
     pub(crate) announce: bool,
-    /// Addresses that somebody else removed.
-    pub(crate) lost: Vec<IpAddr>,
+    /// Addresses that somebody else removed, and the interfaces that they were on.
+    pub(crate) lost: Vec<(u32, IpAddr)>,
     /// Addresses that are no longer configured.
-    pub(crate) retired: Vec<IpNet>,
+    pub(crate) retired: Vec<VirtualAddress>,
     /// Whether the instance is at its end: its virtual interface goes, too.
     pub(crate) ends: bool,
 }
@@ -78,6 +77,24 @@ pub(crate) struct Place {
     /// What IPv6 announcements come from.
     pub(crate) source: IpAddr,
     pub(crate) link: Option<VirtualLink>,
+    /// Other interfaces that some of the addresses are on.
+    pub(crate) devices: Box<[Device]>,
+}
+
+/// Another interface that addresses of an instance are on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Device {
+    pub(crate) name: Arc<str>,
+    /// Index, Ethernet address, and what IPv6 announcements come from, if it has a link-local address; `None` when it is
+    /// not there.
+    pub(crate) at: Option<(u32, Mac, Option<IpAddr>)>,
+}
+
+impl Place {
+    /// Whether some of the addresses are on this interface, which is not the instance's.
+    pub(crate) fn is_also_on(&self, interface: u32) -> bool {
+        self.devices.iter().any(|device| device.at.is_some_and(|(index, ..)| index == interface))
+    }
 }
 
 /// How far the worker is.
@@ -91,7 +108,12 @@ pub(crate) struct Progress {
 
 impl Desk {
     /// A place for another instance.
-    pub(crate) fn open(&self, name: Arc<str>, addresses: Arc<[IpNet]>, announcing: Announcing) -> usize {
+    pub(crate) fn open(
+        &self,
+        name: Arc<str>,
+        addresses: Arc<[VirtualAddress]>,
+        announcing: Announcing,
+    ) -> usize {
         let wanted = Wanted {
             name,
             place: None,
@@ -208,12 +230,12 @@ pub(crate) enum Change {
     Install,
     Remove,
     Announce,
-    /// Somebody else removed this address.
-    Lost(IpAddr),
+    /// Somebody else removed this address from this interface.
+    Lost(u32, IpAddr),
     /// The instance is here now; these addresses are the interface's own, if that is to be changed.
     Place(Place, Option<Arc<[IpAddr]>>),
     /// It has other addresses.
-    Addresses(Arc<[IpNet]>, Announcing),
+    Addresses(Arc<[VirtualAddress]>, Announcing),
     /// It ends.
     End,
 }
@@ -230,12 +252,21 @@ impl Change {
             }
             Self::Remove => wanted.remove(),
             Self::Announce => wanted.announce = wanted.aim == Aim::Install,
-            Self::Lost(address) if wanted.lost.len() < LOST => wanted.lost.push(address),
-            Self::Lost(_) => {
+            Self::Lost(interface, address) if wanted.lost.len() < LOST => {
+                wanted.lost.push((interface, address));
+            }
+            Self::Lost(..) => {
                 wanted.epoch += 1;
                 wanted.announce = wanted.aim == Aim::Install;
             }
-            Self::Place(place, own) => {
+            Self::Place(mut place, own) => {
+                // Addresses that are configured no longer may be yet to be removed from there.
+                let before = wanted.place.take().map_or_else(Default::default, |place| place.devices);
+                let is_new = |device: &Device| place.devices.iter().all(|other| other.name != device.name);
+                let left: Vec<Device> = before.into_iter().filter(is_new).collect();
+                if !left.is_empty() {
+                    place.devices = std::mem::take(&mut place.devices).into_iter().chain(left).collect();
+                }
                 wanted.place = Some(place);
                 if let Some(own) = own {
                     wanted.own = own;
@@ -243,7 +274,8 @@ impl Change {
                 wanted.epoch += 1;
             }
             Self::Addresses(addresses, announcing) => {
-                let gone = wanted.addresses.iter().filter(|old| !addresses.contains(old)).copied();
+                let stays: HashSet<&VirtualAddress> = addresses.iter().collect();
+                let gone = wanted.addresses.iter().filter(|old| !stays.contains(old)).cloned();
                 wanted.retired.extend(gone);
                 wanted.addresses = addresses;
                 wanted.announcing = announcing;

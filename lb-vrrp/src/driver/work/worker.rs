@@ -2,19 +2,19 @@ use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
     io,
-    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
 
-use ipnet::IpNet;
 use tokio::time::Instant;
 
 use super::{
     burst::{Burst, FRAMES},
-    desk::{Aim, Desk, Progress, Wanted},
+    desk::{Aim, Desk, Wanted},
+    job::{Job, Spot},
 };
 use crate::driver::{
+    address::VirtualAddress,
     notice::{Happening, Teller},
     platform::{AddressChange, Addressing, Announcement},
 };
@@ -32,22 +32,6 @@ pub(crate) struct Worker {
     jobs: HashMap<usize, Box<Job>>,
     /// When to look at a job again; some are out of date.
     due: BinaryHeap<Reverse<(Instant, usize)>>,
-}
-
-/// How far an instance is.
-struct Job {
-    wanted: Wanted,
-    /// Addresses before this one are done.
-    cursor: usize,
-    installed: usize,
-    /// How many changes made a difference, and how many failed, in this pass.
-    changed: usize,
-    failed: usize,
-    finished: bool,
-    announce: bool,
-    link: Option<u32>,
-    burst: Option<Burst>,
-    retry: Option<Instant>,
 }
 
 /// An address of a batch, and whose it is.
@@ -110,7 +94,7 @@ impl Worker {
         }
         let results = match steps.is_empty() {
             true => Vec::new(),
-            false => self.addressing.apply(steps.iter().map(|step| step.change).collect()).await,
+            false => self.addressing.apply(steps.iter().map(|step| step.change.clone()).collect()).await,
         };
         let mut announcements = Vec::new();
         for (step, result) in steps.iter().zip(results) {
@@ -187,41 +171,61 @@ impl Worker {
     /// Adds what an instance has to do to a batch.
     fn plan(&mut self, place: usize, steps: &mut Vec<Step>) {
         let Some(job) = self.jobs.get_mut(&place) else { return };
-        let Some(interface) = job.interface() else { return };
+        if job.interface().is_none() {
+            return;
+        }
         let retired = std::mem::take(&mut job.wanted.retired);
         let lost = std::mem::take(&mut job.wanted.lost);
         let own = job.wanted.own.clone();
-        let change = |address, add| AddressChange { interface, address, add };
-        for address in retired {
-            if !own.contains(&address.addr()) {
-                steps.push(Step { place, change: change(address, false), kind: StepKind::Retire });
+        let step = |interface, address: &VirtualAddress, add, kind| {
+            let change = AddressChange { interface, address: address.clone(), add };
+            Step { place, change, kind }
+        };
+        for address in &retired {
+            if !own.contains(&address.addr())
+                && let Some(spot) = job.spot(address)
+            {
+                steps.push(step(spot.interface, address, false, StepKind::Retire));
             }
         }
-        if job.finished && job.installs() {
-            let is_lost = |net: &&IpNet| lost.contains(&net.addr());
-            for address in job.wanted.addresses.iter().filter(is_lost) {
-                steps.push(Step { place, change: change(*address, true), kind: StepKind::PutBack });
+        if job.finished && job.installs() && !lost.is_empty() {
+            for address in job.wanted.addresses.iter().filter(|address| address.is_tracked()) {
+                if let Some(Spot { interface, .. }) = job.spot(address)
+                    && lost.contains(&(interface, address.addr()))
+                {
+                    steps.push(step(interface, address, true, StepKind::PutBack));
+                }
             }
         }
         let add = job.installs();
         if job.wanted.aim == Aim::Leave {
             job.cursor = job.wanted.addresses.len();
         }
+        let mut waits = None;
         while job.cursor < job.wanted.addresses.len() && steps.len() < CHUNK {
-            let address = job.wanted.addresses[job.cursor];
+            let address = &job.wanted.addresses[job.cursor];
             job.cursor += 1;
             // The interface's own addresses are there, and stay.
             if own.contains(&address.addr()) {
                 job.installed += usize::from(add);
-            } else {
-                steps.push(Step { place, change: change(address, add), kind: StepKind::Pass });
+            } else if let Some(spot) = job.spot(address) {
+                steps.push(step(spot.interface, address, add, StepKind::Pass));
+            } else if add {
+                // The first one stands for all of a pass.
+                job.waiting += 1;
+                waits = waits.or((job.waiting == 1).then(|| address.clone()));
             }
+        }
+        if let Some(address) = waits
+            && let Some(interface) = address.device().cloned()
+        {
+            self.tell(place, Happening::AddressWaits { address: address.net, interface });
         }
     }
 
     fn note(&mut self, step: &Step, result: io::Result<bool>, announcements: &mut Vec<Announcement>) {
         let Some(job) = self.jobs.get_mut(&step.place) else { return };
-        let address = step.change.address;
+        let address = &step.change.address;
         match result {
             Ok(changed) => {
                 if step.kind == StepKind::Pass {
@@ -232,7 +236,7 @@ impl Worker {
                 let first = step.kind == StepKind::Pass && job.announces_along();
                 let put_back = step.kind == StepKind::PutBack && changed;
                 if step.change.add && (first || put_back) {
-                    announcements.extend(job.announcement(address.addr()));
+                    announcements.extend(job.announcement(address));
                 }
                 if put_back {
                     self.tell(step.place, Happening::PutBack(address.addr()));
@@ -243,7 +247,7 @@ impl Worker {
                 // The first one stands for all of a pass.
                 if job.failed == 1 {
                     let error = error.to_string().into();
-                    self.tell(step.place, Happening::AddressFailed { address, error });
+                    self.tell(step.place, Happening::AddressFailed { address: address.net, error });
                 }
             }
         }
@@ -327,7 +331,7 @@ impl Worker {
             let all = job.wanted.addresses.len();
             let count = burst.count(&job.wanted.announcing, all);
             let addresses = job.wanted.addresses[burst.cursor..burst.cursor + count].iter();
-            announcements.extend(addresses.filter_map(|address| job.announcement(address.addr())));
+            announcements.extend(addresses.filter_map(|address| job.announcement(address)));
             job.burst = burst.after(count, all, &job.wanted.announcing, now);
             if let Some(next) = &job.burst {
                 self.due.push(Reverse((next.due, place)));
@@ -346,62 +350,5 @@ impl Worker {
         if let Some(job) = self.jobs.get(&place) {
             self.teller.tell(self.addressing.now(), &job.wanted.name, what);
         }
-    }
-}
-
-impl Job {
-    fn new(wanted: Wanted) -> Self {
-        Self {
-            announce: wanted.announce,
-            wanted,
-            cursor: 0,
-            installed: 0,
-            changed: 0,
-            failed: 0,
-            finished: false,
-            link: None,
-            burst: None,
-            retry: None,
-        }
-    }
-
-    /// From the first address on, with another order.
-    fn restart(&mut self, wanted: Wanted) {
-        let retired = std::mem::take(&mut self.wanted.retired);
-        self.wanted = wanted;
-        self.wanted.retired.extend(retired);
-        self.announce = self.wanted.announce || (self.announce && self.installs());
-        self.burst = None;
-        self.retry = None;
-        self.again();
-    }
-
-    fn again(&mut self) {
-        (self.cursor, self.installed, self.changed, self.failed) = (0, 0, 0, 0);
-        self.finished = false;
-    }
-
-    fn installs(&self) -> bool {
-        self.wanted.aim == Aim::Install
-    }
-
-    /// Where the addresses are.
-    fn interface(&self) -> Option<u32> {
-        let place = self.wanted.place.as_ref()?;
-        if place.link.is_some() { self.link } else { Some(place.interface) }
-    }
-
-    /// Whether the first announcement goes along with the installation.
-    fn announces_along(&self) -> bool {
-        self.announce && self.wanted.announcing.repeat > 0 && self.wanted.announcing.frame_interval.is_zero()
-    }
-
-    fn announcement(&self, address: IpAddr) -> Option<Announcement> {
-        let place = self.wanted.place.as_ref()?;
-        Some(Announcement { interface: place.interface, mac: place.mac, address, source: place.source })
-    }
-
-    fn progress(&self) -> Progress {
-        Progress { installed: self.installed, link: self.link }
     }
 }

@@ -1,0 +1,115 @@
+use std::net::IpAddr;
+
+use tokio::time::Instant;
+
+use super::{
+    burst::Burst,
+    desk::{Aim, Progress, Wanted},
+};
+use crate::{
+    driver::{address::VirtualAddress, platform::Announcement},
+    wire::Mac,
+};
+
+/// How far an instance is.
+pub(super) struct Job {
+    pub(super) wanted: Wanted,
+    /// Addresses before this one are done.
+    pub(super) cursor: usize,
+    pub(super) installed: usize,
+    /// How many changes made a difference, and how many failed, in this pass.
+    pub(super) changed: usize,
+    pub(super) failed: usize,
+    /// How many wait for their interface.
+    pub(super) waiting: usize,
+    pub(super) finished: bool,
+    pub(super) announce: bool,
+    pub(super) link: Option<u32>,
+    pub(super) burst: Option<Burst>,
+    pub(super) retry: Option<Instant>,
+}
+
+/// Where an address is, and where from and as what it is announced.
+#[derive(Clone, Copy)]
+pub(super) struct Spot {
+    pub(super) interface: u32,
+    pub(super) below: u32,
+    pub(super) mac: Mac,
+    pub(super) source: IpAddr,
+}
+
+impl Job {
+    pub(super) fn new(wanted: Wanted) -> Self {
+        Self {
+            announce: wanted.announce,
+            wanted,
+            cursor: 0,
+            installed: 0,
+            changed: 0,
+            failed: 0,
+            waiting: 0,
+            finished: false,
+            link: None,
+            burst: None,
+            retry: None,
+        }
+    }
+
+    /// From the first address on, with another order.
+    pub(super) fn restart(&mut self, wanted: Wanted) {
+        let retired = std::mem::take(&mut self.wanted.retired);
+        self.wanted = wanted;
+        self.wanted.retired.extend(retired);
+        self.announce = self.wanted.announce || (self.announce && self.installs());
+        self.burst = None;
+        self.retry = None;
+        self.again();
+    }
+
+    pub(super) fn again(&mut self) {
+        (self.cursor, self.installed, self.changed, self.failed, self.waiting) = (0, 0, 0, 0, 0);
+        self.finished = false;
+    }
+
+    pub(super) fn installs(&self) -> bool {
+        self.wanted.aim == Aim::Install
+    }
+
+    /// Where the addresses are.
+    pub(super) fn interface(&self) -> Option<u32> {
+        let place = self.wanted.place.as_ref()?;
+        if place.link.is_some() { self.link } else { Some(place.interface) }
+    }
+
+    /// Whether the first announcement goes along with the installation.
+    pub(super) fn announces_along(&self) -> bool {
+        self.announce && self.wanted.announcing.repeat > 0 && self.wanted.announcing.frame_interval.is_zero()
+    }
+
+    /// Where an address is; `None` as long as its interface is not there.
+    pub(super) fn spot(&self, address: &VirtualAddress) -> Option<Spot> {
+        let place = self.wanted.place.as_ref()?;
+        match address.device() {
+            None => Some(Spot {
+                interface: self.interface()?,
+                below: place.interface,
+                mac: place.mac,
+                source: place.source,
+            }),
+            Some(name) => {
+                let device = place.devices.iter().find(|device| device.name == *name)?;
+                let (interface, mac, source) = device.at?;
+                Some(Spot { interface, below: interface, mac, source: source.unwrap_or(place.source) })
+            }
+        }
+    }
+
+    pub(super) fn announcement(&self, address: &VirtualAddress) -> Option<Announcement> {
+        let Spot { below, mac, source, .. } = self.spot(address)?;
+        Some(Announcement { interface: below, mac, address: address.addr(), source })
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        Progress { installed: self.installed, link: self.link }
+    }
+}

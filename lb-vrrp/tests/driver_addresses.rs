@@ -1,0 +1,187 @@
+//! Addresses as they are installed, on Linux, between network namespaces.
+#![cfg(feature = "linux")]
+#![allow(clippy::unwrap_used, reason = "as in any test")]
+
+mod driver_lab;
+
+use driver_lab::{Lab, Namespace, VIP, VIP6, config, instance, isolated};
+use lb_vrrp::{
+    driver::{AddressAttributes, Happening, Instance, InstanceError, VirtualAddress},
+    wire::{Mac, gratuitous_arp},
+};
+use serde_json::Value;
+
+/// 3.6 s until a takeover: long enough for a busy machine not to make one by itself.
+const CALM: u16 = 100;
+
+fn with(net: &str, change: impl FnOnce(&mut AddressAttributes)) -> VirtualAddress {
+    let mut attributes = AddressAttributes::default();
+    change(&mut attributes);
+    VirtualAddress::new(net.parse().unwrap(), attributes)
+}
+
+/// What `ip` says of an address: the interface that it is on, and the rest.
+fn shown(node: &Namespace, address: &str) -> (String, Value) {
+    let all: Vec<Value> = serde_json::from_str(&node.show("-j addr show")).unwrap();
+    for link in all {
+        let found = link["addr_info"].as_array().unwrap().iter().find(|info| info["local"] == address);
+        if let Some(info) = found {
+            return (link["ifname"].as_str().unwrap().to_owned(), info.clone());
+        }
+    }
+    panic!("{address} is not there");
+}
+
+#[test]
+fn every_attribute_reaches_the_kernel() {
+    isolated("every_attribute_reaches_the_kernel", || {
+        let lab = Lab::new();
+        let node = &lab.nodes[0];
+        let mut four = Instance::new("four", "eth0", config(255, CALM, &[VIP]).build().unwrap());
+        four.addresses = vec![with(&format!("{VIP}/24"), |it| {
+            it.label = Some("eth0:vip".to_owned());
+            it.broadcast = Some([10, 0, 0, 255].into());
+            it.preferred_lifetime = Some(0);
+            it.prefix_route = Some(false);
+        })];
+        four.unadvertised = vec![
+            with("10.1.0.1/32", |it| it.scope = 253),
+            with("10.2.0.1/32", |it| it.peer = Some("10.2.0.2/30".parse().unwrap())),
+            "10.3.0.1/24".parse().unwrap(),
+        ];
+        let mut six = Instance::new("six", "eth0", config(255, CALM, &VIP6).build().unwrap());
+        six.unadvertised = vec![
+            with("fd01::1/64", |it| (it.home, it.manage_temporary) = (true, true)),
+            with("fd02::1/64", |it| it.prefix_route = Some(true)),
+            with("fd03::1/128", |it| it.preferred_lifetime = Some(u32::MAX)),
+            with("fd05::1/64", |it| it.preferred_lifetime = Some(4000)),
+            with("fd04::1/64", |it| it.duplicate_detection = true),
+        ];
+        let mut one = lab.start(1, vec![four, six]);
+        one.wait_for_installed();
+        one.wait_for_installed();
+        let info = |address: &str| shown(node, address).1;
+        let vip = info(VIP);
+        assert_eq!((&vip["label"], &vip["broadcast"]), (&"eth0:vip".into(), &"10.0.0.255".into()));
+        assert_eq!(vip["noprefixroute"], true, "{vip}");
+        assert_eq!(vip["deprecated"], true, "{vip}");
+        assert_eq!(info("10.1.0.1")["scope"], "link");
+        let peer = info("10.2.0.1");
+        assert_eq!((&peer["address"], &peer["prefixlen"]), (&"10.2.0.2".into(), &30.into()));
+        let plain = info("10.3.0.1");
+        assert_eq!((&plain["label"], &plain["scope"]), (&"eth0".into(), &"global".into()));
+        let forever = u64::from(u32::MAX);
+        assert_eq!((&plain["broadcast"], &plain["preferred_life_time"]), (&Value::Null, &forever.into()));
+        assert!(node.show("route show").contains("10.3.0.0/24"), "a plain IPv4 address has a route");
+        let whole = info(VIP6[1]);
+        assert_eq!((&whole["nodad"], &whole["preferred_life_time"]), (&true.into(), &0.into()), "{whole}");
+        assert_eq!(info("fd03::1")["preferred_life_time"], forever);
+        let hour = info("fd05::1")["preferred_life_time"].as_u64().unwrap();
+        assert!((3000..=4000).contains(&hour), "{hour}");
+        let home = info("fd01::1");
+        assert_eq!((&home["home"], &home["mngtmpaddr"]), (&true.into(), &true.into()), "{home}");
+        assert_eq!(info("fd04::1")["nodad"], Value::Null);
+        let routes = node.show("-6 route show");
+        assert!(routes.contains("fd02::/64") && !routes.contains("fd01::/64"), "{routes}");
+        one.stop();
+        for address in [VIP, "10.1.0.1", "10.2.0.1", "10.3.0.1", "fd01::1", "fd02::1", "fd04::1"] {
+            assert!(!node.has(address), "{address} was left behind");
+        }
+    });
+}
+
+/// `eth1`, with 02:00:00:00:01:01.
+const SECOND: &str = "link add eth1 type veth peer name far\nlink set far up\n\
+                      link set eth1 address 02:00:00:00:01:01\nlink set eth1 up\n";
+
+#[test]
+fn an_address_on_another_interface_is_announced_there() {
+    isolated("an_address_on_another_interface_is_announced_there", || {
+        let lab = Lab::new();
+        let node = &lab.nodes[0];
+        node.ip(SECOND);
+        let mut wire = node.run(driver_lab::Wire::open);
+        let mut test = instance(config(255, CALM, &[VIP]));
+        test.unadvertised = vec![with("10.9.0.1/24", |it| it.device = Some("eth1".into()))];
+        let mut one = lab.start(1, vec![test]);
+        assert_eq!(one.wait_for_installed(), 2);
+        assert_eq!(shown(node, "10.9.0.1").0, "eth1");
+        let arp = gratuitous_arp(Mac([2, 0, 0, 0, 1, 1]), "10.9.0.1".parse().unwrap());
+        wire.wait("an announcement with the Ethernet address of eth1", |frame| frame == arp);
+        // It is watched over there, too.
+        node.ip("addr del 10.9.0.1/24 dev eth1\n");
+        one.wait("put back", |what| matches!(what, Happening::PutBack(at) if at.to_string() == "10.9.0.1"));
+        one.stop();
+        assert!(!node.has("10.9.0.1") && !node.has(VIP));
+    });
+}
+
+#[test]
+fn an_address_waits_for_its_interface() {
+    isolated("an_address_waits_for_its_interface", || {
+        let lab = Lab::new();
+        let node = &lab.nodes[0];
+        let mut test = instance(config(255, CALM, &[VIP]));
+        test.unadvertised = vec![with("10.9.0.1/24", |it| it.device = Some("eth1".into()))];
+        let mut one = lab.start(1, vec![test]);
+        one.wait("it waits", |what| match what {
+            Happening::AddressWaits { address, interface } => {
+                address.to_string() == "10.9.0.1/24" && &**interface == "eth1"
+            }
+            _ => false,
+        });
+        node.wait_for_address(VIP, true);
+        let mut wire = node.run(driver_lab::Wire::open);
+        node.ip(SECOND);
+        node.wait_for_address("10.9.0.1", true);
+        let arp = gratuitous_arp(Mac([2, 0, 0, 0, 1, 1]), "10.9.0.1".parse().unwrap());
+        wire.wait("an announcement", |frame| frame == arp);
+        node.ip("link del eth1\n");
+        one.wait("it waits again", |what| matches!(what, Happening::AddressWaits { .. }));
+        assert!(node.has(VIP));
+    });
+}
+
+#[test]
+fn an_address_that_is_not_tracked_stays_removed() {
+    isolated("an_address_that_is_not_tracked_stays_removed", || {
+        let lab = Lab::new();
+        let node = &lab.nodes[0];
+        let mut test = instance(config(255, CALM, &[VIP]));
+        test.unadvertised = vec![with("10.9.0.1/32", |it| it.tracked = false)];
+        let mut one = lab.start(1, vec![test]);
+        assert_eq!(one.wait_for_installed(), 2);
+        node.ip(&format!("addr del 10.9.0.1/32 dev eth0\naddr del {VIP}/32 dev eth0\n"));
+        // The one that was removed later is back.
+        one.wait("put back", |what| matches!(what, Happening::PutBack(at) if at.to_string() == VIP));
+        assert!(!node.has("10.9.0.1"));
+    });
+}
+
+#[test]
+fn attributes_and_devices_are_changed_while_it_runs() {
+    isolated("attributes_and_devices_are_changed_while_it_runs", || {
+        let lab = Lab::new();
+        let node = &lab.nodes[0];
+        node.ip(SECOND);
+        let configured = |address: VirtualAddress| {
+            let mut test = instance(config(255, CALM, &[VIP]));
+            test.unadvertised = vec![address];
+            test
+        };
+        let first = with("10.9.0.1/32", |it| it.device = Some("eth1".into()));
+        let mut one = lab.start(1, vec![configured(first)]);
+        one.wait_for_installed();
+        assert_eq!(shown(node, "10.9.0.1").0, "eth1");
+        let second = with("10.9.0.1/32", |it| it.label = Some("eth0:moved".to_owned()));
+        one.ask(one.control.reconfigure(configured(second))).unwrap();
+        one.wait_for_installed();
+        let (device, info) = shown(node, "10.9.0.1");
+        assert_eq!((device.as_str(), &info["label"]), ("eth0", &"eth0:moved".into()));
+        assert!(!node.show("addr show dev eth1").contains("10.9.0.1"), "it is gone from eth1");
+        let wrong = with("10.9.0.1/32", |it| it.home = true);
+        let error = one.ask(one.control.reconfigure(configured(wrong))).unwrap_err();
+        assert!(error.to_string().contains("10.9.0.1/32: home"), "{error}");
+        assert!(matches!(error, lb_vrrp::driver::ControlError::Instance(InstanceError::Attributes { .. })));
+    });
+}

@@ -7,3 +7,4 @@ pub mod fuzz;
 pub mod keepalived;
 pub mod ldirectord;
 pub mod names;
+pub mod sources;

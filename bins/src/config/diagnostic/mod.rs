@@ -8,7 +8,10 @@ mod tests;
 
 use std::fmt;
 
-use super::document::{Location, Source, Span};
+use super::{
+    document::{Location, Span},
+    sources::{Place, Places},
+};
 
 pub use problems::Problems;
 pub use render::Colors;
@@ -118,7 +121,8 @@ impl Diagnostic {
     }
 
     /// Line and column.
-    pub fn location(&self, source: &Source) -> Location {
-        source.location(self.span.start)
+    pub fn location(&self, places: &impl Places) -> Location {
+        let Place { source, base } = places.place(self.span.start);
+        source.location(self.span.start - base)
     }
 }

@@ -20,8 +20,11 @@ impl Problems {
         Self::default()
     }
 
-    /// Adds one.
+    /// Adds one, unless it is there already: a place that is read many times has its problems once.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        if self.kept.contains(&diagnostic) {
+            return;
+        }
         let seen = &mut self.seen[diagnostic.severity as usize];
         *seen += 1;
         self.last = diagnostic.span;
@@ -38,6 +41,11 @@ impl Problems {
             self.seen[severity as usize] += 1;
             self.last = span;
         }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.seen == [0, 0]
     }
 
     /// Whether an error is among them.

@@ -3,7 +3,10 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 
 use super::{Diagnostic, Severity};
-use crate::config::document::{Location, Source, Span};
+use crate::config::{
+    document::{Location, Span},
+    sources::{Place, Places},
+};
 
 /// Whether the rendering has terminal colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,14 +21,14 @@ impl Diagnostic {
     /// The problem with its line, a caret, and advice; several lines without a final line feed.
     ///
     /// Control characters of the file are made visible, so a hostile file cannot write to the terminal.
-    pub fn render(&self, source: &Source, colors: Colors) -> String {
+    pub fn render(&self, places: &impl Places, colors: Colors) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let place = Excerpt::new(source, self.span);
+        let place = Excerpt::new(places, self.span);
         let related =
-            self.related.as_ref().map(|(span, label)| (Excerpt::new(source, *span), label.as_str()));
+            self.related.as_ref().map(|(span, label)| (Excerpt::new(places, *span), label.as_str()));
         let mut group = Group::with_title(level.primary_title(self.message.as_str()));
         group = place.add_to(group, AnnotationKind::Primary, self.label.as_deref());
         if let Some((excerpt, label)) = &related {
@@ -45,11 +48,11 @@ impl Diagnostic {
     }
 
     /// `file:line:column: error: message (label); help: advice`, always a single line.
-    pub fn line(&self, source: &Source) -> String {
-        let location = self.location(source);
+    pub fn line(&self, places: &impl Places) -> String {
+        let location = self.location(places);
         let mut line = format!(
             "{}:{}:{}: {}: {}",
-            source.name(),
+            places.place(self.span.start).source.name(),
             location.line,
             location.column,
             self.severity,
@@ -79,7 +82,9 @@ impl<'s> Excerpt<'s> {
     const BEFORE: usize = 50;
     const AFTER: usize = 90;
 
-    fn new(source: &'s Source, span: Span) -> Self {
+    fn new(places: &'s impl Places, span: Span) -> Self {
+        let Place { source, base } = places.place(span.start);
+        let span = Span::new(span.start - base, span.end.saturating_sub(base));
         let location = source.location(span.start);
         let (text, line_start) = source
             .line(location.line)

@@ -3,10 +3,6 @@
 
 use std::{process::Stdio, time::Duration};
 
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
-};
 use tokio::{
     io::AsyncWriteExt as _,
     process::Command,
@@ -16,7 +12,7 @@ use tokio::{
     },
 };
 
-use crate::runtime::log::Log;
+use crate::runtime::{group::Group, log::Log};
 
 /// Longest run of a hook.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -133,7 +129,7 @@ async fn run(hook: &Hook) -> Result<(), String> {
         .process_group(0)
         .spawn()
         .map_err(|error| format!("{program} can not be run: {error}"))?;
-    let group = Group(child.id());
+    let group = Group::of(child.id());
     let work = async {
         if let Some(mut stdin) = child.stdin.take() {
             // A program that does not read its input has no need of it.
@@ -150,24 +146,6 @@ async fn run(hook: &Hook) -> Result<(), String> {
         Ok(Ok(status)) => Err(format!("{program} ended with {status}")),
         Ok(Err(error)) => Err(format!("{program}: {error}")),
         Err(_) => Err(format!("{program} ran longer than {} s and was ended", LIMIT.as_secs())),
-    }
-}
-
-/// The process group of a hook. Dropping it kills them all.
-struct Group(Option<u32>);
-
-impl Group {
-    /// The program has ended; what it has left running was meant to be left.
-    fn leave(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0.and_then(|group| i32::try_from(group).ok()) {
-            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
-        }
     }
 }
 

@@ -14,4 +14,7 @@
 pub mod cli;
 pub mod event;
 pub mod notify;
+pub mod program;
+#[cfg(test)]
+mod testing;
 pub mod track;

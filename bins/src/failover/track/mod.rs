@@ -1,14 +1,26 @@
 //! What is watched beside the protocol: interfaces, scripts, processes, files.
 //!
-//! A tracker says what it found; what that does to a priority is `lb_vrrp::track`'s to say.
+//! A tracker says what it found; what that does to a priority is `lb_vrrp::track`'s to say. Each watches in tasks of its
+//! own, and waits for nobody.
 
-use std::fmt;
+mod script;
+mod wording;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    future::Future,
+};
 
 use lb_vrrp::track::Status;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    task::{self, JoinHandle},
+};
 
-use crate::config::keepalived::model::Config;
+use super::program::Policy;
+use crate::config::keepalived::model::{Config, Tracked, Tracks};
 
 /// Something that is watched. Instances that name the same one share it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,7 +47,8 @@ impl fmt::Display for TrackerId {
     }
 }
 
-/// A tracker was found to be something, or to be it for another reason.
+/// A tracker was found to be something, or to be it for another reason, or there is something to say about it while it is
+/// what it was: see [`Report::wording`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// Which one.
@@ -46,10 +59,14 @@ pub struct Report {
     pub detail: String,
 }
 
+/// Where trackers put what they found.
+type Reports = mpsc::UnboundedSender<Report>;
+
 /// Watches everything that a configuration tracks. Dropping it ends all of it, and the scripts that run.
 #[derive(Debug)]
 pub struct Trackers {
-    _reports: mpsc::UnboundedSender<Report>,
+    reports: Reports,
+    scripts: BTreeMap<String, (script::Spec, Task)>,
 }
 
 impl Trackers {
@@ -59,10 +76,52 @@ impl Trackers {
     /// second.
     pub fn start() -> (Self, mpsc::UnboundedReceiver<Report>) {
         let (reports, receiver) = mpsc::unbounded_channel();
-        (Self { _reports: reports }, receiver)
+        (Self { reports, scripts: BTreeMap::new() }, receiver)
     }
 
     /// Watches what this configuration tracks, and no more. What is the same as before goes on, with its counts and
     /// without another report; what is new is reported as soon as something is known of it.
-    pub fn set(&mut self, _config: &Config) {}
+    pub fn set(&mut self, config: &Config) {
+        self.set_scripts(config);
+    }
+
+    fn set_scripts(&mut self, config: &Config) {
+        let used = named(config, |tracks| &tracks.scripts);
+        let policy = Policy::of(&config.globals);
+        self.scripts.retain(|name, _| used.contains(name.as_str()));
+        let mut started = 0;
+        for script in config.scripts.values().filter(|script| used.contains(script.name.as_str())) {
+            let spec = script::Spec::new(script, &policy);
+            let before = self.scripts.get(&script.name);
+            if before.is_some_and(|(running, _)| *running == spec) {
+                continue;
+            }
+            let watch = spec.clone().watch(started, before.is_some(), self.reports.clone());
+            self.scripts.insert(script.name.clone(), (spec, Task::start(watch)));
+            started += 1;
+        }
+    }
+}
+
+/// What instances and groups name in one kind of block.
+fn named(config: &Config, kind: impl Fn(&Tracks) -> &Vec<Tracked>) -> BTreeSet<&str> {
+    let instances = config.instances.iter().map(|instance| &instance.tracks);
+    let groups = config.groups.iter().map(|group| &group.tracks);
+    instances.chain(groups).flat_map(|tracks| kind(tracks)).map(|tracked| tracked.name.as_str()).collect()
+}
+
+/// Something that goes on until it is dropped.
+#[derive(Debug)]
+struct Task(JoinHandle<()>);
+
+impl Task {
+    fn start(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(task::spawn(work))
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

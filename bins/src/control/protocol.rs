@@ -1,5 +1,7 @@
 //! Requests and answers, as they go over the socket and as `lbctl --json` prints them.
 
+mod failover;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -15,12 +17,19 @@ use lb_core::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use failover::{
+    DumpKind, Entry, Explanation, GroupStatus, InstanceStatus, Maintenance, MasterStatus, ShareStatus,
+    TrackerStatus,
+};
+
 /// What a client may ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
-    /// Everything about services, servers and checks.
+    /// Everything about services, servers and checks, instances, groups and trackers.
     Status,
+    /// The same with one instance only, its group and what it tracks; lb-failover only.
+    StatusOf(String),
     /// The table and its counters.
     Table,
     /// Up to so many connections.
@@ -43,20 +52,47 @@ pub enum Request {
     },
     /// Reads the configuration again, as SIGHUP does.
     Reload,
+    /// How an instance came to be what it is; `None` = that which changed last. lb-failover only.
+    Explain(Option<String>),
+    /// Hands the addresses over to a peer; lb-failover only.
+    Failover {
+        /// Name of an instance or sync group; `None` = everything.
+        of: Option<String>,
+        /// Why.
+        reason: String,
+    },
+    /// Takes the whole node out of service, or back into it; lb-failover only.
+    Maintenance {
+        /// Out of service?
+        on: bool,
+        /// Why.
+        reason: String,
+        /// For how long; `None` = until it is taken off.
+        #[serde(default)]
+        lasting: Option<Duration>,
+    },
+    /// What keepalived writes to a file when it gets a signal; lb-failover only.
+    Dump(DumpKind),
 }
 
 /// What the daemon answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// To [`Request::Status`].
+    /// To [`Request::Status`] and [`Request::StatusOf`].
     Status(Box<Status>),
     /// To [`Request::Table`].
     Table(Table),
     /// To [`Request::Connections`].
     Connections(Vec<Connection>),
-    /// To [`Request::Events`].
+    /// To [`Request::Events`], of lb-director.
     Events(Vec<Event>),
+    /// To [`Request::Events`], of lb-failover.
+    Journal(Vec<Entry>),
+    /// To [`Request::Explain`].
+    Explanation(Box<Explanation>),
+    /// To [`Request::Dump`].
+    Dump(String),
     /// Done; with what there is to say about it.
     Done(String),
     /// Not done, and why.
@@ -66,6 +102,9 @@ pub enum Answer {
 /// A daemon as a whole. Every answer says how old it is by `now`, so that stale can not look fresh.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
+    /// `lb-director` or `lb-failover`.
+    #[serde(default = "director")]
+    pub program: String,
     /// Version of the daemon.
     pub version: String,
     /// Its process.
@@ -79,13 +118,30 @@ pub struct Status {
     /// Why the newest configuration was not taken; the one before it is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_error: Option<String>,
-    /// The data plane, and why it is this one.
-    pub data_plane: DataPlaneStatus,
+    /// The data plane, and why it is this one; `None` when there are no virtual servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_plane: Option<DataPlaneStatus>,
     /// The services of the configuration.
     pub services: Vec<ServiceStatus>,
     /// Services in the data plane that are not ours.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub foreign: BTreeSet<ServiceKey>,
+    /// Set while the whole node is in maintenance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
+    /// Virtual routers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<InstanceStatus>,
+    /// Sync groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupStatus>,
+    /// What is watched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trackers: Vec<TrackerStatus>,
+}
+
+fn director() -> String {
+    "lb-director".to_owned()
 }
 
 /// The data plane in use.

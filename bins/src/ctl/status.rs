@@ -8,15 +8,18 @@ use crate::control::protocol::{CheckStatus, ServerStatus, ServiceStatus, Status}
 /// The status as text.
 pub fn render(status: &Status) -> String {
     let mut out = format!(
-        "lb-director {}  pid {}  up {}  {}\n",
+        "{} {}  pid {}  up {}  {}\n",
+        status.program,
         status.version,
         status.pid,
         span(seconds(status.uptime)),
         status.config.display()
     );
-    let _ = writeln!(out, "data plane {} ({})", status.data_plane.name, status.data_plane.why);
-    for error in &status.data_plane.errors {
-        let _ = writeln!(out, "  PROBLEM: {error}");
+    if let Some(plane) = &status.data_plane {
+        let _ = writeln!(out, "data plane {} ({})", plane.name, plane.why);
+        for error in &plane.errors {
+            let _ = writeln!(out, "  PROBLEM: {error}");
+        }
     }
     if let Some(error) = &status.config_error {
         let _ = writeln!(out, "PROBLEM: the newest configuration was refused: {error}");

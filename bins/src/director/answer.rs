@@ -36,6 +36,11 @@ impl Director {
                 self.awaiting.push(reply);
                 return self.reload();
             }
+            Request::StatusOf(_)
+            | Request::Explain(_)
+            | Request::Failover { .. }
+            | Request::Maintenance { .. }
+            | Request::Dump(_) => Answer::Error(NO_INSTANCES.to_owned()),
         };
         // A client that has gone away needs no answer.
         let _ = reply.send(answer);
@@ -82,19 +87,24 @@ impl Director {
             .map(|(key, entry)| self.service(*key, entry, counters.get(key).unwrap_or(&none), now))
             .collect();
         Status {
+            program: "lb-director".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             now: seconds(now, Time::ZERO),
             uptime: seconds(now, self.clock.started()),
             config: self.options.config.clone(),
             config_error: self.config_error.clone(),
-            data_plane: DataPlaneStatus {
+            data_plane: Some(DataPlaneStatus {
                 name: self.reconciler.plane().name().to_owned(),
                 why: self.plane_why.clone(),
                 errors: self.plane_error.iter().chain(&self.refused).cloned().collect(),
-            },
+            }),
             services,
             foreign: self.foreign.clone(),
+            maintenance: None,
+            instances: Vec::new(),
+            groups: Vec::new(),
+            trackers: Vec::new(),
         }
     }
 
@@ -163,6 +173,9 @@ impl Director {
         Answer::Table(Table { header, table, counters, rates: self.rates.rates().clone() })
     }
 }
+
+const NO_INSTANCES: &str =
+    "this is lb-director, which has no VRRP instances; name the socket of lb-failover with --socket";
 
 fn unknown(server: &ServerKey, service: Option<&ServiceKey>) -> String {
     match service {

@@ -127,6 +127,9 @@ pub enum What {
         /// Its priority.
         priority: Priority,
     },
+    /// The protocol's machine told something besides changes of state, priority and MASTER, such as a message that was
+    /// dropped.
+    Router(lb_vrrp::Event),
     /// A tracker was found to be something else.
     Tracked {
         /// What.

@@ -12,9 +12,13 @@
 //! ```
 
 pub mod cli;
+pub mod dump;
 pub mod event;
+pub mod journal;
 pub mod notify;
 pub mod program;
 #[cfg(test)]
 mod testing;
 pub mod track;
+pub mod view;
+pub mod wording;

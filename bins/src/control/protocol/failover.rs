@@ -1,0 +1,159 @@
+//! What lb-failover has to say: instances, groups, trackers, and how a change of state came about.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use lb_vrrp::{Family, Priority, Vrid, router::RouterStats, track};
+use serde::{Deserialize, Serialize};
+
+use crate::failover::{
+    event::{Condition, Event},
+    journal::Story,
+    track::TrackerId,
+};
+
+/// A virtual router.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: Condition,
+    /// Seconds for which it has been that.
+    pub since: f64,
+    /// Why.
+    pub why: String,
+    /// The interface.
+    pub interface: String,
+    /// What is wrong with the interface; empty when it can be used.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub link: String,
+    /// The virtual router identifier.
+    pub vrid: Vrid,
+    /// IPv4 or IPv6.
+    pub family: Family,
+    /// VRRP 2 or 3.
+    pub version: u8,
+    /// Seconds between advertisements.
+    pub advert_interval: f64,
+    /// The configured priority.
+    pub base_priority: Priority,
+    /// The one that it runs with.
+    pub priority: Priority,
+    /// What each tracker does to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trackers: Vec<ShareStatus>,
+    /// The MASTER as a Backup sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<MasterStatus>,
+    /// Where its advertisements come from; `None` as long as the interface was never ready.
+    pub source: Option<IpAddr>,
+    /// The addresses that it has as MASTER.
+    pub addresses: Vec<IpNet>,
+    /// How many of them are installed.
+    pub installed: usize,
+    /// The sync group that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Its counters.
+    pub counters: RouterStats,
+}
+
+/// What a tracker does to an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareStatus {
+    /// Which one.
+    pub tracker: TrackerId,
+    /// Its weight, what it was found to be, and what follows.
+    #[serde(flatten)]
+    pub contribution: track::Contribution,
+    /// What was seen.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// The MASTER as a Backup sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MasterStatus {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its priority.
+    pub priority: Priority,
+    /// Seconds since it was heard last.
+    pub heard: Option<f64>,
+}
+
+/// A sync group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: Condition,
+    /// Seconds for which it has been that.
+    pub since: f64,
+    /// Why.
+    pub why: String,
+    /// Its instances.
+    pub members: Vec<String>,
+}
+
+/// Something that is watched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrackerStatus {
+    /// What.
+    pub tracker: TrackerId,
+    /// What it was found to be.
+    pub status: track::Status,
+    /// Seconds for which it has been that.
+    pub since: f64,
+    /// What was seen.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// Why an instance is what it is, and how it came to be that.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The instance as it is.
+    pub instance: InstanceStatus,
+    /// How its last change of state came about.
+    pub story: Story,
+    /// What happened at that time to its group, to what it tracks, and to the daemon; oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<Event>,
+}
+
+/// An event of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entry {
+    /// Of an instance, a group, a tracker, or the daemon.
+    Failover(Event),
+    /// Of a virtual server.
+    Balance(lb_core::Event),
+}
+
+/// The whole node gives up its addresses and takes none, until it is told otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maintenance {
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: lb_core::Time,
+    /// Until when; `None` = until `lbctl maintenance off`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<lb_core::Time>,
+}
+
+/// What can be dumped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum DumpKind {
+    /// Configuration and state as text, as `keepalived.data`.
+    Data,
+    /// Counters as text, as `keepalived.stats`.
+    Stats,
+    /// Both as JSON, as `keepalived.json`.
+    Json,
+}

@@ -1,0 +1,116 @@
+//! What has happened: the newest events of all, and for each subject the whole story of its last change of state, which
+//! no noise of others pushes out. Each event is written to the log as well.
+
+mod limit;
+mod story;
+
+use std::collections::{HashMap, VecDeque};
+
+use lb_core::Time;
+pub use story::Story;
+
+use self::{limit::Limits, story::Chapter};
+use super::{
+    event::{Event, Subject, What},
+    wording,
+};
+use crate::{control::protocol::Entry, runtime::log::Log};
+
+/// Events that are kept for `lbctl events`; about 200 bytes each.
+const KEPT: usize = 4096;
+
+/// Keeps events, and writes them to the log. `now` is the time of the event, so that nothing here reads a clock.
+#[derive(Debug)]
+pub struct Journal {
+    log: Log,
+    /// `-D`: details are written too.
+    detail: bool,
+    newest: VecDeque<Entry>,
+    chapters: HashMap<Subject, Chapter>,
+    limits: Limits,
+}
+
+impl Journal {
+    /// Empty. Lines go to `log`; those that keepalived writes with `-D` only if `detail` is set.
+    pub fn new(log: Log, detail: bool) -> Self {
+        Self { log, detail, newest: VecDeque::new(), chapters: HashMap::new(), limits: Limits::default() }
+    }
+
+    /// Writes an event down.
+    ///
+    /// What a peer, a script or a link can cause again and again is written to the log once a second for each kind and
+    /// subject, with the number of those that were left out; changes of state, ten times a second.
+    pub fn record(&mut self, event: Event) {
+        let now = event.at;
+        let chapter = self.chapters.entry(event.subject.clone()).or_default();
+        if let Some(left_out) = self.limits.take(now, &event) {
+            for mut line in wording::lines(&event, chapter.since(), self.detail) {
+                if left_out > 0 {
+                    line += &wording::left_out(left_out);
+                }
+                self.log.line(&line);
+            }
+        }
+        chapter.add(event.clone());
+        self.keep(Entry::Failover(event));
+    }
+
+    /// Keeps an event of a virtual server, whose log line was written already.
+    pub fn keep_service(&mut self, event: lb_core::Event) {
+        self.keep(Entry::Balance(event));
+    }
+
+    /// Says how many lines were left out of which nothing more is heard. To be called every second or so.
+    pub fn tick(&mut self, now: Time) {
+        for (subject, count) in self.limits.expire(now) {
+            self.log.line(&wording::left_out_of(&subject, count));
+        }
+    }
+
+    /// The newest `count` events, oldest first.
+    pub fn newest(&self, count: usize) -> Vec<Entry> {
+        self.newest.iter().skip(self.newest.len().saturating_sub(count)).cloned().collect()
+    }
+
+    /// How the last change of state of an instance or group came about, and what followed.
+    pub fn story(&self, subject: &Subject) -> Option<Story> {
+        self.chapters.get(subject).map(Chapter::tell)
+    }
+
+    /// The newest events of a subject, oldest first; few.
+    pub fn lately(&self, subject: &Subject) -> Vec<Event> {
+        self.chapters.get(subject).map_or_else(Vec::new, |chapter| chapter.since().cloned().collect())
+    }
+
+    /// The instance or group that changed its state last.
+    pub fn last_to_change(&self) -> Option<&Subject> {
+        self.newest.iter().rev().find_map(|entry| match entry {
+            Entry::Failover(Event {
+                subject: subject @ Subject::Instance(_),
+                what: What::State { .. },
+                ..
+            }) => Some(subject),
+            _ => None,
+        })
+    }
+
+    /// Forgets a subject: it is no longer configured.
+    pub fn forget(&mut self, subject: &Subject) {
+        self.chapters.remove(subject);
+    }
+
+    /// The log behind.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    fn keep(&mut self, entry: Entry) {
+        if self.newest.len() == KEPT {
+            self.newest.pop_front();
+        }
+        self.newest.push_back(entry);
+    }
+}
+
+#[cfg(test)]
+mod tests;

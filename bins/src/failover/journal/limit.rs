@@ -1,0 +1,93 @@
+//! How often a line of one kind about one subject is written.
+
+use std::{
+    collections::HashMap,
+    mem::{Discriminant, discriminant},
+    time::Duration,
+};
+
+use lb_core::Time;
+
+use crate::failover::event::{Event, Subject, What};
+
+/// Within this time, a kind has its share of lines.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// Counts lines. It holds what happened within a second and no more, after [`expire`](Self::expire).
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    counted: HashMap<(Subject, Kind), Count>,
+}
+
+/// Lines of the same kind are counted together.
+type Kind = (Discriminant<What>, Option<Discriminant<lb_vrrp::Event>>);
+
+#[derive(Debug)]
+struct Count {
+    start: Time,
+    written: u32,
+    left_out: u64,
+}
+
+impl Limits {
+    /// Whether this event is to be written: `None` = no, else how many were left out before it.
+    pub(super) fn take(&mut self, now: Time, event: &Event) -> Option<u64> {
+        let Some(share) = share(&event.what) else { return Some(0) };
+        let count = self.counted.entry((event.subject.clone(), kind(&event.what))).or_insert(Count {
+            start: now,
+            written: 0,
+            left_out: 0,
+        });
+        if now.since(count.start) >= WINDOW {
+            count.start = now;
+            count.written = 0;
+        }
+        if count.written == share {
+            count.left_out += 1;
+            return None;
+        }
+        count.written += 1;
+        Some(std::mem::take(&mut count.left_out))
+    }
+
+    /// How many kinds are counted.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.counted.len()
+    }
+
+    /// Forgets what is over; returns of what so many were left out that nobody heard of.
+    pub(super) fn expire(&mut self, now: Time) -> Vec<(Subject, u64)> {
+        let over = |count: &Count| now.since(count.start) >= WINDOW;
+        self.counted
+            .extract_if(|_, count| over(count))
+            .filter(|(_, count)| count.left_out > 0)
+            .map(|((subject, _), count)| (subject, count.left_out))
+            .collect()
+    }
+}
+
+/// Lines within a second; `None` = all of them.
+fn share(what: &What) -> Option<u32> {
+    match what {
+        What::State { .. } | What::Priority { .. } | What::Tracked { .. } => Some(10),
+        What::Trouble(_) | What::Note(_) => Some(5),
+        What::Router(_) | What::NewMaster { .. } | What::PutBack(_) | What::Late(_) => Some(1),
+        What::Installed(_) | What::Removed(_) => Some(10),
+        What::Basis { .. } => None,
+        What::Started
+        | What::Stopping
+        | What::Stopped
+        | What::Configured { .. }
+        | What::Rejected(_)
+        | What::Ordered(_) => None,
+    }
+}
+
+fn kind(what: &What) -> Kind {
+    let inner = match what {
+        What::Router(event) => Some(discriminant(event)),
+        _ => None,
+    };
+    (discriminant(what), inner)
+}

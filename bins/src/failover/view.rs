@@ -1,0 +1,125 @@
+//! What the daemon knows, put together for those who ask: `lbctl status`, `lbctl explain` and the dumps are functions of it
+//! and of the journal.
+//!
+//! It borrows nearly everything, so that a view of one instance among thousands costs what one instance costs.
+
+mod status;
+
+use std::{path::Path, sync::Arc};
+
+use lb_core::Time;
+use lb_vrrp::{Priority, driver, track};
+
+use super::{
+    event::{Condition, Why},
+    track::TrackerId,
+};
+use crate::{
+    config::keepalived::model::{Config, Group, Instance},
+    control::protocol::Maintenance,
+};
+
+/// The daemon as of now.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    /// Now.
+    pub now: Time,
+    /// When the daemon started.
+    pub started: Time,
+    /// The configuration file.
+    pub path: &'a Path,
+    /// The configuration that is in force.
+    pub config: &'a Config,
+    /// Why the newest configuration was not taken.
+    pub config_error: Option<&'a str>,
+    /// Set while the whole node is in maintenance.
+    pub maintenance: Option<&'a Maintenance>,
+    /// Those instances that are asked for, in the order of the file.
+    pub instances: Vec<InstanceView<'a>>,
+    /// Those groups that are asked for, in the order of the file.
+    pub groups: Vec<GroupView<'a>>,
+    /// What is watched, as far as it is asked for.
+    pub trackers: Vec<TrackerView<'a>>,
+}
+
+/// An instance.
+#[derive(Clone, Debug)]
+pub struct InstanceView<'a> {
+    /// Its configuration.
+    pub config: &'a Instance,
+    /// The sync group that it is in.
+    pub group: Option<&'a str>,
+    /// Its state.
+    pub condition: Condition,
+    /// Since when.
+    pub since: Time,
+    /// Why.
+    pub why: &'a Why,
+    /// The priority that it runs with.
+    pub priority: Priority,
+    /// What its trackers do to it.
+    pub shares: Vec<Share<'a>>,
+    /// When a MASTER was heard last, by this instance as Backup.
+    pub heard: Option<Time>,
+    /// What the driver says; `None` when the driver does not have it.
+    pub driver: Option<driver::Status>,
+}
+
+/// What a tracker does to an instance.
+#[derive(Clone, Copy, Debug)]
+pub struct Share<'a> {
+    /// Which tracker.
+    pub tracker: &'a TrackerId,
+    /// Its weight, what it was found to be, and what follows.
+    pub contribution: track::Contribution,
+    /// What was seen: `exited with status 1`. Empty when there is nothing to add.
+    pub detail: &'a str,
+}
+
+/// A sync group.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupView<'a> {
+    /// Its configuration.
+    pub config: &'a Group,
+    /// Its state.
+    pub condition: Condition,
+    /// Since when.
+    pub since: Time,
+    /// Why.
+    pub why: &'a Why,
+}
+
+/// Something that is watched.
+#[derive(Clone, Copy, Debug)]
+pub struct TrackerView<'a> {
+    /// What.
+    pub id: &'a TrackerId,
+    /// What it was found to be.
+    pub status: track::Status,
+    /// Since when it is that.
+    pub since: Time,
+    /// What was seen.
+    pub detail: &'a str,
+}
+
+impl<'a> View<'a> {
+    /// The instance of this name.
+    pub fn instance(&self, name: &str) -> Option<&InstanceView<'a>> {
+        self.instances.iter().find(|instance| instance.config.name == name)
+    }
+}
+
+impl InstanceView<'_> {
+    /// The MASTER as a Backup sees it: its address and priority.
+    pub fn master(&self) -> Option<(std::net::IpAddr, Priority)> {
+        self.driver.as_ref().and_then(|driver| driver.active)
+    }
+
+    /// Its name, to be kept.
+    pub fn name(&self) -> Arc<str> {
+        match &self.driver {
+            Some(driver) => driver.name.clone(),
+            None => self.config.name.as_str().into(),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What goes over the control socket.
+
+use lb_core::Time;
+
+use super::{GroupView, InstanceView, Share, TrackerView, View};
+use crate::{
+    config::keepalived::model::Version,
+    control::protocol::{
+        Explanation, GroupStatus, InstanceStatus, MasterStatus, ShareStatus, Status, TrackerStatus,
+    },
+    failover::{
+        event::{Event, Subject, What, Why},
+        journal::Journal,
+        wording,
+    },
+};
+
+impl View<'_> {
+    /// The answer to `lbctl status`, without virtual servers.
+    pub fn status(&self) -> Status {
+        let now = self.now;
+        Status {
+            program: "lb-failover".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            now: seconds(now, Time::ZERO),
+            uptime: seconds(now, self.started),
+            config: self.path.to_owned(),
+            config_error: self.config_error.map(str::to_owned),
+            data_plane: None,
+            services: Vec::new(),
+            foreign: Default::default(),
+            maintenance: self.maintenance.cloned(),
+            instances: self.instances.iter().map(|instance| instance.status(now)).collect(),
+            groups: self.groups.iter().map(|group| group.status(now)).collect(),
+            trackers: self.trackers.iter().map(|tracker| tracker.status(now)).collect(),
+        }
+    }
+
+    /// The answer to `lbctl explain INSTANCE`; `None` when this instance is not in the view.
+    pub fn explain(&self, instance: &str, journal: &Journal) -> Option<Explanation> {
+        let instance = self.instance(instance)?;
+        let story = journal.story(&Subject::Instance(instance.name())).unwrap_or_default();
+        let mut related = Vec::new();
+        for subject in self.related(instance, story.change.as_ref()) {
+            if let Some(story) = journal.story(&subject) {
+                related.extend(story.before.into_iter().chain(story.change).chain(story.after));
+            }
+            related.extend(journal.lately(&subject));
+        }
+        related.sort_by_key(|event| event.at);
+        related.dedup();
+        Some(Explanation { instance: instance.status(self.now), story, related })
+    }
+
+    /// What else has to do with a change of state, and with what the instance is.
+    fn related(&self, instance: &InstanceView<'_>, change: Option<&Event>) -> Vec<Subject> {
+        let mut subjects = vec![Subject::Daemon];
+        subjects.extend(instance.group.map(|group| Subject::Group(group.into())));
+        subjects.extend(instance.shares.iter().map(|share| Subject::Tracker(share.tracker.clone())));
+        let why = change.and_then(|change| match &change.what {
+            What::State { why, .. } => Some(why),
+            _ => None,
+        });
+        if let Some(Why::Tracker(id)) = why {
+            subjects.push(Subject::Tracker(id.clone()));
+        }
+        subjects.sort();
+        subjects.dedup();
+        subjects
+    }
+}
+
+impl InstanceView<'_> {
+    /// The instance for `lbctl status`.
+    pub fn status(&self, now: Time) -> InstanceStatus {
+        let driver = self.driver.as_ref();
+        let config = self.config;
+        let master = self.master().map(|(address, priority)| MasterStatus {
+            address,
+            priority,
+            heard: self.heard.map(|heard| seconds(now, heard)),
+        });
+        InstanceStatus {
+            name: config.name.clone(),
+            state: self.condition,
+            since: seconds(now, self.since),
+            why: wording::why(self.why),
+            interface: config.interface.clone(),
+            link: driver
+                .filter(|driver| driver.link != lb_vrrp::driver::LinkState::Ready)
+                .map_or_else(String::new, |driver| driver.link.to_string()),
+            vrid: config.vrid,
+            family: config.family,
+            version: match config.version {
+                Version::V2 => 2,
+                Version::V3 => 3,
+            },
+            advert_interval: config.advert_int.duration().as_secs_f64(),
+            base_priority: config.priority,
+            priority: self.priority,
+            trackers: self.shares.iter().map(Share::status).collect(),
+            master,
+            source: driver.and_then(|driver| driver.source),
+            addresses: config.addresses.iter().chain(&config.excluded).map(|address| address.net).collect(),
+            installed: driver.map_or(0, |driver| driver.installed),
+            group: self.group.map(str::to_owned),
+            counters: driver.map(|driver| driver.stats).unwrap_or_default(),
+        }
+    }
+}
+
+impl Share<'_> {
+    fn status(&self) -> ShareStatus {
+        ShareStatus {
+            tracker: self.tracker.clone(),
+            contribution: self.contribution,
+            detail: self.detail.to_owned(),
+        }
+    }
+}
+
+impl GroupView<'_> {
+    /// The group for `lbctl status`.
+    pub fn status(&self, now: Time) -> GroupStatus {
+        GroupStatus {
+            name: self.config.name.clone(),
+            state: self.condition,
+            since: seconds(now, self.since),
+            why: wording::why(self.why),
+            members: self.config.members.clone(),
+        }
+    }
+}
+
+impl TrackerView<'_> {
+    fn status(&self, now: Time) -> TrackerStatus {
+        TrackerStatus {
+            tracker: self.id.clone(),
+            status: self.status,
+            since: seconds(now, self.since),
+            detail: self.detail.to_owned(),
+        }
+    }
+}
+
+fn seconds(now: Time, then: Time) -> f64 {
+    now.since(then).as_secs_f64()
+}

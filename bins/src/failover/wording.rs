@@ -1,0 +1,178 @@
+//! Events in the words of keepalived's log, which people read and scripts match. Where keepalived gives no cause, ours
+//! stands in brackets behind its words.
+//!
+//! Held against keepalived 2.2.7. What that writes with `-D` only is written with `-D` only.
+
+mod cause;
+mod heard;
+
+use std::time::Duration;
+
+pub use cause::why;
+use lb_core::Time;
+use lb_vrrp::track::Status;
+
+use super::{
+    event::{Condition, Event, Subject, What, Why},
+    track::TrackerId,
+};
+
+/// The lines that the log gets for an event: none, one, or several. `since` is what happened to the subject since its
+/// last change of state, oldest first; `detail` is `-D`.
+pub fn lines<'a>(
+    event: &Event,
+    since: impl DoubleEndedIterator<Item = &'a Event>,
+    detail: bool,
+) -> Vec<String> {
+    let name = match &event.subject {
+        Subject::Daemon => return of_daemon(&event.what).into_iter().collect(),
+        Subject::Tracker(id) => return of_tracker(id, &event.what),
+        Subject::Group(group) => return of_group(group, &event.what).into_iter().collect(),
+        Subject::Instance(name) => name,
+    };
+    let text = match &event.what {
+        What::State { from, to, why, .. } => {
+            return of_state(name, (*from, *to), why, event.at, since, detail);
+        }
+        What::Priority { from, to } => format!("Changing effective priority from {from} to {to}"),
+        What::NewMaster { source, .. } if detail => {
+            let before = since.rev().find_map(|event| match &event.what {
+                What::NewMaster { source, .. } => Some(*source),
+                _ => None,
+            });
+            match before {
+                Some(before) if before != *source => format!("master changed from {before} to {source}"),
+                _ => format!("master set to {source}"),
+            }
+        }
+        What::Router(event) => match heard::line(event, detail) {
+            Some(text) => text,
+            None => return Vec::new(),
+        },
+        What::Installed(count) if detail => format!("{} installed and announced", addresses(*count)),
+        What::Removed(count) if detail => format!("{} removed", addresses(*count)),
+        What::PutBack(address) => {
+            format!("address {address} was removed by somebody else; it is put back and announced")
+        }
+        What::Ordered(text) | What::Trouble(text) | What::Note(text) => text.clone(),
+        What::Rejected(text) => format!("the new configuration is not taken: {text}"),
+        What::Late(by) => late(*by),
+        What::NewMaster { .. } | What::Installed(_) | What::Removed(_) | What::Basis { .. } => {
+            return Vec::new();
+        }
+        What::Started | What::Stopping | What::Stopped | What::Configured { .. } | What::Tracked { .. } => {
+            return Vec::new();
+        }
+    };
+    vec![format!("({name}) {text}")]
+}
+
+/// ` (12 more left out)`: behind a line, when others of its kind were not written before it.
+pub fn left_out(count: u64) -> String {
+    format!(" ({count} more left out)")
+}
+
+/// What is said when nothing follows those that were left out.
+pub fn left_out_of(subject: &Subject, count: u64) -> String {
+    format!("({subject}) {count} more lines like those before left out")
+}
+
+/// The state in a sentence: `Entering MASTER STATE`.
+fn of_state<'a>(
+    name: &str,
+    (from, to): (Condition, Condition),
+    why: &Why,
+    at: Time,
+    since: impl DoubleEndedIterator<Item = &'a Event>,
+    detail: bool,
+) -> Vec<String> {
+    let basis = since.rev().find_map(|event| match &event.what {
+        What::Basis { heard, .. } => Some(*heard),
+        _ => None,
+    });
+    let mut lines = Vec::new();
+    if let Some(known) = cause::known_line(why, detail) {
+        lines.push(format!("({name}) {known}"));
+    }
+    let mut entering = format!("({name}) Entering {to} STATE");
+    if (from, to) == (Condition::Init, Condition::Backup) {
+        entering += " (init)";
+    }
+    if let Some(cause) = cause::behind(why, basis.flatten(), at) {
+        entering += &format!(" ({cause})");
+    }
+    lines.push(entering);
+    lines
+}
+
+fn of_group(name: &str, what: &What) -> Option<String> {
+    match what {
+        What::State { to, .. } => Some(format!("VRRP_Group({name}) Syncing instances to {to} state")),
+        What::Ordered(text) | What::Trouble(text) | What::Note(text) => {
+            Some(format!("VRRP_Group({name}) {text}"))
+        }
+        _ => None,
+    }
+}
+
+fn of_tracker(id: &TrackerId, what: &What) -> Vec<String> {
+    let (status, detail) = match what {
+        What::Tracked { status, detail } => (status, detail),
+        What::Trouble(text) | What::Note(text) => return vec![format!("{}: {text}", tracker(id))],
+        _ => return Vec::new(),
+    };
+    let behind = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+    let text = match (id, status) {
+        (_, Status::Unknown) => return Vec::new(),
+        (TrackerId::Interface(name), Status::Up) => format!("Netlink reports {name} up"),
+        (TrackerId::Interface(name), _) => format!("Netlink reports {name} down"),
+        (TrackerId::Script(_), Status::Up) => format!("{} succeeded", tracker(id)),
+        (TrackerId::Script(_), _) if detail == "timed out" => format!("{} timed_out", tracker(id)),
+        (TrackerId::Script(_), _) => format!("{} failed{behind}", tracker(id)),
+        (TrackerId::Process(name), Status::Up) => format!("Quorum gained for tracked process {name}"),
+        (TrackerId::Process(name), _) => format!("Quorum lost for tracked process {name}{behind}"),
+        (TrackerId::File(name), Status::Value(value)) => {
+            format!("(VRRP track file {name}) is now {value}{behind}")
+        }
+        (TrackerId::File(name), _) => format!("(VRRP track file {name}) can not be read{behind}"),
+    };
+    vec![text]
+}
+
+/// `VRRP_Script(chk)`.
+fn tracker(id: &TrackerId) -> String {
+    match id {
+        TrackerId::Script(name) => format!("VRRP_Script({name})"),
+        other => other.to_string(),
+    }
+}
+
+fn of_daemon(what: &What) -> Option<String> {
+    Some(match what {
+        What::Started => format!("Starting lb-failover {}", env!("CARGO_PKG_VERSION")),
+        What::Stopping => "Stopping".to_owned(),
+        What::Stopped => format!("Stopped lb-failover {}", env!("CARGO_PKG_VERSION")),
+        What::Configured { added, changed, removed } => {
+            format!("Reload complete: {added} instances new, {changed} changed, {removed} gone")
+        }
+        What::Rejected(text) => format!("Configuration refused, the old one stays in force: {text}"),
+        What::Late(by) => late(*by),
+        What::Ordered(text) | What::Trouble(text) | What::Note(text) => text.clone(),
+        _ => return None,
+    })
+}
+
+/// In keepalived's words.
+fn late(by: Duration) -> String {
+    format!("A thread timer expired {}.{:06} seconds ago", by.as_secs(), by.subsec_micros())
+}
+
+fn addresses(count: usize) -> String {
+    match count {
+        1 => "1 address".to_owned(),
+        count => format!("{count} addresses"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! What peers said, apart from changes of state.
+
+use lb_vrrp::Event;
+
+/// The words for it, without the instance; `None` when it is no line of the log.
+pub(super) fn line(event: &Event, detail: bool) -> Option<String> {
+    Some(match event {
+        Event::OtherActive { source, priority } => {
+            format!("Received advert from {source} with lower priority {priority}, forcing new election")
+        }
+        Event::Dropped { source, reason } => format!("dropped a message of {source}: {reason}"),
+        Event::IntervalMismatch { source, theirs, ours } => {
+            format!("advert interval of {source} is {theirs} where ours is {ours}")
+        }
+        Event::IntervalCapped { source, theirs, cap } => {
+            format!("advert interval {theirs} of {source} is too long and counts as {cap}")
+        }
+        Event::AddressMismatch { source, count } => {
+            format!(
+                "{source} advertises {count} addresses that are not the configured ones, or in another order"
+            )
+        }
+        Event::FirstAddressNotLinkLocal { source } => {
+            format!("the first address that {source} advertises is not link-local")
+        }
+        Event::DuplicateOwner { source } => {
+            format!("{source} too claims to own the addresses (priority 255)")
+        }
+        Event::OwnAddress { source } => {
+            format!("a message came from our own address {source}: a loop, or an address that is used twice")
+        }
+        Event::ChecksumForm { source, form } => format!("checksum follows {source} from now on: {form:?}"),
+        Event::OneVersion { source, version } => format!("{source} sends {version} only"),
+        Event::Late { by } => super::late(*by),
+        Event::Unstable { times } => {
+            format!(
+                "MASTER {times} times within ten down intervals: advert_int may be too short for this link"
+            )
+        }
+        Event::Ready(true) if detail => "ready to be MASTER, waiting for the sync group".to_owned(),
+        _ => return None,
+    })
+}

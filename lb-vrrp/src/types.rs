@@ -158,6 +158,8 @@ impl Vrid {
 pub struct Priority(NonZeroU8);
 
 impl Priority {
+    /// 1, that of a router that takes over when nobody else does.
+    pub const MIN: Self = Self(NonZeroU8::MIN);
     /// The router that owns the addresses.
     pub const OWNER: Self = Self(NonZeroU8::MAX);
     /// What a Backup has when nothing is configured.

@@ -11,14 +11,22 @@
 //!                                ┘              └──────────────────────────────────────────────────────────┘
 //! ```
 
+mod answer;
+pub mod build;
 pub mod cli;
 pub mod dump;
+pub mod engine;
 pub mod event;
 pub mod journal;
+pub mod loading;
 pub mod notify;
 pub mod program;
+pub mod service;
+pub mod state;
+pub mod supervise;
 #[cfg(test)]
 mod testing;
 pub mod track;
 pub mod view;
+pub mod vrrp;
 pub mod wording;

@@ -46,6 +46,9 @@ pub struct Instance {
     pub announcing: Announcing,
     /// Whether an address that somebody else removes while the router is Active is put back. Default: yes.
     pub put_back: bool,
+    /// Whether it takes part from the beginning; otherwise once it is told to by
+    /// [`Control::startup`](super::Control::startup). Default: yes.
+    pub starts: bool,
 }
 
 /// The interface with the virtual Ethernet address.
@@ -187,6 +190,7 @@ impl Instance {
             key: None,
             announcing: Announcing::default(),
             put_back: true,
+            starts: true,
         }
     }
 

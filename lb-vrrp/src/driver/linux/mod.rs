@@ -194,8 +194,8 @@ impl Linux {
     }
 }
 
-/// `CLOCK_BOOTTIME`.
-pub(super) fn boot_time() -> Time {
+/// What time it is by the clock of this platform, `CLOCK_BOOTTIME`: for those who share it in another thread or process.
+pub fn boot_time() -> Time {
     Time::from_nanos(clock(ClockId::CLOCK_BOOTTIME))
 }
 

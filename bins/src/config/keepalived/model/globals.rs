@@ -110,3 +110,9 @@ pub struct Dumps {
     /// `json_dump_file`.
     pub json: Option<PathBuf>,
 }
+
+impl RealTime {
+    /// The real-time priority where the file says nothing: the least there is, which goes before everything that is not
+    /// real-time.
+    pub const DEFAULT_PRIORITY: u8 = 1;
+}

@@ -1,0 +1,186 @@
+//! From what the file says of an instance to what the driver runs.
+
+use std::{net::IpAddr, sync::Arc};
+
+use lb_vrrp::{
+    Config, Family, Preempt, Priority, Profile,
+    driver::{AddressAttributes, Announcing, Instance, VirtualAddress, VirtualMac},
+    router::{ChecksumPolicy, ConfigErrors},
+    wire::{
+        ah,
+        hmac::{self, Keyring, KeyringError},
+    },
+};
+use thiserror::Error;
+
+use crate::config::keepalived::model::{self, Authentication, HmacMode, Sending, Version};
+
+/// What the file does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether there are just two nodes, so that a resignation is taken at once, without waiting for others who might win.
+    /// An instance with one unicast peer has just two in any case.
+    pub pair: bool,
+}
+
+/// Why an instance can not be run.
+#[derive(Debug, Error)]
+pub enum BuildError {
+    /// The virtual router can not be.
+    #[error("({instance}) {source}")]
+    Config {
+        /// The instance.
+        instance: String,
+        /// Why not.
+        source: ConfigErrors,
+    },
+    /// The keys of `auth_hmac` do not fit together.
+    #[error("({instance}) auth_hmac: {source}")]
+    Keys {
+        /// The instance.
+        instance: String,
+        /// Why not.
+        source: KeyringError,
+    },
+}
+
+/// An instance for the driver, which runs with `priority` in place of the configured one.
+///
+/// # Errors
+/// What was not found when the file was checked.
+pub fn build(
+    model: &model::Instance,
+    priority: Priority,
+    settings: &Settings,
+) -> Result<Instance, BuildError> {
+    let config = config(model, priority, settings)?;
+    let mut instance = Instance::new(&*model.name, &*model.interface, config);
+    instance.addresses = model.addresses.iter().map(virtual_address).collect();
+    instance.unadvertised = model.excluded.iter().map(virtual_address).collect();
+    instance.starts = false;
+    instance.source = model.source;
+    instance.virtual_mac = model.vmac.as_ref().map(|vmac| VirtualMac { name: Some(vmac_name(model, vmac)) });
+    if let Authentication::Ah(password) = &model.authentication {
+        instance.key = Some(ah::Key::new(password.expose()));
+    }
+    instance.announcing = announcing(&model.garp);
+    Ok(instance)
+}
+
+fn config(
+    model: &model::Instance,
+    priority: Priority,
+    settings: &Settings,
+) -> Result<Config, BuildError> {
+    let addresses: Vec<IpAddr> = model.addresses.iter().map(|address| address.net.addr()).collect();
+    let mut config = match model.version {
+        Version::V2 => Config::v2(model.vrid, addresses),
+        Version::V3 => Config::v3(model.vrid, addresses),
+    };
+    config = config
+        .priority(priority)
+        .interval(model.advert_int)
+        .accept(model.accept)
+        .down_adverts(model.down_timer_adverts)
+        .step_down_when_late(true)
+        .profile(if model.strict { Profile::Strict } else { Profile::Compatible })
+        .preempt(match model.preempt {
+            // An owner preempts whatever the file says.
+            _ if priority.is_owner() => Preempt::Yes,
+            model::Preempt::Yes => Preempt::Yes,
+            model::Preempt::No => Preempt::No,
+            model::Preempt::After(delay) => Preempt::After(delay),
+        });
+    if !model.strict {
+        config = config.only_backup(settings.pair || model.has_one_peer());
+    }
+    if model.v3_checksum_as_v2 {
+        config = config.checksum(ChecksumPolicy::MessageOnly);
+    }
+    config = match &model.sending {
+        Sending::Multicast(None) => config,
+        Sending::Multicast(Some(group)) => config.multicast_group(*group),
+        Sending::Unicast { peers, .. } => config.unicast(peers.iter().map(|peer| peer.address)),
+    };
+    config = match &model.authentication {
+        Authentication::None => config,
+        Authentication::Pass(text) => config.auth_text(text.expose()),
+        Authentication::Ah(_) => config.auth_header(),
+        Authentication::Hmac { .. } => {
+            let keyring = keyring(model)
+                .map_err(|source| BuildError::Keys { instance: model.name.clone(), source })?;
+            config.hmac(keyring)
+        }
+    };
+    config.build().map_err(|source| BuildError::Config { instance: model.name.clone(), source })
+}
+
+fn keyring(model: &model::Instance) -> Result<Keyring, KeyringError> {
+    let mut keyring = Keyring::builder(model.advert_int);
+    if let Authentication::Hmac { keys, active, window, mode, monotonic } = &model.authentication {
+        for key in keys {
+            keyring = keyring.key(key.id, key.key.expose());
+        }
+        keyring = keyring
+            .active(*active)
+            .time_window(*window)
+            .anti_replay(if *monotonic { hmac::AntiReplay::Monotonic } else { hmac::AntiReplay::Time })
+            .mode(match mode {
+                HmacMode::Enforce => hmac::Mode::Enforce,
+                HmacMode::Permissive => hmac::Mode::Permissive,
+                HmacMode::ReceiveOnly => hmac::Mode::ReceiveOnly,
+            });
+    }
+    keyring.build()
+}
+
+/// An address as the driver installs it.
+pub fn virtual_address(model: &model::VirtualAddress) -> VirtualAddress {
+    let v4 = model.net.addr().is_ipv4();
+    let attributes = AddressAttributes {
+        device: model.device.as_deref().map(Arc::from),
+        label: model.label.clone().filter(|_| v4),
+        scope: model.scope.filter(|_| v4).map_or(0, |scope| scope.0),
+        broadcast: match model.broadcast {
+            Some(IpAddr::V4(broadcast)) => Some(broadcast),
+            _ => None,
+        },
+        peer: model.peer,
+        home: model.home,
+        duplicate_detection: model.duplicate_detection,
+        manage_temporary: model.manage_temporary,
+        prefix_route: model.no_prefix_route.then_some(false),
+        auto_join: model.auto_join,
+        preferred_lifetime: model.preferred_lifetime.filter(|_| !is_default_lifetime(model)),
+        tracked: model.tracked,
+    };
+    VirtualAddress::new(model.net, attributes)
+}
+
+/// What the driver does by itself needs no attributes.
+fn is_default_lifetime(model: &model::VirtualAddress) -> bool {
+    model.preferred_lifetime == model::VirtualAddress::new(model.net).preferred_lifetime
+}
+
+/// As keepalived names it.
+fn vmac_name(model: &model::Instance, vmac: &model::Vmac) -> String {
+    let prefix = match model.family {
+        Family::V4 => "vrrp",
+        Family::V6 => "vrrp6",
+    };
+    vmac.name.clone().unwrap_or_else(|| format!("{prefix}.{}", model.vrid))
+}
+
+fn announcing(garp: &model::Garp) -> Announcing {
+    Announcing {
+        repeat: garp.repeat,
+        delay: garp.delay,
+        delayed_repeat: if garp.delay.is_zero() { 0 } else { garp.repeat },
+        refresh: (!garp.refresh.is_zero()).then_some(garp.refresh),
+        frame_interval: garp.interval,
+        ..Announcing::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,468 @@
+//! What the daemon knows of its instances and what follows from it: pure, so that every sequence of failures, orders and
+//! reloads can be tested.
+//!
+//! Three layers are never mixed in one field: what the configuration says, what the operator ordered, what was found.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use lb_core::Time;
+use lb_vrrp::{
+    Cause, Priority,
+    driver::LinkState,
+    track::{Contribution, Effect, Effective, Status, Tracking},
+};
+
+use super::{
+    event::{Condition, Event, Subject, What, Why},
+    track::{Report, TrackerId},
+};
+use crate::config::keepalived::model::{self, Config, Tracks};
+
+/// What is known, and what follows.
+#[derive(Debug, Default)]
+pub struct State {
+    instances: BTreeMap<Arc<str>, Instance>,
+    trackers: BTreeMap<TrackerId, Known>,
+    maintenance: Option<Maintenance>,
+    /// Whether the delay after the start is over.
+    open: bool,
+}
+
+/// What is known of a tracker, and who wants to know.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// What it was found to be.
+    pub status: Status,
+    /// What was seen.
+    pub detail: String,
+    watchers: BTreeSet<Arc<str>>,
+}
+
+/// The operator's order that this node is to hold nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Why.
+    pub reason: String,
+    /// Until when; `None` = until it is taken back.
+    pub until: Option<Time>,
+}
+
+/// An instance.
+#[derive(Debug)]
+pub struct Instance {
+    tracking: Tracking<TrackerId>,
+    group: Option<Arc<str>>,
+    /// Why the operator gave it to another node. It takes over again only when nobody else is there.
+    handed_over: Option<String>,
+    protocol: lb_vrrp::State,
+    cause: Cause,
+    link: LinkState,
+    /// The priority that the protocol runs with.
+    priority: Priority,
+    told: Told,
+    condition: Condition,
+    since: Time,
+    why: Why,
+}
+
+/// What the protocol was told last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    takes_part: bool,
+    priority: Priority,
+}
+
+/// What is to be done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Tell the protocol.
+    Order(Arc<str>, Order),
+    /// Write it down, and tell whom it concerns.
+    Event(Event),
+}
+
+/// What the protocol is told of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Run with this priority.
+    Priority(Priority),
+    /// Take no part any more; keep the addresses until somebody else has them.
+    Fault,
+    /// Take part.
+    Recovered,
+    /// Give the addresses to another node, and keep them until it has them.
+    HandOver,
+}
+
+impl State {
+    /// The instances by name.
+    pub fn instances(&self) -> impl Iterator<Item = (&Arc<str>, &Instance)> {
+        self.instances.iter()
+    }
+
+    /// An instance, with its name as it is shared.
+    pub fn instance(&self, name: &str) -> Option<(&Arc<str>, &Instance)> {
+        self.instances.get_key_value(name)
+    }
+
+    /// What is tracked, and what is known of it.
+    pub fn trackers(&self) -> impl Iterator<Item = (&TrackerId, &Known)> {
+        self.trackers.iter()
+    }
+
+    /// The operator's order for the whole node.
+    pub fn maintenance(&self) -> Option<&Maintenance> {
+        self.maintenance.as_ref()
+    }
+
+    /// Puts another configuration in force. What is known of a tracker or an instance that stays is kept.
+    pub fn configure(&mut self, config: &Config, now: Time) -> Vec<Step> {
+        let groups: BTreeMap<&str, &model::Group> = config
+            .groups
+            .iter()
+            .flat_map(|group| group.members.iter().map(move |member| (member.as_str(), group)))
+            .collect();
+        let mut before = std::mem::take(&mut self.instances);
+        for known in self.trackers.values_mut() {
+            known.watchers.clear();
+        }
+        for model in &config.instances {
+            let name: Arc<str> = match before.get_key_value(model.name.as_str()) {
+                Some((name, _)) => name.clone(),
+                None => model.name.as_str().into(),
+            };
+            let group = groups.get(model.name.as_str()).copied();
+            let wanted = wanted(model, group);
+            for id in wanted.keys() {
+                self.trackers.entry(id.clone()).or_default().watchers.insert(name.clone());
+            }
+            let mut instance = before.remove(&name).unwrap_or_else(|| Instance::new(model.priority, now));
+            instance.group = group.map(|group| group.name.as_str().into());
+            instance.follow(model.priority, &wanted, &self.trackers);
+            self.instances.insert(name, instance);
+        }
+        self.trackers.retain(|_, known| !known.watchers.is_empty());
+        let names: Vec<Arc<str>> = self.instances.keys().cloned().collect();
+        names.iter().flat_map(|name| self.follow_up(name, now)).collect()
+    }
+
+    /// The delay after the start is over: instances take part.
+    pub fn open(&mut self, now: Time) -> Vec<Step> {
+        self.open = true;
+        self.follow_up_all(now)
+    }
+
+    /// A tracker was found to be something.
+    pub fn tracked(&mut self, report: Report, now: Time) -> Vec<Step> {
+        let Some(known) = self.trackers.get_mut(&report.id) else { return Vec::new() };
+        let mut steps = Vec::new();
+        if (known.status, &known.detail) != (report.status, &report.detail) {
+            let what = What::Tracked { status: report.status, detail: report.detail.clone() };
+            steps.push(event(now, Subject::Tracker(report.id.clone()), what));
+        }
+        known.status = report.status;
+        known.detail = report.detail;
+        let watchers: Vec<Arc<str>> = known.watchers.iter().cloned().collect();
+        for name in watchers {
+            if let Some(instance) = self.instances.get_mut(&name) {
+                instance.tracking.set(&report.id, report.status);
+            }
+            steps.extend(self.follow_up(&name, now));
+        }
+        steps
+    }
+
+    /// The protocol changed the state of an instance.
+    pub fn changed(&mut self, name: &str, to: lb_vrrp::State, cause: Cause, now: Time) -> Vec<Step> {
+        let Some(instance) = self.instances.get_mut(name) else { return Vec::new() };
+        instance.protocol = to;
+        instance.cause = cause;
+        if to == lb_vrrp::State::Active {
+            // Whoever got it has lost it.
+            instance.handed_over = None;
+        }
+        self.follow_up(name, now)
+    }
+
+    /// The interface of an instance can be used, or can not.
+    pub fn link(&mut self, name: &str, link: LinkState, now: Time) -> Vec<Step> {
+        let Some(instance) = self.instances.get_mut(name) else { return Vec::new() };
+        instance.link = link;
+        self.follow_up(name, now)
+    }
+
+    /// The protocol runs an instance with another priority now.
+    pub fn runs_with(&mut self, name: &str, priority: Priority, now: Time) -> Vec<Step> {
+        let Some((name, instance)) = self.instances.get_key_value(name) else { return Vec::new() };
+        let (name, from) = (name.clone(), instance.priority);
+        if let Some(instance) = self.instances.get_mut(&name) {
+            instance.priority = priority;
+        }
+        if from == priority {
+            return Vec::new();
+        }
+        vec![event(now, Subject::Instance(name), What::Priority { from, to: priority })]
+    }
+
+    /// An instance was looked at, since what it told was missed.
+    pub fn found(&mut self, status: &lb_vrrp::driver::Status, now: Time) -> Vec<Step> {
+        let mut steps = self.runs_with(&status.name, status.priority, now);
+        let Some(instance) = self.instances.get_mut(&status.name) else { return steps };
+        instance.link = status.link;
+        if instance.protocol == status.state {
+            steps.extend(self.follow_up(&status.name, now));
+        } else {
+            let cause = instance.cause;
+            steps.extend(self.changed(&status.name, status.state, cause, now));
+        }
+        steps
+    }
+
+    /// The operator puts the node under maintenance, or (`None`) takes it back.
+    pub fn maintain(&mut self, order: Option<Maintenance>, now: Time) -> Vec<Step> {
+        let words = match (&order, &self.maintenance) {
+            (Some(order), _) => format!("maintenance: {}", order.reason),
+            (None, Some(before)) => format!("end of maintenance: {}", before.reason),
+            (None, None) => return Vec::new(),
+        };
+        self.maintenance = order;
+        let mut steps = vec![event(now, Subject::Daemon, What::Ordered(words))];
+        steps.extend(self.follow_up_all(now));
+        steps
+    }
+
+    /// The operator gives the addresses of an instance, and of all in its group, to another node.
+    ///
+    /// # Errors
+    /// Why there is nothing to give.
+    pub fn hand_over(&mut self, name: &str, reason: &str, now: Time) -> Result<Vec<Step>, String> {
+        let Some(instance) = self.instances.get(name) else {
+            return Err(format!("there is no instance {name:?}"));
+        };
+        if instance.condition != Condition::Master {
+            return Err(format!("{name} is {}, and has nothing to hand over", instance.condition));
+        }
+        let group = instance.group.clone();
+        let concerned: Vec<Arc<str>> = self
+            .instances
+            .iter()
+            .filter(|(other, one)| &***other == name || (group.is_some() && one.group == group))
+            .map(|(other, _)| other.clone())
+            .collect();
+        let mut steps = Vec::new();
+        for name in concerned {
+            steps.push(event(now, Subject::Instance(name.clone()), What::Ordered(reason.to_owned())));
+            steps.push(Step::Order(name.clone(), Order::HandOver));
+            if let Some(instance) = self.instances.get_mut(&name) {
+                instance.handed_over = Some(reason.to_owned());
+            }
+            steps.extend(self.follow_up(&name, now));
+        }
+        Ok(steps)
+    }
+
+    /// What ends by itself.
+    pub fn expire(&mut self, now: Time) -> Vec<Step> {
+        let over = self.maintenance.as_ref().and_then(|order| order.until).is_some_and(|until| until <= now);
+        if over { self.maintain(None, now) } else { Vec::new() }
+    }
+
+    fn follow_up_all(&mut self, now: Time) -> Vec<Step> {
+        let names: Vec<Arc<str>> = self.instances.keys().cloned().collect();
+        names.iter().flat_map(|name| self.follow_up(name, now)).collect()
+    }
+
+    /// What follows for an instance: what the protocol is to be told, and whether its condition is another one.
+    fn follow_up(&mut self, name: &str, now: Time) -> Vec<Step> {
+        let held = !self.open || self.maintenance.is_some();
+        let Some((name, _)) = self.instances.get_key_value(name) else { return Vec::new() };
+        let name = name.clone();
+        let Some(instance) = self.instances.get_mut(&name) else { return Vec::new() };
+        let mut steps: Vec<Step> =
+            instance.orders(held).into_iter().map(|order| Step::Order(name.clone(), order)).collect();
+        let (to, why) = instance.condition(self.open, self.maintenance.as_ref());
+        let from = std::mem::replace(&mut instance.condition, to);
+        if from != to {
+            instance.since = now;
+            instance.why = why.clone();
+            let priority = instance.priority.get();
+            steps.push(event(now, Subject::Instance(name), What::State { from, to, why, priority }));
+        }
+        steps
+    }
+}
+
+impl Instance {
+    fn new(priority: Priority, now: Time) -> Self {
+        Self {
+            tracking: Tracking::new(priority),
+            group: None,
+            handed_over: None,
+            protocol: lb_vrrp::State::Initialize,
+            cause: Cause::Startup,
+            link: LinkState::Ready,
+            priority,
+            told: Told { takes_part: false, priority },
+            condition: Condition::Init,
+            since: now,
+            why: Why::Lifecycle,
+        }
+    }
+
+    /// What it is, since when, and why.
+    pub fn condition_since(&self) -> (Condition, Time, &Why) {
+        (self.condition, self.since, &self.why)
+    }
+
+    /// The priority that the protocol runs with.
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// The priority that it is to run with, and whether it is to take part, once the start is over.
+    pub fn intended(&self) -> (Priority, bool) {
+        let aim = self.aim(false);
+        (aim.priority, aim.takes_part)
+    }
+
+    /// Whether the protocol was told to take part.
+    pub fn takes_part(&self) -> bool {
+        self.told.takes_part
+    }
+
+    /// The configured priority.
+    pub fn base(&self) -> Priority {
+        self.tracking.base()
+    }
+
+    /// Why it was handed over, if it was.
+    pub fn handed_over(&self) -> Option<&str> {
+        self.handed_over.as_deref()
+    }
+
+    /// Its group.
+    pub fn group(&self) -> Option<&Arc<str>> {
+        self.group.as_ref()
+    }
+
+    /// What each tracker contributes to its priority.
+    pub fn contributions(&self) -> impl Iterator<Item = (&TrackerId, Contribution)> {
+        self.tracking.explain()
+    }
+
+    /// Follows a configuration.
+    fn follow(
+        &mut self,
+        base: Priority,
+        wanted: &BTreeMap<TrackerId, model::Weight>,
+        trackers: &BTreeMap<TrackerId, Known>,
+    ) {
+        self.tracking.set_base(base);
+        self.tracking.retain(|id| wanted.contains_key(id));
+        for (id, weight) in wanted {
+            self.tracking.track(id.clone(), weight_of(*weight));
+            if let Some(known) = trackers.get(id) {
+                self.tracking.set(id, known.status);
+            }
+        }
+    }
+
+    fn aim(&self, held: bool) -> Told {
+        let (priority, fault) = match self.tracking.effective() {
+            Effective::Priority(priority) => (priority, false),
+            Effective::Fault => (self.told.priority, true),
+        };
+        let priority = if self.handed_over.is_some() { Priority::MIN } else { priority };
+        Told { takes_part: !fault && !held, priority }
+    }
+
+    fn orders(&mut self, held: bool) -> Vec<Order> {
+        let aim = self.aim(held);
+        let before = std::mem::replace(&mut self.told, aim);
+        let mut orders = Vec::new();
+        if before.takes_part && !aim.takes_part {
+            orders.push(Order::Fault);
+        }
+        if before.priority != aim.priority {
+            orders.push(Order::Priority(aim.priority));
+        }
+        if !before.takes_part && aim.takes_part {
+            orders.push(Order::Recovered);
+        }
+        orders
+    }
+
+    fn condition(&self, open: bool, maintenance: Option<&Maintenance>) -> (Condition, Why) {
+        match self.protocol {
+            lb_vrrp::State::Active => return (Condition::Master, Why::Protocol(self.cause)),
+            lb_vrrp::State::Backup if self.condition == Condition::Fault => {
+                return (Condition::Backup, Why::Recovered);
+            }
+            lb_vrrp::State::Backup => return (Condition::Backup, Why::Protocol(self.cause)),
+            lb_vrrp::State::Initialize => {}
+        }
+        if let Some(order) = maintenance {
+            return (Condition::Fault, Why::Operator(order.reason.clone()));
+        }
+        let faults = || self.tracking.explain().filter(|(_, found)| found.effect == Effect::Fault);
+        let failed = faults().find(|(_, found)| found.status != Status::Unknown);
+        match (failed, faults().next()) {
+            (Some((id, _)), _) => (Condition::Fault, Why::Tracker(id.clone())),
+            _ if self.link != LinkState::Ready => {
+                (Condition::Fault, Why::Interface(self.link.to_string()))
+            }
+            (None, Some((id, _))) => (Condition::Init, Why::Tracker(id.clone())),
+            (None, None) if !open => (Condition::Init, Why::Lifecycle),
+            // It takes part at once, unless somebody else in its group can not.
+            (None, None) => match &self.group {
+                Some(group) if self.condition != Condition::Init => {
+                    (Condition::Fault, Why::Group(group.clone()))
+                }
+                _ => (self.condition, self.why.clone()),
+            },
+        }
+    }
+}
+
+/// What an instance tracks: its own, and what its group tracks. In a group, weights of its own do not count: its members
+/// are to have the same priority.
+fn wanted(instance: &model::Instance, group: Option<&model::Group>) -> BTreeMap<TrackerId, model::Weight> {
+    let mut wanted = BTreeMap::new();
+    let own = identified(&instance.tracks).filter(|(_, weight)| group.is_none() || weight.value == 0);
+    wanted.extend(own);
+    if let Some(group) = group {
+        wanted.extend(identified(&group.tracks));
+    }
+    wanted
+}
+
+fn identified(tracks: &Tracks) -> impl Iterator<Item = (TrackerId, model::Weight)> {
+    let of = |list: &'_ [model::Tracked], id: fn(String) -> TrackerId| {
+        list.iter().map(|tracked| (id(tracked.name.clone()), tracked.weight)).collect::<Vec<_>>()
+    };
+    [
+        of(&tracks.interfaces, TrackerId::Interface),
+        of(&tracks.scripts, TrackerId::Script),
+        of(&tracks.processes, TrackerId::Process),
+        of(&tracks.files, TrackerId::File),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The ends of the range that only processes have count as the ends of the others'.
+fn weight_of(weight: model::Weight) -> lb_vrrp::track::Weight {
+    let value = weight.value.clamp(-253, 253);
+    let weight_of = lb_vrrp::track::Weight::new(value).unwrap_or_default();
+    if weight.reverse { weight_of.reversed() } else { weight_of }
+}
+
+fn event(at: Time, subject: Subject, what: What) -> Step {
+    Step::Event(Event { at, subject, what })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! The process that speaks for a daemon that has died.

@@ -1,0 +1,116 @@
+//! The threads of the protocol: one for adverts and elections, which does nothing else, and one for addresses.
+
+use std::{io, thread};
+
+use lb_vrrp::driver::{
+    Control, Driver, DriverError, Instance, InstanceError, Notices, Snapshot,
+    linux::{Linux, LinuxError},
+    realtime,
+};
+use thiserror::Error;
+use tokio::{runtime::Builder, sync::oneshot};
+
+use super::build::BuildError;
+use crate::config::keepalived::model::RealTime;
+
+/// Virtual routers that run.
+#[derive(Debug)]
+pub struct Vrrp {
+    /// Orders and questions.
+    pub control: Control,
+    /// What happens, from the start on.
+    pub notices: Notices,
+    /// What could not be had of what makes it punctual.
+    pub warnings: Vec<String>,
+    shutdown: oneshot::Sender<()>,
+    ended: oneshot::Receiver<Result<Snapshot, DriverError>>,
+}
+
+/// Why they can not run.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The configuration of an instance is not one.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// An instance can not be.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// The machine refuses sockets or netlink.
+    #[error(transparent)]
+    Machine(#[from] LinuxError),
+    /// The machine refuses threads.
+    #[error("a thread for VRRP can not be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+impl Vrrp {
+    /// Starts them. Each waits for an order before it takes part.
+    ///
+    /// # Errors
+    /// When they can not run here; nothing was changed then.
+    pub async fn start(
+        instances: Vec<Instance>,
+        resume: Snapshot,
+        real_time: RealTime,
+    ) -> Result<Self, StartError> {
+        let (started, result) = oneshot::channel();
+        let (shutdown, asked) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let main = move || {
+            let runtime = match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(started.send(Err(error.into()))),
+            };
+            let warnings = be_punctual(real_time);
+            let _context = runtime.enter();
+            let driver = match prepare(instances, &resume) {
+                Ok(driver) => driver,
+                Err(error) => return drop(started.send(Err(error))),
+            };
+            let (control, notices) = driver.handles();
+            drop(started.send(Ok((control, notices, warnings))));
+            let result = runtime.block_on(driver.run(async move { drop(asked.await) }));
+            drop(end.send(result));
+        };
+        thread::Builder::new().name("vrrp".to_owned()).spawn(main)?;
+        let lost = || io::Error::other("its thread ended");
+        let (control, notices, warnings) = result.await.map_err(|_| lost())??;
+        Ok(Self { control, notices, warnings, shutdown, ended })
+    }
+
+    /// Resigns, waits until another node has the addresses or none comes, and removes them.
+    ///
+    /// # Errors
+    /// When the driver had failed.
+    pub async fn stop(self) -> Result<Snapshot, DriverError> {
+        drop(self.shutdown);
+        match self.ended.await {
+            Ok(result) => result,
+            Err(_) => Err(DriverError::Platform(io::Error::other("its thread ended"))),
+        }
+    }
+}
+
+fn prepare(instances: Vec<Instance>, resume: &Snapshot) -> Result<Driver<Linux>, StartError> {
+    let mut driver = Driver::new(Linux::new()?);
+    for instance in instances {
+        driver.add(instance)?;
+    }
+    driver.restore(resume);
+    Ok(driver)
+}
+
+/// What is not permitted makes it less punctual, and stops nothing.
+fn be_punctual(wanted: RealTime) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if wanted.no_swap
+        && let Err(error) = realtime::lock_memory()
+    {
+        warnings.push(error.to_string());
+    }
+    let priority = wanted.priority.unwrap_or(RealTime::DEFAULT_PRIORITY);
+    if let Err(error) = realtime::set_priority(priority) {
+        warnings.push(error.to_string());
+    }
+    warnings
+}

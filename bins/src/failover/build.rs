@@ -67,11 +67,7 @@ pub fn build(
     Ok(instance)
 }
 
-fn config(
-    model: &model::Instance,
-    priority: Priority,
-    settings: &Settings,
-) -> Result<Config, BuildError> {
+fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> Result<Config, BuildError> {
     let addresses: Vec<IpAddr> = model.addresses.iter().map(|address| address.net.addr()).collect();
     let mut config = match model.version {
         Version::V2 => Config::v2(model.vrid, addresses),
@@ -107,8 +103,8 @@ fn config(
         Authentication::Pass(text) => config.auth_text(text.expose()),
         Authentication::Ah(_) => config.auth_header(),
         Authentication::Hmac { .. } => {
-            let keyring = keyring(model)
-                .map_err(|source| BuildError::Keys { instance: model.name.clone(), source })?;
+            let keyring =
+                keyring(model).map_err(|source| BuildError::Keys { instance: model.name.clone(), source })?;
             config.hmac(keyring)
         }
     };

@@ -1,6 +1,11 @@
 //! The command line of lb-failover: keepalived's letters, and our own words.
 
-use std::{ffi::OsString, io::{self, Write as _}, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{ArgAction, Parser};
 

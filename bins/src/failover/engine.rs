@@ -205,7 +205,10 @@ impl Engine {
     /// Some notices were missed: everything is looked at.
     async fn catch_up(&mut self, missed: u64) {
         let now = self.clock.now();
-        self.note(Subject::Daemon, What::Note(format!("{missed} notices were missed, everything is looked at")));
+        self.note(
+            Subject::Daemon,
+            What::Note(format!("{missed} notices were missed, everything is looked at")),
+        );
         let Ok(all) = self.vrrp.control.status_of_all().await else { return };
         for status in all {
             let steps = self.state.found(&status, now);
@@ -244,11 +247,6 @@ impl Engine {
             self.notifier.tell(&notification, &model.notify);
         }
         self.journal.record(event);
-    }
-
-    /// What the configuration says of an instance.
-    pub(super) fn model(&self, name: &str) -> Option<&Instance> {
-        self.config.instances.get(*self.places.get(name)?)
     }
 
     /// What scripts and pipes are told of an event.
@@ -382,8 +380,7 @@ fn build_with(
     model: &Instance,
     settings: &Settings,
 ) -> Result<lb_vrrp::driver::Instance, BuildError> {
-    let priority =
-        state.instance(&model.name).map_or(model.priority, |(_, instance)| instance.intended().0);
+    let priority = state.instance(&model.name).map_or(model.priority, |(_, instance)| instance.intended().0);
     build::build(model, priority, settings)
 }
 

@@ -56,8 +56,8 @@ pub async fn run(
     // First, since whoever finds the pid file may send signals already.
     let signals = Signals::new().map_err(RunError::Signals)?;
     limits::raise_open_files();
-    let socket = ControlSocket::bind(&socket)
-        .map_err(|source| RunError::Socket { path: socket.clone(), source })?;
+    let socket =
+        ControlSocket::bind(&socket).map_err(|source| RunError::Socket { path: socket.clone(), source })?;
     for warning in &loaded.warnings {
         log.line(warning);
     }

@@ -411,9 +411,7 @@ impl Instance {
         let failed = faults().find(|(_, found)| found.status != Status::Unknown);
         match (failed, faults().next()) {
             (Some((id, _)), _) => (Condition::Fault, Why::Tracker(id.clone())),
-            _ if self.link != LinkState::Ready => {
-                (Condition::Fault, Why::Interface(self.link.to_string()))
-            }
+            _ if self.link != LinkState::Ready => (Condition::Fault, Why::Interface(self.link.to_string())),
             (None, Some((id, _))) => (Condition::Init, Why::Tracker(id.clone())),
             (None, None) if !open => (Condition::Init, Why::Lifecycle),
             // It takes part at once, unless somebody else in its group can not.

@@ -4,7 +4,7 @@
 
 mod driver_lab;
 
-use driver_lab::{Lab, Namespace, VIP, VIP6, config, instance, isolated};
+use driver_lab::{Lab, Namespace, VIP, VIP6, config, instance, is_advert, isolated};
 use lb_vrrp::{
     driver::{AddressAttributes, Happening, Instance, InstanceError, VirtualAddress},
     wire::{Mac, gratuitous_arp},
@@ -183,5 +183,30 @@ fn attributes_and_devices_are_changed_while_it_runs() {
         let error = one.ask(one.control.reconfigure(configured(wrong))).unwrap_err();
         assert!(error.to_string().contains("10.9.0.1/32: home"), "{error}");
         assert!(matches!(error, lb_vrrp::driver::ControlError::Instance(InstanceError::Attributes { .. })));
+    });
+}
+
+#[test]
+fn addresses_have_a_thread_of_their_own() {
+    isolated("addresses_have_a_thread_of_their_own", || {
+        let lab = Lab::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let handle = runtime.handle().clone();
+        let mut wire = lab.watch();
+        let quick = vec![instance(config(255, 10, &[VIP]))];
+        let mut one = lab.start_with(1, quick, move |driver| driver.addresses_on(handle));
+        let mut adverts = 0;
+        wire.wait("ten advertisements", |frame| {
+            adverts += usize::from(is_advert(frame, 255));
+            adverts == 10
+        });
+        assert!(!lab.nodes[0].has(VIP), "nobody works on addresses yet");
+        lab.nodes[0].run(move || {
+            std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+        });
+        assert_eq!(one.wait_for_installed(), 1);
+        assert!(lab.nodes[0].has(VIP));
+        one.stop();
+        assert!(!lab.nodes[0].has(VIP));
     });
 }

@@ -3,9 +3,11 @@
 //!
 //! There is no thread and no clock besides those of the runtime and the platform. The driver has two tasks:
 //!
-//! - The protocol's task receives, decides and sends. It waits for nothing else.
+//! - The protocol's task receives, decides and sends. It waits for nothing else, unless logging blocks: see
+//!   [`Driver::log`].
 //! - The addresses' task brings each instance to what is wanted of it **now**, some addresses at a time, and announces
-//!   them. So an instance with thousands of addresses delays neither an advertisement nor another instance.
+//!   them. So an instance with thousands of addresses delays neither an advertisement nor another instance. It may have
+//!   a thread of its own: see [`Driver::addresses_on`].
 //!
 //! | | |
 //! |---|---|

@@ -152,32 +152,48 @@ impl Notices {
 
 /// Where notices go.
 #[derive(Clone, Debug)]
-pub(super) struct Teller(broadcast::Sender<Notice>);
+pub(super) struct Teller {
+    sender: broadcast::Sender<Notice>,
+    log: bool,
+}
 
 impl Teller {
     /// So many are kept for who is slow.
     const KEPT: usize = 1024;
 
     pub(super) fn new() -> Self {
-        Self(broadcast::Sender::new(Self::KEPT))
+        Self { sender: broadcast::Sender::new(Self::KEPT), log: true }
+    }
+
+    pub(super) fn set_log(&mut self, log: bool) {
+        self.log = log;
     }
 
     pub(super) fn subscribe(&self) -> Notices {
-        Notices(self.0.subscribe())
+        Notices(self.sender.subscribe())
     }
 
     /// One line in the log, and a notice. Nobody listening is no error.
     pub(super) fn tell(&self, at: Time, instance: &Arc<str>, what: Happening) {
-        match &what {
-            Happening::Router(Event::Dropped { .. }) | Happening::Refused { .. } => {
-                tracing::debug!(%instance, "{what}")
-            }
-            Happening::Router(Event::State { .. } | Event::Priority { .. } | Event::NewActive { .. })
-            | Happening::Installed { .. }
-            | Happening::Removed { .. }
-            | Happening::Link(LinkState::Ready) => tracing::info!(%instance, "{what}"),
-            _ => tracing::warn!(%instance, "{what}"),
+        if self.log {
+            log(instance, &what);
         }
-        drop(self.0.send(Notice { at, instance: instance.clone(), what }));
+        drop(self.sender.send(Notice { at, instance: instance.clone(), what }));
     }
 }
+
+fn log(instance: &Arc<str>, what: &Happening) {
+    match what {
+        Happening::Router(Event::Dropped { .. }) | Happening::Refused { .. } => {
+            tracing::debug!(%instance, "{what}")
+        }
+        Happening::Router(Event::State { .. } | Event::Priority { .. } | Event::NewActive { .. })
+        | Happening::Installed { .. }
+        | Happening::Removed { .. }
+        | Happening::Link(LinkState::Ready) => tracing::info!(%instance, "{what}"),
+        _ => tracing::warn!(%instance, "{what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -61,8 +61,8 @@ pub trait Platform: Send + 'static {
     /// call.
     fn flush(&mut self, failed: &mut dyn FnMut(u32, io::Error));
 
-    /// The slow half.
-    fn addressing(&self) -> Arc<dyn Addressing>;
+    /// The slow half. `alone`: whether it is used on a thread of its own, which calls to the kernel may hold up.
+    fn addressing(&self, alone: bool) -> Arc<dyn Addressing>;
 }
 
 /// The slow half of a machine: addresses, their announcement, and links with a virtual Ethernet address. It is used by a

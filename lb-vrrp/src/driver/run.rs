@@ -11,7 +11,7 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{runtime::Handle, sync::mpsc, task::JoinSet};
 
 use super::{
     control::{Command, Control, Snapshot},
@@ -56,6 +56,8 @@ pub struct Driver<P> {
     commands: mpsc::Receiver<Command>,
     control: Option<Control>,
     keep: bool,
+    /// Where addresses are changed, if not on the runtime that the driver runs on.
+    addresses_on: Option<Handle>,
     /// Orders for addresses that go to the desk after the advertisements.
     pub(super) orders: Vec<(usize, Change)>,
     unsent: Vec<(u32, io::Error)>,
@@ -98,6 +100,7 @@ impl<P: Platform> Driver<P> {
             commands,
             control: Some(Control(sender)),
             keep: false,
+            addresses_on: None,
             orders: Vec::new(),
             unsent: Vec::new(),
             packet: Vec::new(),
@@ -142,6 +145,31 @@ impl<P: Platform> Driver<P> {
         self.keep = keep;
     }
 
+    /// Changes addresses on another runtime than the one that the driver runs on. Give it one that has a thread of its
+    /// own and nothing else to do, since calls to the kernel hold that up: a `current_thread` one, in which a thread blocks
+    /// until [`run`](Self::run) has ended. Then the thread with the protocol can have a [real-time
+    /// priority](super::realtime::set_priority) that is not lent to the work on addresses, and does nothing else. Default: a
+    /// second task of the same runtime.
+    ///
+    /// ```no_run
+    /// # use lb_vrrp::driver::{Driver, linux::Linux};
+    /// # fn example(driver: &mut Driver<Linux>) -> std::io::Result<()> {
+    /// let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// driver.addresses_on(runtime.handle().clone());
+    /// std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn addresses_on(&mut self, runtime: Handle) {
+        self.addresses_on = Some(runtime);
+    }
+
+    /// Whether what is told is also logged, with `tracing`. A subscriber that writes to a pipe or a disk may block, and
+    /// the protocol with it: who listens to the [`Notices`] and logs those on another thread turns this off. Default: it is.
+    pub fn log(&mut self, log: bool) {
+        self.teller.set_log(log);
+    }
+
     /// The handle for orders, and what is told from now on.
     ///
     /// # Panics
@@ -154,15 +182,19 @@ impl<P: Platform> Driver<P> {
     /// Runs until `shutdown` is done, then resigns and removes the addresses; see
     /// [`keep_addresses`](Self::keep_addresses). Returns the last snapshot.
     ///
-    /// Addresses are changed by a second task of the runtime that this runs on, so that advertisements never wait for
-    /// them. Dropping the future ends both at once, without a word on the wire.
+    /// Addresses are changed by a second task, so that advertisements never wait for them; see
+    /// [`addresses_on`](Self::addresses_on). Dropping the future ends both at once, without a word on the wire.
     ///
     /// # Errors
     /// When the platform fails.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<Snapshot, DriverError> {
-        let worker = Worker::new(self.desk.clone(), self.platform.addressing(), self.teller.clone());
+        let addressing = self.platform.addressing(self.addresses_on.is_some());
+        let worker = Worker::new(self.desk.clone(), addressing, self.teller.clone());
         let mut tasks = JoinSet::new();
-        tasks.spawn(worker.run());
+        match &self.addresses_on {
+            Some(runtime) => tasks.spawn_on(worker.run(), runtime),
+            None => tasks.spawn(worker.run()),
+        };
         self.control = None;
         for id in self.members.ids() {
             self.look_at(id);

@@ -250,7 +250,7 @@ impl Platform for InMemory {
         }
     }
 
-    fn addressing(&self) -> Arc<dyn Addressing> {
+    fn addressing(&self, _: bool) -> Arc<dyn Addressing> {
         Arc::new(SlowHalf { memory: self.memory.clone(), origin: self.origin })
     }
 }

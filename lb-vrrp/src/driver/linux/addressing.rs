@@ -27,16 +27,24 @@ use crate::{
     wire::{gratuitous_arp, unsolicited_na},
 };
 
-/// [`Addressing`] by netlink. The kernel adds addresses within the system call, some thousand a second, and keeps others
-/// that change links or addresses waiting meanwhile: so the calls are made on threads that may block.
+/// [`Addressing`] by netlink. The kernel adds addresses within the system call, some ten thousand a second, and keeps
+/// others that change links or addresses waiting meanwhile: so the calls are made on threads that may block.
+#[derive(Clone)]
 pub(super) struct NetlinkAddressing {
     requests: Arc<Mutex<Requests>>,
     packets: Arc<PacketSocket>,
+    /// Whether the thread that asks may block itself.
+    alone: bool,
 }
 
 impl NetlinkAddressing {
     pub(super) fn new(packets: Arc<PacketSocket>) -> io::Result<Self> {
-        Ok(Self { requests: Arc::new(Mutex::new(Requests::new()?)), packets })
+        Ok(Self { requests: Arc::new(Mutex::new(Requests::new()?)), packets, alone: false })
+    }
+
+    /// The same, on a thread of its own or not.
+    pub(super) fn alone(&self, alone: bool) -> Self {
+        Self { alone, ..self.clone() }
     }
 
     async fn with<R: Send + 'static>(
@@ -44,13 +52,19 @@ impl NetlinkAddressing {
         act: impl FnOnce(&mut Requests) -> io::Result<R> + Send + 'static,
     ) -> io::Result<R> {
         let requests = self.requests.clone();
-        blocking(move || act(&mut requests.lock().unwrap_or_else(PoisonError::into_inner))).await
+        self.blocking(move || act(&mut requests.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
-}
 
-async fn blocking<R: Send + 'static>(act: impl FnOnce() -> io::Result<R> + Send + 'static) -> io::Result<R> {
-    // It fails only when the runtime shuts down.
-    tokio::task::spawn_blocking(act).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    async fn blocking<R: Send + 'static>(
+        &self,
+        act: impl FnOnce() -> io::Result<R> + Send + 'static,
+    ) -> io::Result<R> {
+        if self.alone {
+            return act();
+        }
+        // It fails only when the runtime shuts down.
+        tokio::task::spawn_blocking(act).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
 }
 
 #[async_trait]
@@ -74,7 +88,7 @@ impl Addressing for NetlinkAddressing {
 
     async fn announce(&self, announcements: Vec<Announcement>) -> io::Result<()> {
         let packets = self.packets.clone();
-        blocking(move || {
+        self.blocking(move || {
             let frames: Vec<(u32, Frame)> = announcements.iter().map(frame).collect();
             packets.send(frames.iter().map(|(interface, frame)| (*interface, frame.bytes())))
         })

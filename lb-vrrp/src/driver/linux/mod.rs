@@ -96,7 +96,7 @@ pub struct Linux {
     packets: Arc<PacketSocket>,
     frames: frame::Frames,
     monitor: Monitor,
-    addressing: Arc<NetlinkAddressing>,
+    addressing: NetlinkAddressing,
 }
 
 /// Why the platform can not be used.
@@ -169,7 +169,7 @@ impl Linux {
             packets,
             frames: frame::Frames::default(),
             monitor,
-            addressing: Arc::new(addressing),
+            addressing,
         })
     }
 
@@ -356,8 +356,8 @@ impl Platform for Linux {
         }
     }
 
-    fn addressing(&self) -> Arc<dyn Addressing> {
-        self.addressing.clone()
+    fn addressing(&self, alone: bool) -> Arc<dyn Addressing> {
+        Arc::new(self.addressing.alone(alone))
     }
 }
 

@@ -6,7 +6,7 @@ mod driver_lab;
 
 use driver_lab::{Lab, Namespace, VIP, VIP6, config, instance, is_advert, isolated};
 use lb_vrrp::{
-    driver::{AddressAttributes, Happening, Instance, InstanceError, VirtualAddress},
+    driver::{AddressAttributes, Happening, Instance, InstanceError, VirtualAddress, VirtualMac},
     wire::{Mac, gratuitous_arp},
 };
 use serde_json::Value;
@@ -208,5 +208,48 @@ fn addresses_have_a_thread_of_their_own() {
         assert!(lab.nodes[0].has(VIP));
         one.stop();
         assert!(!lab.nodes[0].has(VIP));
+    });
+}
+
+#[test]
+fn unicast_leaves_with_the_ttl_that_was_asked_for() {
+    isolated("unicast_leaves_with_the_ttl_that_was_asked_for", || {
+        let lab = Lab::new();
+        let mut wire = lab.nodes[1].run(driver_lab::Wire::open);
+        let peers = ["10.0.0.2", "fd00::2"].map(|peer| [peer.parse().unwrap()]);
+        let mut four = instance(config(255, 10, &[VIP]).unicast(peers[0]));
+        let six = config(255, 10, &VIP6[1..]).unicast(peers[1]).build().unwrap();
+        let mut six = Instance::new("six", "eth0", six);
+        (four.unicast_ttl, six.unicast_ttl) = (7, 8);
+        let one = lab.start(1, vec![four, six]);
+        wire.wait("TTL 7", |frame| is_advert(frame, 255) && frame[22] == 7);
+        wire.wait("hop limit 8", |frame| frame[12..14] == [0x86, 0xdd] && frame[20..22] == [112, 8]);
+        one.stop();
+    });
+}
+
+#[test]
+fn a_virtual_ethernet_address_may_be_another_one() {
+    isolated("a_virtual_ethernet_address_may_be_another_one", || {
+        let lab = Lab::new();
+        let mut wire = lab.watch();
+        let mac = Mac([2, 0, 0x5e, 0, 7, 7]);
+        let mut test = instance(config(255, CALM, &[VIP]));
+        let mut virtual_mac = VirtualMac { mac: Some(mac), ..VirtualMac::default() };
+        test.virtual_mac = Some(virtual_mac.clone());
+        let mut one = lab.start(1, vec![test.clone()]);
+        one.wait_for_installed();
+        let from = |mac: Mac| move |frame: &[u8]| is_advert(frame, 255) && frame[6..12] == mac.0;
+        wire.wait("an advertisement from there", from(mac));
+        let arp = gratuitous_arp(mac, VIP.parse().unwrap());
+        wire.wait("an announcement", |frame| frame == arp);
+        one.stop();
+        virtual_mac.advertises_from_below = true;
+        test.virtual_mac = Some(virtual_mac);
+        let mut one = lab.start(1, vec![test]);
+        one.wait_for_installed();
+        wire.wait("an advertisement from below", from(Mac([2, 0, 0, 0, 0, 1])));
+        wire.wait("an announcement", |frame| frame == arp);
+        one.stop();
     });
 }

@@ -271,3 +271,21 @@ async fn messages_tell_the_time_of_day_even_after_it_was_set() {
     assert!((1_800_006_005..1_800_006_020).contains(&stamp()), "the next message has it: {}", stamp());
     driver.stop().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_was_active_as_well_is_outdone_by_announcements() {
+    let memory = Memory::new();
+    let mut instance = test_instance(200);
+    instance.announcing.delayed_repeat = 0;
+    instance.announcing.other_repeat = 3;
+    instance.announcing.other_delay = None;
+    let mut running = start(&memory, instance);
+    running.until(|what| matches!(what, Happening::Installed { .. })).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let announced = || memory.done().iter().filter(|done| matches!(done, Done::Announced(_))).count();
+    assert_eq!(announced(), 5, "when it became Active");
+    memory.hear("10.0.0.2", 100, 100);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(announced(), 8, "for the other one");
+    running.stop().await.unwrap();
+}

@@ -163,7 +163,7 @@ fn a_virtual_ethernet_address_has_an_interface() {
         let with_mac = |priority| {
             let mut test = instance(config(priority, CALM, &[VIP]));
             test.addresses = vec![format!("{VIP}/24").parse().unwrap()];
-            test.virtual_mac = Some(VirtualMac { name: Some("vip".to_owned()) });
+            test.virtual_mac = Some(VirtualMac { name: Some("vip".to_owned()), ..VirtualMac::default() });
             vec![test]
         };
         let mut one = lab.start(1, with_mac(250));

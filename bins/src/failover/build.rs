@@ -7,7 +7,7 @@ use lb_vrrp::{
     driver::{AddressAttributes, Announcing, Instance, VirtualAddress, VirtualMac},
     router::{ChecksumPolicy, ConfigErrors},
     wire::{
-        ah,
+        Mac, ah,
         hmac::{self, Keyring, KeyringError},
     },
 };
@@ -59,7 +59,14 @@ pub fn build(
     instance.unadvertised = model.excluded.iter().map(virtual_address).collect();
     instance.starts = false;
     instance.source = model.source;
-    instance.virtual_mac = model.vmac.as_ref().map(|vmac| VirtualMac { name: Some(vmac_name(model, vmac)) });
+    instance.virtual_mac = model.vmac.as_ref().map(|vmac| VirtualMac {
+        name: Some(vmac_name(model, vmac)),
+        mac: vmac.mac.map(Mac),
+        advertises_from_below: vmac.xmit_base,
+    });
+    if let Sending::Unicast { ttl, .. } = &model.sending {
+        instance.unicast_ttl = *ttl;
+    }
     if let Authentication::Ah(password) = &model.authentication {
         instance.key = Some(ah::Key::new(password.expose()));
     }
@@ -172,7 +179,10 @@ fn announcing(garp: &model::Garp) -> Announcing {
         repeat: garp.repeat,
         delay: garp.delay,
         delayed_repeat: if garp.delay.is_zero() { 0 } else { garp.repeat },
+        other_repeat: garp.lower_prio_repeat,
+        other_delay: (!garp.lower_prio_delay.is_zero()).then_some(garp.lower_prio_delay),
         refresh: (!garp.refresh.is_zero()).then_some(garp.refresh),
+        refresh_repeat: garp.refresh_repeat,
         frame_interval: garp.interval,
         ..Announcing::default()
     }

@@ -7,7 +7,7 @@ use super::{
     notice::{Happening, LinkState},
     platform::{Link, Listening, Platform, VirtualLink},
     run::Driver,
-    work::{Change, Device, Place},
+    work::{Change, Device, Occasion, Place},
 };
 use crate::{Config, Family, Input, RouterKey, VirtualRouter, wire::Mac};
 
@@ -69,7 +69,8 @@ impl<P: Platform> Driver<P> {
                 self.input(id, Input::Source(source));
             }
             if moved || is_new {
-                self.desk.order([(desk, Change::Place(place, own)), (desk, Change::Announce)]);
+                self.desk
+                    .order([(desk, Change::Place(place, own)), (desk, Change::Announce(Occasion::Active))]);
             }
         }
         if let Some(priority) = priority {
@@ -140,14 +141,10 @@ fn place<'a>(
     source: IpAddr,
     named: impl Fn(&str) -> Option<&'a Link>,
 ) -> Place {
-    let virtual_mac = instance.config.virtual_mac();
-    let virtual_link = instance.virtual_name(link.index).map(|name| VirtualLink {
-        name,
-        parent: link.index,
-        mac: virtual_mac,
-    });
     let own = |link: &Link| link.mac.unwrap_or(Mac([0; 6]));
-    let mac = if virtual_link.is_some() { virtual_mac } else { own(link) };
+    let mac = instance.virtual_address().unwrap_or_else(|| own(link));
+    let virtual_link =
+        instance.virtual_name(link.index).map(|name| VirtualLink { name, parent: link.index, mac });
     let devices = instance.devices().into_iter().map(|name| {
         let at = named(&name).map(|link| (link.index, own(link), link_local(link)));
         Device { name, at }

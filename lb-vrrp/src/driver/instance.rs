@@ -13,7 +13,7 @@ use super::address::{VirtualAddress, is_interface_name};
 use crate::{
     Config, Family,
     router::Mode,
-    wire::{Authentication, ah::Key},
+    wire::{Authentication, Mac, ah::Key},
 };
 
 /// A virtual router on an interface: its configuration, and the addresses that it has when it is Active.
@@ -49,6 +49,8 @@ pub struct Instance {
     /// Whether it takes part from the beginning; otherwise once it is told to by
     /// [`Control::startup`](super::Control::startup). Default: yes.
     pub starts: bool,
+    /// TTL or hop limit of advertisements by unicast, 1 to 255. By multicast it is 255 always. Default: 255.
+    pub unicast_ttl: u8,
 }
 
 /// The interface with the virtual Ethernet address.
@@ -57,6 +59,11 @@ pub struct VirtualMac {
     /// Its name, up to 15 bytes. Default: `vrrp4.INDEX.ID` or `vrrp6.INDEX.ID`, of the interface's index and the virtual
     /// router identifier.
     pub name: Option<String>,
+    /// Its Ethernet address. Default: that of the protocol (RFC 9568 §7.3).
+    pub mac: Option<Mac>,
+    /// Whether advertisements come from the Ethernet address of the interface below all the same. Bridges do not learn
+    /// then where the virtual one is, but from announcements. Default: no.
+    pub advertises_from_below: bool,
 }
 
 /// How addresses are announced: by gratuitous ARP or unsolicited neighbour advertisements, in rounds of one frame for
@@ -71,9 +78,16 @@ pub struct Announcing {
     pub delay: Duration,
     /// Rounds of the second burst, with the same spacing. 0 for none. Default: 5.
     pub delayed_repeat: u8,
-    /// Time between single rounds from then on, while the router is Active. Default: `None`, there are none.
+    /// Rounds when another router was found to be Active as well, since the link may have learned its Ethernet address. 0
+    /// for none. Default: 5.
+    pub other_repeat: u8,
+    /// Time until a second burst of as many rounds then; `None` for none. Default: 5 s.
+    pub other_delay: Option<Duration>,
+    /// Time between refreshes from then on, while the router is Active. Default: `None`, there are none.
     pub refresh: Option<Duration>,
-    /// Time between frames, for switches that drop what comes too fast. Default: 0.
+    /// Rounds of a refresh. Default: 1.
+    pub refresh_repeat: u8,
+    /// Time between frames of this instance, for switches that drop what comes too fast. Default: 0.
     pub frame_interval: Duration,
 }
 
@@ -84,7 +98,10 @@ impl Default for Announcing {
             spacing: Duration::from_millis(20),
             delay: Duration::from_secs(5),
             delayed_repeat: 5,
+            other_repeat: 5,
+            other_delay: Some(Duration::from_secs(5)),
             refresh: None,
+            refresh_repeat: 1,
             frame_interval: Duration::ZERO,
         }
     }
@@ -135,6 +152,9 @@ pub enum InstanceError {
         /// What is wrong.
         why: &'static str,
     },
+    /// The TTL of unicast is 0.
+    #[error("instance {0:?}: a TTL of 0 reaches nobody: give 1 to 255")]
+    Ttl(String),
     /// An address is installed twice.
     #[error("instance {name:?}: {address} is given twice")]
     Duplicate {
@@ -191,6 +211,7 @@ impl Instance {
             announcing: Announcing::default(),
             put_back: true,
             starts: true,
+            unicast_ttl: 255,
         }
     }
 
@@ -240,6 +261,9 @@ impl Instance {
         {
             return Err(InstanceError::Source { name: name(), source_address: source });
         }
+        if self.unicast_ttl == 0 {
+            return Err(InstanceError::Ttl(name()));
+        }
         if self.key.is_some() != (self.config.authentication == Authentication::Header) {
             return Err(InstanceError::Key(name()));
         }
@@ -276,6 +300,18 @@ impl Instance {
             Mode::Multicast(_) => self.config.family() == Family::V6,
             Mode::Unicast(peers) => peers.iter().any(is_link_local),
         }
+    }
+
+    /// The Ethernet address of its virtual interface, if it has one.
+    pub(super) fn virtual_address(&self) -> Option<Mac> {
+        let given = self.virtual_mac.as_ref()?.mac;
+        Some(given.unwrap_or_else(|| self.config.virtual_mac()))
+    }
+
+    /// The Ethernet address that advertisements to this destination come from, when that is not the interface's own.
+    pub(super) fn advertises_from(&self, destination: IpAddr) -> Option<Mac> {
+        let from_below = self.virtual_mac.as_ref()?.advertises_from_below;
+        self.virtual_address().filter(|_| destination.is_multicast() && !from_below)
     }
 
     /// Name of its virtual interface upon the interface with this index.

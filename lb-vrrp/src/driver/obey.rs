@@ -9,7 +9,7 @@ use super::{
     members::Member,
     platform::Platform,
     run::Driver,
-    work::Change,
+    work::{Change, Occasion},
 };
 use crate::{Input, State};
 
@@ -149,7 +149,7 @@ impl<P: Platform> Driver<P> {
         }
         if installs {
             self.orders.push((desk, Change::Addresses(addresses, announcing)));
-            self.orders.push((desk, Change::Announce));
+            self.orders.push((desk, Change::Announce(Occasion::Active)));
         }
         self.look_at(id);
         Ok(())

@@ -194,6 +194,8 @@ pub struct Via {
     pub mac: Option<Mac>,
     /// Whether the payload is a whole IPv4 packet, with an IP authentication header.
     pub sealed: bool,
+    /// TTL or hop limit. Of a whole packet it is in there already.
+    pub ttl: u8,
 }
 
 /// An address to be added or removed.

@@ -19,10 +19,10 @@ use super::{
     members::Members,
     notice::{Happening, Notices, Teller},
     platform::{LinkChange, Platform, Received, Via},
-    work::{Change, Desk, Worker},
+    work::{Change, Desk, Occasion, Worker},
 };
 use crate::{
-    Datagram, DropReason, Endpoint, Event, Input, Output, RouterKey, State, Time, Transmit,
+    AnnounceReason, Datagram, DropReason, Endpoint, Event, Input, Output, RouterKey, State, Time, Transmit,
     wire::ah::{Guard, OVERHEAD},
 };
 
@@ -84,6 +84,8 @@ const CHANGES: usize = 64;
 const TELL_AGAIN: Duration = Duration::from_secs(1);
 /// Routers are told the time of day when what they know of it is off by this much: the least time window is 1 s.
 const DRIFT: Duration = Duration::from_millis(50);
+/// Where an IPv4 header has it.
+const TTL: usize = 8;
 /// Addresses are removed within this time at the end, or stay.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
@@ -275,17 +277,20 @@ impl<P: Platform> Driver<P> {
             let Some(member) = members.get_mut(id) else { continue };
             match output {
                 Output::Send(message) => {
-                    let mac =
-                        member.instance.virtual_mac.as_ref().filter(|_| message.destination.is_multicast());
-                    let mac = mac.map(|_| member.instance.config.virtual_mac());
-                    let via = Via { interface: key.interface, mac, sealed: member.guard.is_some() };
+                    let mac = member.instance.advertises_from(message.destination);
+                    let ttl =
+                        if message.destination.is_multicast() { 255 } else { member.instance.unicast_ttl };
+                    let via = Via { interface: key.interface, mac, sealed: member.guard.is_some(), ttl };
                     match &mut member.guard {
                         None => platform.send(via, message),
-                        Some(guard) => platform.send(via, seal(guard, message, packet)),
+                        Some(guard) => platform.send(via, seal(guard, message, ttl, packet)),
                     }
                 }
                 Output::Install => orders.push((member.desk, Change::Install)),
-                Output::Announce(_) => orders.push((member.desk, Change::Announce)),
+                Output::Announce(AnnounceReason::OtherActive) => {
+                    orders.push((member.desk, Change::Announce(Occasion::Other)));
+                }
+                Output::Announce(_) => orders.push((member.desk, Change::Announce(Occasion::Active))),
                 Output::Remove => orders.push((member.desk, Change::Remove)),
                 Output::Event(event) => {
                     let now = platform.now();
@@ -401,12 +406,14 @@ impl<P: Platform> Driver<P> {
 }
 
 /// A message in an IP authentication header, which there is for IPv4 only.
-fn seal<'a>(guard: &mut Guard, message: Transmit<'_>, packet: &'a mut Vec<u8>) -> Transmit<'a> {
+fn seal<'a>(guard: &mut Guard, message: Transmit<'_>, ttl: u8, packet: &'a mut Vec<u8>) -> Transmit<'a> {
     let Transmit { source, destination, payload } = message;
     packet.clear();
     if let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, destination) {
         packet.resize(payload.len() + OVERHEAD, 0);
         guard.seal(source, destination, payload, packet);
+        // It is not sealed, since routers change it, nor is the checksum of the header, which the kernel makes.
+        packet[TTL] = ttl;
     }
     Transmit { source, destination, payload: packet }
 }

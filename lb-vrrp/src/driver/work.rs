@@ -6,5 +6,6 @@ mod desk;
 mod job;
 mod worker;
 
+pub(super) use burst::Occasion;
 pub(super) use desk::{Change, Desk, Device, Place};
 pub(super) use worker::Worker;

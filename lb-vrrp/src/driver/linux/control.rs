@@ -76,27 +76,44 @@ impl Control {
     /// No control message.
     pub(super) const NONE: (Self, usize) = (Self::EMPTY, 0);
 
-    /// `IP_PKTINFO` or `IPV6_PKTINFO`: send from this address and interface.
-    pub(super) fn from(source: IpAddr, interface: u32) -> (Self, usize) {
+    /// `IP_PKTINFO` or `IPV6_PKTINFO`: send from this address and interface; and `IP_TTL` or `IPV6_HOPLIMIT`, when it is
+    /// not the 255 that the sockets have.
+    pub(super) fn from(source: IpAddr, interface: u32, ttl: u8) -> (Self, usize) {
         let mut control = Self::EMPTY;
-        let (level, kind, length) = match source {
+        let mut info = [0; 20];
+        let (level, kinds, length) = match source {
             IpAddr::V4(source) => {
                 // in_pktinfo: interface, local address, destination address
-                control.0[HEADER..HEADER + 4].copy_from_slice(&interface.to_ne_bytes());
-                control.0[HEADER + 4..HEADER + 8].copy_from_slice(&source.octets());
-                (libc::IPPROTO_IP, libc::IP_PKTINFO, size_of::<libc::in_pktinfo>())
+                info[..4].copy_from_slice(&interface.to_ne_bytes());
+                info[4..8].copy_from_slice(&source.octets());
+                (libc::IPPROTO_IP, [libc::IP_PKTINFO, libc::IP_TTL], size_of::<libc::in_pktinfo>())
             }
             IpAddr::V6(source) => {
                 // in6_pktinfo: address, interface
-                control.0[HEADER..HEADER + 16].copy_from_slice(&source.octets());
-                control.0[HEADER + 16..HEADER + 20].copy_from_slice(&interface.to_ne_bytes());
-                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, size_of::<libc::in6_pktinfo>())
+                info[..16].copy_from_slice(&source.octets());
+                info[16..20].copy_from_slice(&interface.to_ne_bytes());
+                (
+                    libc::IPPROTO_IPV6,
+                    [libc::IPV6_PKTINFO, libc::IPV6_HOPLIMIT],
+                    size_of::<libc::in6_pktinfo>(),
+                )
             }
         };
-        control.0[..LONG].copy_from_slice(&(HEADER + length).to_ne_bytes());
-        control.0[HEADER - 8..HEADER - 4].copy_from_slice(&level.to_ne_bytes());
-        control.0[HEADER - 4..HEADER].copy_from_slice(&kind.to_ne_bytes());
-        (control, HEADER + length.next_multiple_of(LONG))
+        let mut end = control.put(0, level, kinds[0], &info[..length]);
+        if ttl != 255 {
+            end = control.put(end, level, kinds[1], &i32::from(ttl).to_ne_bytes());
+        }
+        (control, end)
+    }
+
+    /// Writes a control message, and tells where the next one goes.
+    fn put(&mut self, at: usize, level: i32, kind: i32, data: &[u8]) -> usize {
+        let bytes = &mut self.0[at..];
+        bytes[..LONG].copy_from_slice(&(HEADER + data.len()).to_ne_bytes());
+        bytes[HEADER - 8..HEADER - 4].copy_from_slice(&level.to_ne_bytes());
+        bytes[HEADER - 4..HEADER].copy_from_slice(&kind.to_ne_bytes());
+        bytes[HEADER..HEADER + data.len()].copy_from_slice(data);
+        at + HEADER + data.len().next_multiple_of(LONG)
     }
 }
 

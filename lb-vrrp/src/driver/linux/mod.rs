@@ -336,7 +336,7 @@ impl Platform for Linux {
             return;
         };
         let Some(port) = &mut self.ports[place] else { return };
-        if port.push(message) == 1 {
+        if port.push(message, via.ttl) == 1 {
             self.unsent.push(place);
         }
     }

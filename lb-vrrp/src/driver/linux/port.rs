@@ -179,9 +179,9 @@ impl Port {
     }
 
     /// Queues a message, and tells how many there are now.
-    pub(super) fn push(&mut self, message: Transmit<'_>) -> usize {
+    pub(super) fn push(&mut self, message: Transmit<'_>, ttl: u8) -> usize {
         let name = Name::ip(message.destination, self.interface);
-        let control = Control::from(message.source, self.interface);
+        let control = Control::from(message.source, self.interface, ttl);
         self.outbox.push(name, control, |bytes| bytes.extend_from_slice(message.payload));
         self.outbox.len()
     }

@@ -4,6 +4,15 @@ use tokio::time::Instant;
 
 use super::super::instance::Announcing;
 
+/// Why addresses are announced; what is greater counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Occasion {
+    /// Another router is, or was, Active as well.
+    Other,
+    /// The router became Active, or was told to.
+    Active,
+}
+
 /// Announcements of an instance that are yet to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Burst {
@@ -18,7 +27,7 @@ pub(super) struct Burst {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
-    First,
+    First(Occasion),
     Second,
     Refresh,
 }
@@ -29,10 +38,25 @@ pub(super) const FRAMES: usize = 64;
 const NAP: Duration = Duration::from_millis(10);
 
 impl Burst {
-    /// The burst of a router that became Active. `begun`: the first round was made already.
-    pub(super) fn new(announcing: &Announcing, now: Instant, begun: bool) -> Option<Self> {
-        let burst = Self { due: now, cursor: 0, rounds: announcing.repeat, part: Part::First };
-        if begun || announcing.repeat == 0 { burst.after_round(announcing, now) } else { Some(burst) }
+    /// The burst of this occasion; `None` when nothing is to be announced. `begun`: the first round was made already.
+    pub(super) fn new(
+        announcing: &Announcing,
+        occasion: Occasion,
+        now: Instant,
+        begun: bool,
+    ) -> Option<Self> {
+        let rounds = match occasion {
+            Occasion::Active => announcing.repeat,
+            Occasion::Other if announcing.other_repeat == 0 => return None,
+            Occasion::Other => announcing.other_repeat,
+        };
+        let burst = Self { due: now, cursor: 0, rounds, part: Part::First(occasion) };
+        if begun || rounds == 0 { burst.after_round(announcing, now) } else { Some(burst) }
+    }
+
+    /// Whether its first part is going on.
+    pub(super) fn is_first(&self) -> bool {
+        matches!(self.part, Part::First(_))
     }
 
     /// How many addresses to announce now.
@@ -62,12 +86,15 @@ impl Burst {
 
     fn after_round(self, announcing: &Announcing, now: Instant) -> Option<Self> {
         let left = self.rounds.saturating_sub(1);
-        let (wait, rounds, part) = match self.part {
-            part if left > 0 => (announcing.spacing, left, part),
-            Part::First if announcing.delayed_repeat > 0 => {
-                (announcing.delay, announcing.delayed_repeat, Part::Second)
-            }
-            _ => (announcing.refresh?, 1, Part::Refresh),
+        let second = match self.part {
+            Part::First(Occasion::Active) => Some((announcing.delay, announcing.delayed_repeat)),
+            Part::First(Occasion::Other) => announcing.other_delay.zip(Some(announcing.other_repeat)),
+            Part::Second | Part::Refresh => None,
+        };
+        let (wait, rounds, part) = match second {
+            _ if left > 0 => (announcing.spacing, left, self.part),
+            Some((delay, rounds)) if rounds > 0 => (delay, rounds, Part::Second),
+            _ => (announcing.refresh?, announcing.refresh_repeat.max(1), Part::Refresh),
         };
         Some(Self { due: now + wait, cursor: 0, rounds, part })
     }
@@ -77,33 +104,59 @@ impl Burst {
 mod tests {
     use super::*;
 
-    #[test]
-    fn five_then_five_then_one_each_minute() {
-        let announcing = Announcing { refresh: Some(Duration::from_secs(60)), ..Announcing::default() };
-        let start = Instant::now();
-        let mut burst = Burst::new(&announcing, start, true);
+    /// The times between the first rounds, in milliseconds.
+    fn waits(announcing: &Announcing, occasion: Occasion, begun: bool, rounds: usize) -> Vec<u128> {
+        let mut now = Instant::now();
+        let mut burst = Burst::new(announcing, occasion, now, begun);
         let mut waits = Vec::new();
-        let mut now = start;
-        for _ in 0..11 {
-            let this = burst.unwrap();
+        while let Some(this) = burst.filter(|_| waits.len() < rounds) {
             waits.push((this.due - now).as_millis());
             now = this.due;
-            burst = this.after(1, 1, &announcing, now);
+            burst = this.after(1, 1, announcing, now);
         }
-        assert_eq!(waits, [20, 20, 20, 20, 5000, 20, 20, 20, 20, 60_000, 60_000]);
+        waits
+    }
+
+    #[test]
+    fn five_then_five_then_two_each_minute() {
+        let announcing =
+            Announcing { refresh: Some(Duration::from_secs(60)), refresh_repeat: 2, ..Announcing::default() };
+        assert_eq!(
+            waits(&announcing, Occasion::Active, true, 13),
+            [20, 20, 20, 20, 5000, 20, 20, 20, 20, 60_000, 20, 60_000, 20]
+        );
+    }
+
+    #[test]
+    fn another_active_router_has_numbers_of_its_own() {
+        let announcing = Announcing {
+            other_repeat: 2,
+            other_delay: Some(Duration::from_secs(3)),
+            refresh: None,
+            ..Announcing::default()
+        };
+        assert_eq!(waits(&announcing, Occasion::Other, false, 9), [0, 20, 3000, 20]);
+        let once = Announcing { other_delay: None, ..announcing };
+        assert_eq!(waits(&once, Occasion::Other, false, 9), [0, 20]);
     }
 
     #[test]
     fn none_when_none_is_configured() {
-        let announcing = Announcing { repeat: 0, delayed_repeat: 0, ..Announcing::default() };
-        assert_eq!(Burst::new(&announcing, Instant::now(), false), None);
+        let announcing =
+            Announcing { repeat: 0, delayed_repeat: 0, other_repeat: 0, ..Announcing::default() };
+        for occasion in [Occasion::Active, Occasion::Other] {
+            assert_eq!(Burst::new(&announcing, occasion, Instant::now(), false), None);
+        }
+        // What refreshes goes on.
+        let refresh = Announcing { refresh: Some(Duration::from_secs(60)), ..announcing };
+        assert_eq!(waits(&refresh, Occasion::Active, false, 2), [60_000, 60_000]);
     }
 
     #[test]
     fn frames_are_paced() {
         let announcing = Announcing { frame_interval: Duration::from_millis(1), ..Announcing::default() };
         let now = Instant::now();
-        let burst = Burst::new(&announcing, now, false).unwrap();
+        let burst = Burst::new(&announcing, Occasion::Active, now, false).unwrap();
         assert_eq!(burst.count(&announcing, 1000), 10);
         let next = burst.after(10, 1000, &announcing, now).unwrap();
         assert_eq!((next.due - now, next.cursor), (Duration::from_millis(10), 10));

@@ -7,6 +7,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::super::{address::VirtualAddress, instance::Announcing, platform::VirtualLink};
+use super::burst::Occasion;
 use crate::wire::Mac;
 
 /// Where orders for addresses lie. The protocol's side writes, the worker reads; neither waits for the other. The latest
@@ -50,8 +51,8 @@ pub(crate) struct Wanted {
     pub(crate) aim: Aim,
     /// Changes when anything above does: what was begun is to be begun again.
     pub(crate) epoch: u64,
-    /// Whether a burst of announcements is to begin.
-    pub(crate) announce: bool,
+    /// Why a burst of announcements is to begin, if it is.
+    pub(crate) announce: Option<Occasion>,
     /// Addresses that somebody else removed, and the interfaces that they were on.
     pub(crate) lost: Vec<(u32, IpAddr)>,
     /// Addresses that are no longer configured.
@@ -122,7 +123,7 @@ impl Desk {
             announcing,
             aim: Aim::Leave,
             epoch: 0,
-            announce: false,
+            announce: None,
             lost: Vec::new(),
             retired: Vec::new(),
             ends: false,
@@ -179,7 +180,7 @@ impl Desk {
             let Some(slot) = orders.slots.get_mut(place).and_then(Option::as_mut) else { continue };
             slot.queued = false;
             let wanted = slot.wanted.clone();
-            slot.wanted.announce = false;
+            slot.wanted.announce = None;
             slot.wanted.lost.clear();
             slot.wanted.retired.clear();
             return Some((place, wanted));
@@ -229,7 +230,7 @@ impl Desk {
 pub(crate) enum Change {
     Install,
     Remove,
-    Announce,
+    Announce(Occasion),
     /// Somebody else removed this address from this interface.
     Lost(u32, IpAddr),
     /// The instance is here now; these addresses are the interface's own, if that is to be changed.
@@ -251,13 +252,13 @@ impl Change {
                 wanted.epoch += 1;
             }
             Self::Remove => wanted.remove(),
-            Self::Announce => wanted.announce = wanted.aim == Aim::Install,
+            Self::Announce(occasion) => wanted.announce(occasion),
             Self::Lost(interface, address) if wanted.lost.len() < LOST => {
                 wanted.lost.push((interface, address));
             }
             Self::Lost(..) => {
                 wanted.epoch += 1;
-                wanted.announce = wanted.aim == Aim::Install;
+                wanted.announce(Occasion::Active);
             }
             Self::Place(mut place, own) => {
                 // Addresses that are configured no longer may be yet to be removed from there.
@@ -294,7 +295,13 @@ impl Change {
 impl Wanted {
     fn remove(&mut self) {
         self.aim = Aim::Remove;
-        self.announce = false;
+        self.announce = None;
         self.epoch += 1;
+    }
+
+    fn announce(&mut self, occasion: Occasion) {
+        if self.aim == Aim::Install {
+            self.announce = self.announce.max(Some(occasion));
+        }
     }
 }

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use tokio::time::Instant;
 
 use super::{
-    burst::Burst,
+    burst::{Burst, Occasion},
     desk::{Aim, Progress, Wanted},
 };
 use crate::{
@@ -23,7 +23,7 @@ pub(super) struct Job {
     /// How many wait for their interface.
     pub(super) waiting: usize,
     pub(super) finished: bool,
-    pub(super) announce: bool,
+    pub(super) announce: Option<Occasion>,
     pub(super) link: Option<u32>,
     pub(super) burst: Option<Burst>,
     pub(super) retry: Option<Instant>,
@@ -60,7 +60,7 @@ impl Job {
         let retired = std::mem::take(&mut self.wanted.retired);
         self.wanted = wanted;
         self.wanted.retired.extend(retired);
-        self.announce = self.wanted.announce || (self.announce && self.installs());
+        self.announce = self.wanted.announce.max(self.announce.filter(|_| self.installs()));
         self.burst = None;
         self.retry = None;
         self.again();
@@ -83,7 +83,10 @@ impl Job {
 
     /// Whether the first announcement goes along with the installation.
     pub(super) fn announces_along(&self) -> bool {
-        self.announce && self.wanted.announcing.repeat > 0 && self.wanted.announcing.frame_interval.is_zero()
+        let announcing = &self.wanted.announcing;
+        self.announce == Some(Occasion::Active)
+            && announcing.repeat > 0
+            && announcing.frame_interval.is_zero()
     }
 
     /// Where an address is; `None` as long as its interface is not there.

@@ -118,7 +118,7 @@ impl Worker {
         let announce = wanted.announce;
         let mut job = match known {
             Some(mut job) => {
-                job.announce |= announce;
+                job.announce = job.announce.max(announce);
                 if job.wanted.place != wanted.place {
                     job.link = None;
                 }
@@ -262,11 +262,16 @@ impl Worker {
         }
         let now = Instant::now();
         let just_finished = !std::mem::replace(&mut job.finished, true) && job.wanted.place.is_some();
-        if job.installs() && job.announce {
+        if job.installs()
+            && let Some(occasion) = job.announce
+        {
             let begun = just_finished && job.announces_along();
-            job.announce = false;
-            job.burst = Burst::new(&job.wanted.announcing, now, begun);
-            if let Some(burst) = &job.burst {
+            job.announce = None;
+            let burst = Burst::new(&job.wanted.announcing, occasion, now, begun);
+            // One that is going on is not begun again by what comes many times a second.
+            let goes_on = job.burst.is_some_and(|burst| burst.is_first()) && !just_finished;
+            if let Some(burst) = burst.filter(|_| !goes_on) {
+                job.burst = Some(burst);
                 self.due.push(Reverse((burst.due, place)));
             }
         }

@@ -14,8 +14,11 @@ fn names_hold_their_addresses() {
 #[test]
 fn a_source_is_read_back() {
     let source: Ipv6Addr = "fe80::7".parse().unwrap();
-    let (control, length) = Control::from(source.into(), 3);
+    let (control, length) = Control::from(source.into(), 3, 255);
     assert_eq!(Said::parse(&control.0[..length]), Said { destination: Some(source), ..Said::default() });
+    let (control, length) = Control::from(source.into(), 3, 64);
+    let said = Said { destination: Some(source), hop_limit: Some(64), ..Said::default() };
+    assert_eq!(Said::parse(&control.0[..length]), said);
 }
 
 #[test]

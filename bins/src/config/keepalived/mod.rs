@@ -10,3 +10,4 @@
 
 pub mod language;
 pub mod model;
+pub mod resolve;

@@ -63,6 +63,12 @@ pub struct Instance {
     pub higher_prio_send_advert: bool,
     /// `check_unicast_src`: what does not come from a peer is dropped.
     pub check_unicast_src: bool,
+    /// `skip_check_adv_addr`: advertisements that list other addresses than ours are taken in silence.
+    pub skip_check_adv_addr: bool,
+    /// `owner_ignore_adverts`: the owner, priority 255, does not heed what others send.
+    pub owner_ignore_adverts: bool,
+    /// `timer_expired_backup`: a MASTER that was stalled for longer than its peers wait becomes BACKUP.
+    pub step_down_when_late: bool,
     /// `v3_checksum_as_v2`: VRRPv3 over IPv4 without the pseudo-header (RFC 9568).
     pub v3_checksum_as_v2: bool,
     /// `promote_secondaries`.

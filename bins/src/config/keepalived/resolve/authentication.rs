@@ -1,0 +1,210 @@
+//! `authentication` and `auth_hmac`.
+
+use std::time::Duration;
+
+use crate::config::{
+    diagnostic::{Diagnostic, Problems},
+    keepalived::{
+        language::{Directive, Word},
+        model::{HmacKey, HmacMode, Secret},
+    },
+};
+
+use super::{
+    tracking::no_block,
+    values::{At, Once, missing, number, number_in, only, surplus},
+};
+
+/// Bytes of a password that VRRPv2 has room for.
+const PASS_MAX: usize = 8;
+
+/// `authentication`, as far as it is given.
+#[derive(Debug, Default)]
+pub(super) struct PassDraft {
+    pub(super) kind: Option<At<PassKind>>,
+    pub(super) pass: Option<Secret>,
+}
+
+/// `auth_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PassKind {
+    Pass,
+    Ah,
+}
+
+/// `auth_hmac`; its keys fit together.
+#[derive(Debug)]
+pub(super) struct HmacDraft {
+    pub(super) keys: Vec<HmacKey>,
+    pub(super) active: u8,
+    /// Default: it follows from the interval.
+    pub(super) window: Option<Duration>,
+    pub(super) mode: HmacMode,
+    pub(super) monotonic: bool,
+}
+
+pub(super) fn pass(directive: &Directive, problems: &mut Problems) -> Option<PassDraft> {
+    let Some(block) = &directive.block else {
+        problems.push(no_block(directive));
+        return None;
+    };
+    let mut draft = PassDraft::default();
+    let mut once = Once::default();
+    for directive in &block.directives {
+        once.note(directive, problems);
+        match directive.keyword() {
+            "auth_type" => draft.kind = kind(directive, problems),
+            "auth_pass" => {
+                let Some(word) = only(directive, "a password", problems) else { continue };
+                let bytes = word.text.as_bytes();
+                if bytes.len() > PASS_MAX {
+                    problems.push(
+                        Diagnostic::warning(word.span, format!("the password has {} bytes", bytes.len()))
+                            .label(format!("only the first {PASS_MAX} count"))
+                            .note("VRRPv2 has room for no more, and sends them in clear text"),
+                    );
+                }
+                draft.pass = Some(Secret::new(&bytes[..bytes.len().min(PASS_MAX)]));
+            }
+            _ => {}
+        }
+    }
+    Some(draft)
+}
+
+fn kind(directive: &Directive, problems: &mut Problems) -> Option<At<PassKind>> {
+    let word = only(directive, "PASS or AH", problems)?;
+    let kind = match word.text.as_str() {
+        "PASS" => PassKind::Pass,
+        "AH" => PassKind::Ah,
+        other => {
+            problems.push(
+                Diagnostic::error(word.span, format!("`{other}` is no way to authenticate"))
+                    .label("expected PASS or AH")
+                    .did_you_mean(other, ["PASS", "AH"]),
+            );
+            return None;
+        }
+    };
+    Some(At::new(kind, word.span))
+}
+
+/// `auth_hmac { key ID KEY; active_key ID; time_window SECONDS; anti_replay time|monotonic; mode MODE }`.
+pub(super) fn hmac(directive: &Directive, problems: &mut Problems) -> Option<HmacDraft> {
+    let Some(block) = &directive.block else {
+        problems.push(no_block(directive));
+        return None;
+    };
+    let mut keys: Vec<(HmacKey, &Word)> = Vec::new();
+    let mut active: Option<At<u8>> = None;
+    let (mut window, mut mode, mut monotonic) = (None, HmacMode::default(), false);
+    let mut broken = false;
+    for line in &block.directives {
+        match line.keyword() {
+            "key" => match key(line, problems) {
+                Some((new, word)) => match keys.iter().find(|(key, _)| key.id == new.id) {
+                    Some((_, first)) => problems.push(
+                        Diagnostic::error(word.span, format!("key {} is given twice", new.id))
+                            .label("the second time")
+                            .related(first.span, "first given here"),
+                    ),
+                    None => keys.push((new, word)),
+                },
+                None => broken = true,
+            },
+            "active_key" => {
+                active = number(line, 1..=u8::MAX, problems);
+                broken |= active.is_none();
+            }
+            "time_window" => {
+                window =
+                    number(line, 1..=300, problems).map(|at: At<u16>| Duration::from_secs(at.value.into()));
+            }
+            "mode" => mode = choice(line, &MODES, problems).unwrap_or_default(),
+            "anti_replay" => {
+                monotonic =
+                    choice(line, &[("time", false), ("monotonic", true)], problems).unwrap_or_default();
+            }
+            _ => {}
+        }
+    }
+    if broken {
+        return None;
+    }
+    let Some((first, _)) = keys.first() else {
+        problems.push(
+            Diagnostic::error(directive.span(), "`auth_hmac` has no key")
+                .help("add `key 1 hex:…`, with 32 random bytes as 64 digits"),
+        );
+        return None;
+    };
+    let known = |id: u8| keys.iter().any(|(key, _)| key.id == id);
+    if let Some(At { value, span }) = active
+        && !known(value)
+    {
+        problems.push(
+            Diagnostic::error(span, format!("`active_key` is {value}, and there is no such key"))
+                .help(format!("add `key {value} …`, or name one that is there")),
+        );
+        return None;
+    }
+    let active = active.map_or(first.id, |at| at.value);
+    Some(HmacDraft { keys: keys.into_iter().map(|(key, _)| key).collect(), active, window, mode, monotonic })
+}
+
+const MODES: [(&str, HmacMode); 3] = [
+    ("enforce", HmacMode::Enforce),
+    ("permissive", HmacMode::Permissive),
+    ("receive-only", HmacMode::ReceiveOnly),
+];
+
+fn choice<T: Copy>(directive: &Directive, choices: &[(&str, T)], problems: &mut Problems) -> Option<T> {
+    let names = choices.iter().map(|(name, _)| *name);
+    let expected = names.clone().collect::<Vec<_>>().join(" or ");
+    let word = only(directive, &expected, problems)?;
+    let found = choices.iter().find(|(name, _)| *name == word.text).map(|&(_, value)| value);
+    if found.is_none() {
+        problems.push(
+            Diagnostic::error(word.span, format!("`{}` is no `{}`", word.text, directive.keyword()))
+                .label(format!("expected {expected}"))
+                .did_you_mean(&word.text, names),
+        );
+    }
+    found
+}
+
+/// `key ID hex:DIGITS`, or the text itself.
+fn key<'d>(directive: &'d Directive, problems: &mut Problems) -> Option<(HmacKey, &'d Word)> {
+    let [id, secret, rest @ ..] = directive.parameters() else {
+        problems.push(missing(directive, "a number from 1 to 255 and a key"));
+        return None;
+    };
+    surplus(directive, rest, problems);
+    let number = number_in("key", id, 1..=u8::MAX, problems)?;
+    let (bytes, error) = match (secret.text.strip_prefix("hex:"), secret.text.strip_prefix("file:")) {
+        (Some(digits), _) => (hex(digits), "it is not an even number of hexadecimal digits"),
+        (_, Some(_)) => (None, "keys in files are not read here: write the key as hex:…"),
+        _ => (Some(secret.text.clone().into_bytes()), ""),
+    };
+    match bytes {
+        Some(bytes) if !bytes.is_empty() => Some((HmacKey { id: number, key: Secret::new(bytes) }, id)),
+        Some(_) => {
+            problems.push(Diagnostic::error(secret.span, format!("key {number} is empty")));
+            None
+        }
+        None => {
+            problems
+                .push(Diagnostic::error(secret.span, format!("key {number} can not be used")).label(error));
+            None
+        }
+    }
+}
+
+fn hex(digits: &str) -> Option<Vec<u8>> {
+    let digits = digits.as_bytes();
+    if digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let pairs = digits.chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok());
+    pairs.collect()
+}

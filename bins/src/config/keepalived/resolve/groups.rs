@@ -1,0 +1,294 @@
+//! `vrrp_sync_group`, `garp_group`, `interface_up_down_delays`.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use crate::config::{
+    diagnostic::{Diagnostic, Problems},
+    document::Span,
+    keepalived::{
+        language::Directive,
+        model::{Group, Instance, InterfaceDelays, Notify, Tracked, Tracks},
+    },
+};
+
+use super::{
+    addresses::{is_interface_name, no_interface_name},
+    globals::{Defaults, interval},
+    notify::notify,
+    settle::{GarpGroups, Settled},
+    tracking::{Trackers, no_block, tracks},
+    values::{Once, bare, only, seconds_in, surplus},
+};
+
+/// Sync groups as they come.
+#[derive(Debug)]
+pub(super) struct SyncGroups<'i> {
+    instances: &'i mut [Settled],
+    by_name: HashMap<String, usize>,
+    /// The group that an instance is in already, and where that is said.
+    member_of: HashMap<usize, (String, Span)>,
+    names: HashMap<String, Span>,
+    groups: Vec<Group>,
+}
+
+impl<'i> SyncGroups<'i> {
+    pub(super) fn new(instances: &'i mut [Settled]) -> Self {
+        let names = instances.iter().enumerate().map(|(at, settled)| (settled.instance.name.clone(), at));
+        let by_name = names.collect();
+        Self { instances, by_name, member_of: HashMap::new(), names: HashMap::new(), groups: Vec::new() }
+    }
+
+    pub(super) fn finish(self) -> Vec<Group> {
+        self.groups
+    }
+
+    /// A `vrrp_sync_group`.
+    pub(super) fn add(
+        &mut self,
+        directive: &Directive,
+        defaults: &Defaults,
+        trackers: &mut Trackers,
+        any_instance_failed: bool,
+        problems: &mut Problems,
+    ) {
+        let Some(name) = only(directive, "a name", problems) else { return };
+        let Some(block) = &directive.block else {
+            problems.push(no_block(directive));
+            return;
+        };
+        if let Some(first) = self.names.insert(name.text.clone(), name.span) {
+            problems.push(
+                Diagnostic::error(name.span, format!("sync group `{}` is defined twice", name.text))
+                    .label("the second time")
+                    .related(first, "first defined here")
+                    .help("rename one of them"),
+            );
+            return;
+        }
+        let mut group = Group {
+            name: name.text.clone(),
+            notify: Notify {
+                priority_changes: defaults.priority_changes,
+                mail: defaults.mail,
+                ..Notify::default()
+            },
+            ..Group::default()
+        };
+        let mut members = Vec::new();
+        let (mut own_weights, mut global_tracking) = (false, false);
+        let mut once = Once::default();
+        for line in &block.directives {
+            if tracks(line, &mut group.tracks, trackers, problems) {
+                continue;
+            }
+            if line.keyword() == "group" {
+                members.extend(self.members(line, &name.text, any_instance_failed, problems));
+                continue;
+            }
+            once.note(line, problems);
+            match line.keyword() {
+                "global_tracking" => global_tracking = bare(line, problems),
+                "sync_group_tracking_weight" => own_weights = bare(line, problems),
+                _ => {
+                    notify(line, &mut group.notify, problems);
+                }
+            }
+        }
+        if members.len() < 2 && !any_instance_failed {
+            let problem = if members.is_empty() {
+                Diagnostic::warning(name.span, format!("sync group `{}` has no member", name.text))
+                    .label("it has no effect")
+            } else {
+                Diagnostic::warning(name.span, format!("sync group `{}` has one member only", name.text))
+                    .label("nothing is kept in step")
+            };
+            problems.push(problem.help("name its instances in `group { … }`"));
+        }
+        if global_tracking {
+            self.track_for_all(&members, &mut group.tracks);
+        } else if !own_weights {
+            self.drop_weights(&members, &group.name, problems);
+        }
+        group.members = members.iter().map(|&at| self.instances[at].instance.name.clone()).collect();
+        if !group.members.is_empty() {
+            self.groups.push(group);
+        }
+    }
+
+    /// `group { NAME … }`: each is an instance that is in no other group.
+    fn members(
+        &mut self,
+        directive: &Directive,
+        group: &str,
+        any_instance_failed: bool,
+        problems: &mut Problems,
+    ) -> Vec<usize> {
+        let Some(block) = &directive.block else {
+            problems.push(no_block(directive));
+            return Vec::new();
+        };
+        let mut members = Vec::new();
+        for word in block.directives.iter().flat_map(|line| &line.words) {
+            let Some(&at) = self.by_name.get(&word.text) else {
+                // It may be one of those that something was wrong with, which was said.
+                if !any_instance_failed {
+                    problems.push(
+                        Diagnostic::error(word.span, format!("there is no instance `{}`", word.text))
+                            .help("define it, or leave it out of the group")
+                            .did_you_mean(&word.text, self.by_name.keys().map(String::as_str)),
+                    );
+                }
+                continue;
+            };
+            match self.member_of.get(&at) {
+                None => {
+                    self.member_of.insert(at, (group.to_owned(), word.span));
+                    members.push(at);
+                }
+                Some((same, first)) if same == group => problems.push(
+                    Diagnostic::warning(word.span, format!("`{}` is in the group twice", word.text))
+                        .label("ignored here")
+                        .related(*first, "named here first"),
+                ),
+                Some((other, first)) => problems.push(
+                    Diagnostic::error(word.span, format!("instance `{}` is in two sync groups", word.text))
+                        .related(*first, format!("it is in `{other}` here"))
+                        .help("put all instances that belong together into one group"),
+                ),
+            }
+        }
+        members
+    }
+
+    /// `global_tracking`: what one member tracks counts for all.
+    fn track_for_all(&mut self, members: &[usize], tracks: &mut Tracks) {
+        for &at in members {
+            let own = &mut self.instances[at].instance.tracks;
+            let lists = |tracks: &mut Tracks| {
+                [&mut tracks.interfaces, &mut tracks.scripts, &mut tracks.processes, &mut tracks.files]
+                    .map(std::mem::take)
+            };
+            let [interfaces, scripts, processes, files] = lists(own);
+            let into = |list: &mut Vec<Tracked>, more: Vec<Tracked>| {
+                for tracked in more {
+                    if !list.iter().any(|known| known.name == tracked.name) {
+                        list.push(tracked);
+                    }
+                }
+            };
+            into(&mut tracks.interfaces, interfaces);
+            into(&mut tracks.scripts, scripts);
+            into(&mut tracks.processes, processes);
+            into(&mut tracks.files, files);
+        }
+    }
+
+    /// Members with different priorities would pull each other to and fro, so what would change the priority of one alone
+    /// does not count, as with keepalived.
+    fn drop_weights(&mut self, members: &[usize], group: &str, problems: &mut Problems) {
+        for &at in members {
+            let name = self.instances[at].name;
+            let Instance { tracks, name: instance, .. } = &mut self.instances[at].instance;
+            for list in
+                [&mut tracks.interfaces, &mut tracks.scripts, &mut tracks.processes, &mut tracks.files]
+            {
+                list.retain(|tracked| {
+                    if tracked.weight.value == 0 {
+                        return true;
+                    }
+                    problems.push(
+                        Diagnostic::warning(
+                            name,
+                            format!(
+                                "`{}` has a weight for `{instance}`, which is in sync group `{group}`",
+                                tracked.name
+                            ),
+                        )
+                        .label("it does not count, as with keepalived")
+                        .note("members whose priorities differ would pull each other to and fro")
+                        .help("track it in the group"),
+                    );
+                    false
+                });
+            }
+        }
+    }
+}
+
+/// `garp_group`.
+pub(super) fn garp_group(
+    directive: &Directive,
+    defaults: &Defaults,
+    groups: &mut GarpGroups,
+    problems: &mut Problems,
+) {
+    let Some(block) = &directive.block else {
+        problems.push(no_block(directive));
+        return;
+    };
+    let mut intervals = [defaults.garp.interval4, defaults.garp.interval6];
+    let mut interfaces = Vec::new();
+    for line in &block.directives {
+        match line.keyword() {
+            "garp_interval" => intervals[0] = interval(line, problems).unwrap_or(intervals[0]),
+            "gna_interval" => intervals[1] = interval(line, problems).unwrap_or(intervals[1]),
+            "interface" => interfaces.extend(only(line, "an interface", problems)),
+            "interfaces" => {
+                interfaces.extend(line.parameters());
+                let block = line.block.iter().flat_map(|block| &block.directives);
+                interfaces.extend(block.flat_map(|entry| &entry.words));
+            }
+            _ => {}
+        }
+    }
+    if interfaces.is_empty() {
+        problems.push(
+            Diagnostic::warning(directive.span(), "`garp_group` names no interface")
+                .label("it has no effect"),
+        );
+    }
+    for word in interfaces {
+        if groups.insert(word.text.clone(), intervals).is_some() {
+            problems.push(
+                Diagnostic::warning(word.span, format!("`{}` is in two GARP groups", word.text))
+                    .label("the last one counts"),
+            );
+        }
+    }
+}
+
+/// `interface_up_down_delays { IF DOWN [UP] }`.
+pub(super) fn interface_delays(
+    directive: &Directive,
+    delays: &mut BTreeMap<String, InterfaceDelays>,
+    problems: &mut Problems,
+) {
+    const MAX: Duration = Duration::from_secs(255);
+    let Some(block) = &directive.block else {
+        problems.push(no_block(directive));
+        return;
+    };
+    for entry in &block.directives {
+        let [name, rest @ ..] = entry.words.as_slice() else { continue };
+        let ([down, ..], up) = (rest, rest.get(1)) else {
+            problems.push(
+                Diagnostic::error(name.span, format!("no delay is given for `{}`", name.text))
+                    .label("expected seconds from 0 to 255, and others for up if need be"),
+            );
+            continue;
+        };
+        if !is_interface_name(&name.text) {
+            problems.push(no_interface_name(name.span, &name.text));
+            continue;
+        }
+        surplus(entry, rest.get(2..).unwrap_or_default(), problems);
+        let down = seconds_in("delay", down, Duration::ZERO..=MAX, problems);
+        let up = up.map_or(down, |up| seconds_in("delay", up, Duration::ZERO..=MAX, problems));
+        if let (Some(down), Some(up)) = (down, up) {
+            delays.insert(name.text.clone(), InterfaceDelays { down, up });
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! `vrrp_instance`: what its lines say. What follows from several of them together is in `settle`.
+
+use std::{net::IpAddr, time::Duration};
+
+use lb_vrrp::{Priority, Vrid};
+
+use crate::config::{
+    diagnostic::{Diagnostic, Problems},
+    document::Span,
+    keepalived::{
+        language::{Block, Directive, Word},
+        model::{InitialState, Notify, Peer, Route, Rule, Tracks, Version, VirtualAddress, Vmac},
+    },
+};
+
+use super::{
+    addresses::{addresses, is_interface_name, no_interface_name},
+    authentication::{self, HmacDraft, PassDraft},
+    globals::{Defaults, GarpDefaults, version},
+    notify::notify,
+    routes::{routes, rules},
+    tracking::{Trackers, no_block, tracks},
+    values::{At, Once, address, address_in, bare, number, number_in, only, seconds, surplus, switch},
+};
+
+/// What an instance says of itself, with the places of what others may contradict.
+#[derive(Debug)]
+pub(super) struct Draft<'d> {
+    pub(super) name: &'d Word,
+    pub(super) state: Option<At<InitialState>>,
+    pub(super) interface: Option<At<String>>,
+    pub(super) vrid: Option<At<Vrid>>,
+    pub(super) version: Option<At<Version>>,
+    pub(super) priority: Option<At<Priority>>,
+    pub(super) advert_int: Option<At<Duration>>,
+    pub(super) addresses: Vec<At<VirtualAddress>>,
+    pub(super) excluded: Vec<At<VirtualAddress>>,
+    pub(super) no_addresses: Option<Span>,
+    pub(super) routes: Vec<Route>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) group: Option<At<IpAddr>>,
+    pub(super) source: Option<At<IpAddr>>,
+    /// Whatever says that this is unicast, and the peers.
+    pub(super) unicast: Option<Span>,
+    pub(super) peers: Vec<At<Peer>>,
+    pub(super) unicast_ttl: u8,
+    pub(super) track_source: bool,
+    pub(super) pass: Option<At<PassDraft>>,
+    pub(super) hmac: Option<At<HmacDraft>>,
+    pub(super) vmac: Option<At<VmacDraft>>,
+    pub(super) vmac_xmit_base: bool,
+    pub(super) accept: Option<At<bool>>,
+    pub(super) strict: bool,
+    pub(super) nopreempt: Option<Span>,
+    pub(super) preempt_delay: Option<At<Duration>>,
+    pub(super) down_timer_adverts: Option<At<u8>>,
+    pub(super) garp: GarpDefaults,
+    pub(super) lower_prio_no_advert: Option<bool>,
+    pub(super) higher_prio_send_advert: bool,
+    pub(super) check_unicast_src: bool,
+    pub(super) skip_check_adv_addr: bool,
+    pub(super) owner_ignore_adverts: bool,
+    pub(super) v3_checksum_as_v2: bool,
+    pub(super) step_down_when_late: bool,
+    pub(super) promote_secondaries: bool,
+    pub(super) dont_track_primary: bool,
+    pub(super) tracks: Tracks,
+    pub(super) notify: Notify,
+    /// What was wrong was said; there is no use in saying that it is missing.
+    pub(super) broken: bool,
+}
+
+impl<'d> Draft<'d> {
+    fn new(name: &'d Word, defaults: &Defaults) -> Self {
+        Self {
+            name,
+            state: None,
+            interface: None,
+            vrid: None,
+            version: None,
+            priority: None,
+            advert_int: None,
+            addresses: Vec::new(),
+            excluded: Vec::new(),
+            no_addresses: None,
+            routes: Vec::new(),
+            rules: Vec::new(),
+            group: None,
+            source: None,
+            unicast: None,
+            peers: Vec::new(),
+            unicast_ttl: u8::MAX,
+            track_source: false,
+            pass: None,
+            hmac: None,
+            vmac: None,
+            vmac_xmit_base: false,
+            accept: None,
+            strict: defaults.strict,
+            nopreempt: None,
+            preempt_delay: None,
+            down_timer_adverts: None,
+            garp: defaults.garp,
+            lower_prio_no_advert: defaults.lower_prio_no_advert,
+            higher_prio_send_advert: defaults.higher_prio_send_advert,
+            check_unicast_src: defaults.check_unicast_src,
+            skip_check_adv_addr: defaults.skip_check_adv_addr,
+            owner_ignore_adverts: defaults.owner_ignore_adverts,
+            v3_checksum_as_v2: defaults.v3_checksum_as_v2,
+            step_down_when_late: false,
+            promote_secondaries: false,
+            dont_track_primary: false,
+            tracks: Tracks::default(),
+            notify: Notify {
+                priority_changes: defaults.priority_changes,
+                mail: defaults.mail,
+                ..Notify::default()
+            },
+            broken: false,
+        }
+    }
+}
+
+/// `use_vmac`.
+#[derive(Debug, Default)]
+pub(super) struct VmacDraft {
+    pub(super) vmac: Vmac,
+    /// Five octets are given; the sixth is the virtual router id.
+    pub(super) mac_lacks_vrid: bool,
+}
+
+/// Reads a block.
+pub(super) fn read<'d>(
+    directive: &'d Directive,
+    defaults: &Defaults,
+    trackers: &mut Trackers,
+    problems: &mut Problems,
+) -> Option<Draft<'d>> {
+    let name = only(directive, "a name", problems)?;
+    let Some(block) = &directive.block else {
+        problems.push(no_block(directive));
+        return None;
+    };
+    let mut draft = Draft::new(name, defaults);
+    let mut once = Once::default();
+    for directive in &block.directives {
+        if tracks(directive, &mut draft.tracks, trackers, problems) || draft.lists(directive, problems) {
+            continue;
+        }
+        once.note(directive, problems);
+        let known = notify(directive, &mut draft.notify, problems)
+            || draft.garp.directive(directive.keyword(), directive, problems)
+            || draft.identity(directive, problems)
+            || draft.transport(directive, problems);
+        if !known {
+            draft.behaviour(directive, problems);
+        }
+    }
+    Some(draft)
+}
+
+impl Draft<'_> {
+    /// Blocks that add to what is there.
+    fn lists(&mut self, directive: &Directive, problems: &mut Problems) -> bool {
+        let keyword = directive.keyword();
+        let known = matches!(
+            keyword,
+            "virtual_ipaddress"
+                | "virtual_ipaddress_excluded"
+                | "virtual_routes"
+                | "virtual_rules"
+                | "unicast_peer"
+        );
+        if !known {
+            return false;
+        }
+        let Some(block) = &directive.block else {
+            problems.push(no_block(directive));
+            self.broken = true;
+            return true;
+        };
+        match keyword {
+            "virtual_ipaddress" => {
+                let before = self.addresses.len();
+                self.addresses.extend(addresses(block, problems));
+                self.broken |= self.addresses.len() - before < block.directives.len();
+            }
+            "virtual_ipaddress_excluded" => self.excluded.extend(addresses(block, problems)),
+            "virtual_routes" => self.routes.extend(routes(block, problems)),
+            "virtual_rules" => self.rules.extend(rules(block, problems)),
+            _ => {
+                self.unicast = Some(directive.span());
+                self.peers(block, problems);
+            }
+        }
+        true
+    }
+
+    /// `unicast_peer { ADDRESS [min_ttl N] [max_ttl N] }`.
+    fn peers(&mut self, block: &Block, problems: &mut Problems) {
+        for entry in &block.directives {
+            let Some(first) = entry.words.first() else { continue };
+            let Some(address) = address_in("a peer", first, problems) else {
+                self.broken = true;
+                continue;
+            };
+            let mut peer = Peer { address, min_ttl: None, max_ttl: None };
+            let mut words = entry.parameters().iter();
+            while let Some(word) = words.next() {
+                let slot = match word.text.as_str() {
+                    "min_ttl" => &mut peer.min_ttl,
+                    "max_ttl" => &mut peer.max_ttl,
+                    other => {
+                        problems.push(
+                            Diagnostic::error(word.span, format!("`{other}` is no option of a peer"))
+                                .label("expected min_ttl or max_ttl")
+                                .did_you_mean(other, ["min_ttl", "max_ttl"]),
+                        );
+                        continue;
+                    }
+                };
+                match words.next() {
+                    Some(value) => *slot = number_in(&word.text, value, 0..=u8::MAX, problems),
+                    None => problems.push(
+                        Diagnostic::error(word.span, format!("`{}` has no value", word.text))
+                            .label("expected a number from 0 to 255"),
+                    ),
+                }
+            }
+            if let (Some(min), Some(max)) = (peer.min_ttl, peer.max_ttl)
+                && min > max
+            {
+                problems.push(
+                    Diagnostic::error(entry.span(), format!("min_ttl {min} is greater than max_ttl {max}"))
+                        .note("nothing that this peer sends would be taken"),
+                );
+            }
+            self.check_unicast_src |= peer.min_ttl.is_some() || peer.max_ttl.is_some();
+            self.peers.push(At::new(peer, entry.span()));
+        }
+    }
+
+    fn identity(&mut self, directive: &Directive, problems: &mut Problems) -> bool {
+        match directive.keyword() {
+            "state" => self.state = state(directive, problems),
+            "interface" => {
+                if let Some(word) = only(directive, "the name of an interface", problems) {
+                    if !is_interface_name(&word.text) {
+                        problems.push(no_interface_name(word.span, &word.text));
+                    }
+                    self.interface = Some(At::new(word.text.clone(), word.span));
+                }
+                self.broken |= self.interface.is_none();
+            }
+            "virtual_router_id" => {
+                let number = number(directive, 1..=u8::MAX, problems);
+                self.vrid = number.and_then(|at| Some(At::new(Vrid::new(at.value).ok()?, at.span)));
+                self.broken |= self.vrid.is_none();
+            }
+            "priority" => {
+                let number = number(directive, 1..=u8::MAX, problems);
+                self.priority = number.and_then(|at| Some(At::new(Priority::new(at.value).ok()?, at.span)));
+            }
+            "version" => self.version = version(directive, problems),
+            "advert_int" => {
+                const RANGE: std::ops::RangeInclusive<Duration> =
+                    Duration::from_millis(10)..=Duration::from_secs(255);
+                self.advert_int = seconds(directive, RANGE, problems);
+            }
+            "no_virtual_ipaddress" => self.no_addresses = Some(directive.span()),
+            "authentication" => {
+                self.pass = authentication::pass(directive, problems).map(|it| At::new(it, directive.span()));
+            }
+            "auth_hmac" => {
+                self.hmac = authentication::hmac(directive, problems).map(|it| At::new(it, directive.span()));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn transport(&mut self, directive: &Directive, problems: &mut Problems) -> bool {
+        match directive.keyword() {
+            "mcast_src_ip" => self.source = address(directive, problems).or(self.source),
+            "unicast_src_ip" => {
+                self.source = address(directive, problems).or(self.source);
+                self.unicast.get_or_insert(directive.span());
+            }
+            "mcast_dst_ip" => self.group = address(directive, problems),
+            "unicast_ttl" => {
+                self.unicast_ttl = number(directive, 0..=u8::MAX, problems).map_or(u8::MAX, |at| at.value);
+                self.unicast.get_or_insert(directive.span());
+            }
+            "unicast_fault_no_peer" => {
+                self.unicast.get_or_insert(directive.span());
+            }
+            "track_src_ip" => self.track_source = bare(directive, problems),
+            "check_unicast_src" => {
+                self.check_unicast_src = switch(directive, problems).unwrap_or(self.check_unicast_src);
+            }
+            "use_vmac" => self.vmac = vmac(directive, problems).map(|vmac| At::new(vmac, directive.span())),
+            "vmac_xmit_base" => self.vmac_xmit_base = bare(directive, problems),
+            _ => return false,
+        }
+        true
+    }
+
+    fn behaviour(&mut self, directive: &Directive, problems: &mut Problems) {
+        let on =
+            |slot: &mut bool, problems: &mut Problems| *slot = switch(directive, problems).unwrap_or(*slot);
+        match directive.keyword() {
+            "accept" => self.accept = Some(At::new(bare(directive, problems), directive.span())),
+            "no_accept" => self.accept = Some(At::new(!bare(directive, problems), directive.span())),
+            "preempt" => self.nopreempt = None,
+            "nopreempt" => {
+                bare(directive, problems);
+                self.nopreempt = Some(directive.span());
+            }
+            "preempt_delay" => {
+                self.preempt_delay = seconds(directive, Duration::ZERO..=Duration::from_secs(1000), problems);
+            }
+            "down_timer_adverts" => self.down_timer_adverts = number(directive, 1..=100, problems),
+            "lower_prio_no_advert" => self.lower_prio_no_advert = switch(directive, problems),
+            "strict_mode" => on(&mut self.strict, problems),
+            "higher_prio_send_advert" => on(&mut self.higher_prio_send_advert, problems),
+            "skip_check_adv_addr" => on(&mut self.skip_check_adv_addr, problems),
+            "owner_ignore_adverts" => on(&mut self.owner_ignore_adverts, problems),
+            "v3_checksum_as_v2" => on(&mut self.v3_checksum_as_v2, problems),
+            "promote_secondaries" => self.promote_secondaries = bare(directive, problems),
+            "dont_track_primary" => self.dont_track_primary = bare(directive, problems),
+            // With which priority it is one again is what the protocol says.
+            "timer_expired_backup" | "thread_timer_expired" => self.step_down_when_late = true,
+            _ => {}
+        }
+    }
+}
+
+fn state(directive: &Directive, problems: &mut Problems) -> Option<At<InitialState>> {
+    let word = only(directive, "MASTER or BACKUP", problems)?;
+    let state = match word.text.as_str() {
+        "MASTER" => InitialState::Master,
+        "BACKUP" => InitialState::Backup,
+        other => {
+            problems.push(
+                Diagnostic::error(word.span, format!("`{other}` is no state"))
+                    .label("expected MASTER or BACKUP")
+                    .did_you_mean(other, ["MASTER", "BACKUP"]),
+            );
+            return None;
+        }
+    };
+    Some(At::new(state, word.span))
+}
+
+/// `use_vmac [NAME] [MAC]`, with 5 or 6 octets.
+fn vmac(directive: &Directive, problems: &mut Problems) -> Option<VmacDraft> {
+    let mut draft = VmacDraft::default();
+    let mut words = directive.parameters();
+    while let [word, rest @ ..] = words {
+        words = rest;
+        match word.text.as_str() {
+            "name" | "netlink_notify_msg" => {}
+            "group" => words = words.get(1..).unwrap_or_default(),
+            text if text.contains(':') => {
+                let Some((mac, octets)) = mac(text) else {
+                    problems.push(
+                        Diagnostic::error(word.span, format!("`{text}` is no Ethernet address"))
+                            .label("expected 5 or 6 octets, such as 00:00:5e:00:01:33"),
+                    );
+                    return None;
+                };
+                draft.vmac.mac = Some(mac);
+                draft.mac_lacks_vrid = octets == 5;
+            }
+            name if draft.vmac.name.is_none() => {
+                if !is_interface_name(name) {
+                    problems.push(no_interface_name(word.span, name));
+                    return None;
+                }
+                draft.vmac.name = Some(name.to_owned());
+            }
+            _ => surplus(directive, std::slice::from_ref(word), problems),
+        }
+    }
+    Some(draft)
+}
+
+/// The octets, and how many were given.
+fn mac(text: &str) -> Option<([u8; 6], usize)> {
+    let mut octets = [0; 6];
+    let mut count = 0;
+    for part in text.split(':') {
+        *octets.get_mut(count)? = u8::from_str_radix(part, 16).ok().filter(|_| part.len() <= 2)?;
+        count += 1;
+    }
+    (count >= 5).then_some((octets, count))
+}

@@ -1,0 +1,233 @@
+//! Words as numbers, times, switches, addresses; and what is said of those that are none.
+
+use std::{fmt::Display, net::IpAddr, ops::RangeInclusive, str::FromStr, time::Duration};
+
+use ipnet::IpNet;
+
+use crate::config::{
+    diagnostic::{Diagnostic, Problems},
+    document::Span,
+    keepalived::language::{Directive, Word},
+};
+
+/// A value and its place.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) span: Span,
+}
+
+impl<T> At<T> {
+    pub(super) fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+}
+
+/// The one parameter of a directive. Further ones are ignored, as keepalived does, and said to be.
+pub(super) fn only<'d>(
+    directive: &'d Directive,
+    expected: &str,
+    problems: &mut Problems,
+) -> Option<&'d Word> {
+    let (first, rest) = match directive.parameters() {
+        [] => {
+            problems.push(missing(directive, expected));
+            return None;
+        }
+        [first, rest @ ..] => (first, rest),
+    };
+    surplus(directive, rest, problems);
+    Some(first)
+}
+
+/// Words that nothing is done with.
+pub(super) fn surplus(directive: &Directive, rest: &[Word], problems: &mut Problems) {
+    if let [first, .., last] | [first @ last] = rest {
+        let keyword = directive.keyword();
+        problems.push(
+            Diagnostic::warning(first.span.to(last.span), format!("too many words after `{keyword}`"))
+                .label("ignored"),
+        );
+    }
+}
+
+/// A directive without what it needs.
+pub(super) fn missing(directive: &Directive, expected: &str) -> Diagnostic {
+    Diagnostic::error(directive.span(), format!("`{}` has no value", directive.keyword()))
+        .label(format!("expected {expected}"))
+}
+
+/// A whole number within a range.
+pub(super) fn number<T>(
+    directive: &Directive,
+    range: RangeInclusive<T>,
+    problems: &mut Problems,
+) -> Option<At<T>>
+where
+    T: Copy + Display + PartialOrd + FromStr + TryFrom<i64>,
+{
+    let expected = format!("a number from {} to {}", range.start(), range.end());
+    let word = only(directive, &expected, problems)?;
+    number_in(directive.keyword(), word, range, problems).map(|value| At::new(value, word.span))
+}
+
+/// The same of any word.
+pub(super) fn number_in<T>(
+    what: &str,
+    word: &Word,
+    range: RangeInclusive<T>,
+    problems: &mut Problems,
+) -> Option<T>
+where
+    T: Copy + Display + PartialOrd + TryFrom<i64>,
+{
+    let expected = || format!("expected a number from {} to {}", range.start(), range.end());
+    let Ok(value) = word.text.parse::<i64>() else {
+        problems.push(
+            Diagnostic::error(word.span, format!("`{}` is no number for `{what}`", word.text))
+                .label(expected()),
+        );
+        return None;
+    };
+    let value = T::try_from(value).ok().filter(|value| range.contains(value));
+    if value.is_none() {
+        problems.push(
+            Diagnostic::error(word.span, format!("`{what}` {} is out of range", word.text)).label(expected()),
+        );
+    }
+    value
+}
+
+/// Seconds with a fraction, to the microsecond.
+pub(super) fn seconds(
+    directive: &Directive,
+    range: RangeInclusive<Duration>,
+    problems: &mut Problems,
+) -> Option<At<Duration>> {
+    let expected = seconds_expected(&range);
+    let word = only(directive, &expected, problems)?;
+    seconds_in(directive.keyword(), word, range, problems).map(|value| At::new(value, word.span))
+}
+
+/// The same of any word.
+pub(super) fn seconds_in(
+    what: &str,
+    word: &Word,
+    range: RangeInclusive<Duration>,
+    problems: &mut Problems,
+) -> Option<Duration> {
+    let error = match parse_seconds(&word.text) {
+        Some(value) if range.contains(&value) => return Some(value),
+        Some(_) => format!("`{what}` {} is out of range", word.text),
+        None => format!("`{}` is no number of seconds for `{what}`", word.text),
+    };
+    let expected = seconds_expected(&range);
+    problems.push(Diagnostic::error(word.span, error).label(format!("expected {expected}")));
+    None
+}
+
+fn seconds_expected(range: &RangeInclusive<Duration>) -> String {
+    format!("seconds from {} to {}, such as 1.5", range.start().as_secs_f64(), range.end().as_secs_f64())
+}
+
+/// `12.345678`; what is below a microsecond is cut off.
+fn parse_seconds(text: &str) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if (whole.is_empty() && fraction.is_empty()) || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let whole: u32 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let micros = fraction.bytes().chain(std::iter::repeat(b'0')).take(6);
+    let micros = micros.fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    Some(Duration::from_secs(whole.into()) + Duration::from_micros(micros))
+}
+
+/// `on`, `off` and their like; a bare keyword is `on`.
+pub(super) fn switch(directive: &Directive, problems: &mut Problems) -> Option<bool> {
+    let [word, rest @ ..] = directive.parameters() else { return Some(true) };
+    surplus(directive, rest, problems);
+    match word.text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" => Some(true),
+        "off" | "false" | "no" => Some(false),
+        _ => {
+            let keyword = directive.keyword();
+            problems.push(
+                Diagnostic::error(
+                    word.span,
+                    format!("`{}` is neither on nor off for `{keyword}`", word.text),
+                )
+                .label("expected on, off, true, false, yes or no"),
+            );
+            None
+        }
+    }
+}
+
+/// A keyword that takes nothing.
+pub(super) fn bare(directive: &Directive, problems: &mut Problems) -> bool {
+    surplus(directive, directive.parameters(), problems);
+    true
+}
+
+/// A single word of text.
+pub(super) fn text(directive: &Directive, expected: &str, problems: &mut Problems) -> Option<String> {
+    only(directive, expected, problems).map(|word| word.text.clone())
+}
+
+/// The address of a host, or of a group.
+pub(super) fn address(directive: &Directive, problems: &mut Problems) -> Option<At<IpAddr>> {
+    let word = only(directive, "an IP address", problems)?;
+    address_in(directive.keyword(), word, problems).map(|value| At::new(value, word.span))
+}
+
+/// The same of any word.
+pub(super) fn address_in(what: &str, word: &Word, problems: &mut Problems) -> Option<IpAddr> {
+    let parsed = word.text.parse().ok();
+    if parsed.is_none() {
+        problems.push(
+            Diagnostic::error(word.span, format!("`{}` is no IP address for {what}", word.text))
+                .label("expected an IPv4 or IPv6 address"),
+        );
+    }
+    parsed
+}
+
+/// An address with or without a prefix length.
+pub(super) fn net(text: &str) -> Option<IpNet> {
+    match text.parse() {
+        Ok(net) => Some(net),
+        Err(_) => text.parse::<IpAddr>().ok().map(IpNet::from),
+    }
+}
+
+/// Tells of settings that are made twice in a block.
+#[derive(Debug, Default)]
+pub(super) struct Once<'d>(Vec<&'d Directive>);
+
+impl<'d> Once<'d> {
+    /// Takes a setting down; the last one counts.
+    pub(super) fn note(&mut self, directive: &'d Directive, problems: &mut Problems) {
+        match self.0.iter_mut().find(|earlier| earlier.keyword() == directive.keyword()) {
+            None => self.0.push(directive),
+            Some(earlier) => {
+                let same = if same_words(earlier, directive) { ", with the same value" } else { "" };
+                problems.push(
+                    Diagnostic::warning(
+                        directive.span(),
+                        format!("`{}` is set twice{same}", directive.keyword()),
+                    )
+                    .label("the last one counts")
+                    .related(earlier.span(), "set here before"),
+                );
+                *earlier = directive;
+            }
+        }
+    }
+}
+
+fn same_words(one: &Directive, other: &Directive) -> bool {
+    let texts =
+        |directive: &Directive| directive.words.iter().map(|word| word.text.clone()).collect::<Vec<_>>();
+    texts(one) == texts(other)
+}

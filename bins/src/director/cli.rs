@@ -13,7 +13,7 @@ use clap::Parser;
 use super::{
     engine::Options,
     loading::{self, LoadError, Loaded},
-    pidfile::PidFile,
+
     script::{self, Command},
     service::{self, Settings},
 };
@@ -24,6 +24,7 @@ use crate::{
         clock::Clock,
         log::{self, Log, Target},
         paths,
+        pidfile::PidFile,
         plane::Choice,
     },
 };

@@ -10,7 +10,6 @@ pub mod hooks;
 pub mod journal;
 pub mod loading;
 pub mod maintenance;
-pub mod pidfile;
 pub mod policy;
 pub mod rates;
 pub mod script;

@@ -13,7 +13,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use super::pidfile::{Running, running, signal};
+use crate::runtime::pidfile::{Running, running, signal};
 
 /// The configuration when none is named.
 pub const DEFAULT_CONFIG: &str = "ldirectord.cf";

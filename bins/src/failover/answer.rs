@@ -1,9 +1,26 @@
-//! What is answered to those who ask on the control socket.
+//! What is answered to those who ask on the control socket, or by signal.
 
-use super::engine::Engine;
-use crate::control::{
-    protocol::{Answer, Request},
-    server::Call,
+use std::{
+    collections::HashMap,
+    io::{self, Write as _},
+    path::Path,
+};
+
+use lb_vrrp::driver;
+use tempfile::NamedTempFile;
+
+use super::{
+    dump,
+    engine::Engine,
+    event::{Subject, What},
+    view::{GroupView, InstanceView, Share, TrackerView, View},
+};
+use crate::{
+    config::keepalived::model::Instance,
+    control::{
+        protocol::{Answer, DumpKind, Maintenance, Request},
+        server::Call,
+    },
 };
 
 impl Engine {
@@ -14,9 +31,153 @@ impl Engine {
                 self.awaiting.push(reply);
                 return self.reload();
             }
-            _ => Answer::Error("lb-failover does not know this request".to_owned()),
+            request => self.answer(request).await,
         };
         // Whoever asked may be gone.
         let _ = reply.send(answer);
     }
+
+    async fn answer(&mut self, request: Request) -> Answer {
+        let now = self.clock.now();
+        match request {
+            Request::Status => Answer::Status(Box::new(self.view(None).await.status())),
+            Request::StatusOf(name) => match self.model(&name) {
+                Some(_) => Answer::Status(Box::new(self.view(Some(&name)).await.status())),
+                None => unknown(&name),
+            },
+            Request::Events(count) => Answer::Journal(self.journal.newest(count)),
+            Request::Explain(of) => self.explain(of).await,
+            Request::Failover { of, reason } => match self.state.hand_over(of.as_deref(), &reason, now) {
+                Ok(steps) => {
+                    self.take(steps).await;
+                    Answer::Done("handed over, as soon as somebody takes it".to_owned())
+                }
+                Err(why) => Answer::Error(why),
+            },
+            Request::Maintenance { on, reason, lasting } => {
+                let order = Maintenance { reason, since: now, until: lasting.map(|lasting| now + lasting) };
+                let steps = self.state.maintain(on.then_some(order), now);
+                self.take(steps).await;
+                Answer::Done(if on { "in maintenance" } else { "in service" }.to_owned())
+            }
+            Request::Dump(kind) => Answer::Dump(dump::dump(kind, &self.view(None).await)),
+            Request::Reload => Answer::Error("a reload is answered when it is over".to_owned()),
+            Request::Table | Request::Connections(_) | Request::Order { .. } => {
+                Answer::Error("there are no virtual servers here".to_owned())
+            }
+        }
+    }
+
+    async fn explain(&self, of: Option<String>) -> Answer {
+        let last = || match self.journal.last_to_change()? {
+            Subject::Instance(name) => Some(name.to_string()),
+            _ => None,
+        };
+        let Some(name) = of.or_else(last) else {
+            return Answer::Error("no instance has changed its state yet; name one".to_owned());
+        };
+        match self.view(Some(&name)).await.explain(&name, &self.journal) {
+            Some(explanation) => Answer::Explanation(Box::new(explanation)),
+            None => unknown(&name),
+        }
+    }
+
+    /// Writes a dump to the file that the configuration names, if it does.
+    pub(super) async fn dump_to_file(&mut self, kind: DumpKind) {
+        let files = &self.config.globals.dumps;
+        let file = match kind {
+            DumpKind::Data => &files.state,
+            DumpKind::Stats => &files.stats,
+            DumpKind::Json => &files.json,
+        };
+        let Some(path) = file.clone() else {
+            let name = format!("{kind:?}").to_lowercase();
+            let text = format!("no {name} dump file is configured: `lbctl dump {name}` prints it");
+            return self.note(Subject::Daemon, What::Note(text));
+        };
+        let text = dump::dump(kind, &self.view(None).await);
+        if let Err(error) = write(&path, &text) {
+            let text = format!("the dump {} can not be written: {error}", path.display());
+            self.note(Subject::Daemon, What::Trouble(text));
+        }
+    }
+
+    /// What is known, of all instances or of one, its group, and what it tracks.
+    pub(super) async fn view(&self, of: Option<&str>) -> View<'_> {
+        let control = &self.vrrp.control;
+        let found = match of {
+            Some(name) => control.status(name).await.map(|status| vec![status]),
+            None => control.status_of_all().await,
+        };
+        let mut found: HashMap<String, driver::Status> =
+            found.unwrap_or_default().into_iter().map(|status| (status.name.to_string(), status)).collect();
+        let models: Vec<&Instance> = match of {
+            Some(name) => self.model(name).into_iter().collect(),
+            None => self.config.instances.iter().collect(),
+        };
+        let instances: Vec<InstanceView<'_>> =
+            models.into_iter().filter_map(|model| self.view_of(model, found.remove(&model.name))).collect();
+        let concerns = |group: &str| of.is_none() || instances.iter().any(|one| one.group == Some(group));
+        let groups = self.config.groups.iter().filter(|group| concerns(&group.name)).filter_map(|config| {
+            let group = self.state.group(&config.name)?;
+            Some(GroupView { config, condition: group.condition, since: group.since, why: &group.why })
+        });
+        let tracked = |id| {
+            of.is_none() || instances.iter().any(|one| one.shares.iter().any(|share| share.tracker == id))
+        };
+        let trackers = self.state.trackers().filter(|(id, _)| tracked(*id)).map(|(id, known)| TrackerView {
+            id,
+            status: known.status,
+            since: known.since,
+            detail: &known.detail,
+        });
+        View {
+            now: self.clock.now(),
+            started: self.clock.started(),
+            path: &self.options.config,
+            config: &self.config,
+            config_error: self.config_error.as_deref(),
+            maintenance: self.state.maintenance(),
+            groups: groups.collect(),
+            trackers: trackers.collect(),
+            instances,
+        }
+    }
+
+    fn view_of<'a>(
+        &'a self,
+        config: &'a Instance,
+        driver: Option<driver::Status>,
+    ) -> Option<InstanceView<'a>> {
+        let (_, instance) = self.state.instance(&config.name)?;
+        let (condition, since, why) = instance.condition_since();
+        let shares = instance.contributions().map(|(tracker, contribution)| {
+            let detail = self.state.tracker(tracker).map_or("", |known| known.detail.as_str());
+            Share { tracker, contribution, detail }
+        });
+        Some(InstanceView {
+            config,
+            group: instance.group().map(|group| &**group),
+            condition,
+            since,
+            why,
+            priority: instance.priority(),
+            shares: shares.collect(),
+            heard: None,
+            driver,
+        })
+    }
+}
+
+/// Whole or not at all, and for its owner only, since whoever reads it may still read the one before.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut file = NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn unknown(name: &str) -> Answer {
+    Answer::Error(format!("there is no instance {name:?}; `lbctl status` shows those there are"))
 }

@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     config::keepalived::model::{Config, Instance},
-    control::{protocol::Answer, server::Call},
+    control::{
+        protocol::{Answer, DumpKind},
+        server::Call,
+    },
     runtime::{clock::Clock, systemd},
 };
 
@@ -35,6 +38,8 @@ pub enum Signalled {
     Reload,
     /// Stop.
     Stop,
+    /// Write a dump to the file that the configuration names, if it does.
+    Dump(DumpKind),
 }
 
 /// What the daemon is started with.
@@ -138,6 +143,7 @@ impl Engine {
                 result = self.loader.result() => self.reloaded(result).await,
                 signal = signals.recv() => match signal {
                     Some(Signalled::Reload) => self.reload(),
+                    Some(Signalled::Dump(kind)) => self.dump_to_file(kind).await,
                     Some(Signalled::Stop) | None => break,
                 },
                 () = until(self.opens, &self.clock) => self.open_when_due().await,
@@ -182,6 +188,7 @@ impl Engine {
 
     async fn beat(&mut self) {
         systemd::alive();
+        self.journal.tick(self.clock.now());
         let steps = self.state.expire(self.clock.now());
         self.take(steps).await;
     }
@@ -247,6 +254,11 @@ impl Engine {
             self.notifier.tell(&notification, &model.notify);
         }
         self.journal.record(event);
+    }
+
+    /// What the configuration says of an instance.
+    pub(super) fn model(&self, name: &str) -> Option<&Instance> {
+        self.config.instances.get(*self.places.get(name)?)
     }
 
     /// What scripts and pipes are told of an event.

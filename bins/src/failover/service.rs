@@ -16,7 +16,7 @@ use super::{
     vrrp::StartError,
 };
 use crate::{
-    control::server::ControlSocket,
+    control::{protocol::DumpKind, server::ControlSocket},
     runtime::{clock::Clock, limits, log::Log, systemd},
 };
 
@@ -82,7 +82,11 @@ struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+    dumps: [(Signal, DumpKind); 3],
 }
+
+/// SIGRTMIN + 2 as the C library counts, which keeps two for itself.
+const JSON_SIGNAL: i32 = 36;
 
 impl Signals {
     fn new() -> io::Result<Self> {
@@ -90,12 +94,21 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            dumps: [
+                (signal(SignalKind::user_defined1())?, DumpKind::Data),
+                (signal(SignalKind::user_defined2())?, DumpKind::Stats),
+                (signal(SignalKind::from_raw(JSON_SIGNAL))?, DumpKind::Json),
+            ],
         })
     }
 
     async fn forward(mut self, to: mpsc::Sender<Signalled>) {
+        let [(data, data_kind), (stats, stats_kind), (json, json_kind)] = &mut self.dumps;
         loop {
             let signalled = tokio::select! {
+                _ = data.recv() => Signalled::Dump(*data_kind),
+                _ = stats.recv() => Signalled::Dump(*stats_kind),
+                _ = json.recv() => Signalled::Dump(*json_kind),
                 _ = self.hangup.recv() => Signalled::Reload,
                 _ = self.terminate.recv() => Signalled::Stop,
                 _ = self.interrupt.recv() => Signalled::Stop,

@@ -19,12 +19,16 @@ use super::{
     event::{Condition, Event, Subject, What, Why},
     track::{Report, TrackerId},
 };
-use crate::config::keepalived::model::{self, Config, Tracks};
+use crate::{
+    config::keepalived::model::{self, Config, Tracks},
+    control::protocol::Maintenance,
+};
 
 /// What is known, and what follows.
 #[derive(Debug, Default)]
 pub struct State {
     instances: BTreeMap<Arc<str>, Instance>,
+    groups: BTreeMap<Arc<str>, Group>,
     trackers: BTreeMap<TrackerId, Known>,
     maintenance: Option<Maintenance>,
     /// Whether the delay after the start is over.
@@ -36,18 +40,11 @@ pub struct State {
 pub struct Known {
     /// What it was found to be.
     pub status: Status,
+    /// Since when it is that.
+    pub since: Time,
     /// What was seen.
     pub detail: String,
     watchers: BTreeSet<Arc<str>>,
-}
-
-/// The operator's order that this node is to hold nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Maintenance {
-    /// Why.
-    pub reason: String,
-    /// Until when; `None` = until it is taken back.
-    pub until: Option<Time>,
 }
 
 /// An instance.
@@ -66,6 +63,17 @@ pub struct Instance {
     condition: Condition,
     since: Time,
     why: Why,
+}
+
+/// A sync group.
+#[derive(Debug)]
+pub struct Group {
+    /// What it is.
+    pub condition: Condition,
+    /// Since when.
+    pub since: Time,
+    /// Why.
+    pub why: Why,
 }
 
 /// What the protocol was told last.
@@ -108,9 +116,19 @@ impl State {
         self.instances.get_key_value(name)
     }
 
+    /// A group.
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.get(name)
+    }
+
     /// What is tracked, and what is known of it.
     pub fn trackers(&self) -> impl Iterator<Item = (&TrackerId, &Known)> {
         self.trackers.iter()
+    }
+
+    /// Something that is tracked.
+    pub fn tracker(&self, id: &TrackerId) -> Option<&Known> {
+        self.trackers.get(id)
     }
 
     /// The operator's order for the whole node.
@@ -145,6 +163,14 @@ impl State {
             self.instances.insert(name, instance);
         }
         self.trackers.retain(|_, known| !known.watchers.is_empty());
+        let mut groups = std::mem::take(&mut self.groups);
+        for model in &config.groups {
+            let (name, group) = groups.remove_entry(model.name.as_str()).unwrap_or_else(|| {
+                let group = Group { condition: Condition::Init, since: now, why: Why::Lifecycle };
+                (model.name.as_str().into(), group)
+            });
+            self.groups.insert(name, group);
+        }
         let names: Vec<Arc<str>> = self.instances.keys().cloned().collect();
         names.iter().flat_map(|name| self.follow_up(name, now)).collect()
     }
@@ -162,6 +188,9 @@ impl State {
         if (known.status, &known.detail) != (report.status, &report.detail) {
             let what = What::Tracked { status: report.status, detail: report.detail.clone() };
             steps.push(event(now, Subject::Tracker(report.id.clone()), what));
+        }
+        if known.status != report.status {
+            known.since = now;
         }
         known.status = report.status;
         known.detail = report.detail;
@@ -185,6 +214,29 @@ impl State {
             instance.handed_over = None;
         }
         self.follow_up(name, now)
+    }
+
+    /// The protocol changed the state of a group.
+    pub fn group_changed(&mut self, name: &str, to: lb_vrrp::State, now: Time) -> Vec<Step> {
+        let Some((name, _)) = self.groups.get_key_value(name) else { return Vec::new() };
+        let name = name.clone();
+        let mut members = self.instances.values().filter(|one| one.group.as_ref() == Some(&name));
+        let (to, why) = match to {
+            lb_vrrp::State::Active => (Condition::Master, Why::Lifecycle),
+            lb_vrrp::State::Backup => (Condition::Backup, Why::Lifecycle),
+            lb_vrrp::State::Initialize => match members.find(|member| !member.aim(false).takes_part) {
+                Some(member) => (Condition::Fault, member.why.clone()),
+                None => (Condition::Fault, Why::Lifecycle),
+            },
+        };
+        let Some(group) = self.groups.get_mut(&name) else { return Vec::new() };
+        let from = std::mem::replace(&mut group.condition, to);
+        if from == to {
+            return Vec::new();
+        }
+        group.since = now;
+        group.why = why.clone();
+        vec![event(now, Subject::Group(name), What::State { from, to, why, priority: 0 })]
     }
 
     /// The interface of an instance can be used, or can not.
@@ -234,24 +286,31 @@ impl State {
         steps
     }
 
-    /// The operator gives the addresses of an instance, and of all in its group, to another node.
+    /// The operator gives what an instance or group (`None`: this node) has to another node. An instance goes with its
+    /// group.
     ///
     /// # Errors
     /// Why there is nothing to give.
-    pub fn hand_over(&mut self, name: &str, reason: &str, now: Time) -> Result<Vec<Step>, String> {
-        let Some(instance) = self.instances.get(name) else {
-            return Err(format!("there is no instance {name:?}"));
+    pub fn hand_over(&mut self, of: Option<&str>, reason: &str, now: Time) -> Result<Vec<Step>, String> {
+        let group = match of.map(|name| (name, self.instances.get(name))) {
+            None => None,
+            Some((_, Some(instance))) => instance.group.clone(),
+            Some((name, None)) if self.groups.contains_key(name) => Some(Arc::from(name)),
+            Some((name, None)) => return Err(format!("there is no instance or group {name:?}")),
         };
-        if instance.condition != Condition::Master {
-            return Err(format!("{name} is {}, and has nothing to hand over", instance.condition));
-        }
-        let group = instance.group.clone();
         let concerned: Vec<Arc<str>> = self
             .instances
             .iter()
-            .filter(|(other, one)| &***other == name || (group.is_some() && one.group == group))
-            .map(|(other, _)| other.clone())
+            .filter(|(name, one)| {
+                let named = of.is_none_or(|of| &***name == of) || (group.is_some() && one.group == group);
+                named && one.condition == Condition::Master
+            })
+            .map(|(name, _)| name.clone())
             .collect();
+        if concerned.is_empty() {
+            let what = of.unwrap_or("this node");
+            return Err(format!("{what} is not MASTER, and has nothing to hand over"));
+        }
         let mut steps = Vec::new();
         for name in concerned {
             steps.push(event(now, Subject::Instance(name.clone()), What::Ordered(reason.to_owned())));

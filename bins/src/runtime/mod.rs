@@ -5,5 +5,6 @@ pub(crate) mod group;
 pub mod limits;
 pub mod log;
 pub mod paths;
+pub mod pidfile;
 pub mod plane;
 pub mod systemd;

@@ -55,7 +55,10 @@ impl Drop for PidFile {
     }
 }
 
-/// Whether the daemon that wrote this file is alive. A process that is no director of ours does not count, so that a
+/// Part of the command line of every daemon of ours; a link may give lb-director another name.
+const OURS: [&str; 3] = ["lb-director", "ldirectord", "lb-failover"];
+
+/// Whether the daemon that wrote this file is alive. A process that is no daemon of ours does not count, so that a
 /// number that was given to somebody else harms nobody.
 pub fn running(path: &Path) -> Running {
     let Ok(text) = fs::read_to_string(path) else {
@@ -66,7 +69,7 @@ pub fn running(path: &Path) -> Running {
     };
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let command = String::from_utf8_lossy(&command);
-    if command.contains("lb-director") || command.contains("ldirectord") {
+    if OURS.iter().any(|name| command.contains(name)) {
         Running::Yes(pid)
     } else {
         Running::Stale
@@ -86,14 +89,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_living_director_is_running() {
+    fn only_a_living_daemon_is_running() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pid");
         assert_eq!(running(&path), Running::No);
-        // This test is no director, though it is alive.
+        // This test is no daemon, though it is alive.
         let file = PidFile::write(&path).unwrap();
         let ours = fs::read_to_string("/proc/self/cmdline").unwrap();
-        if !ours.contains("lb-director") && !ours.contains("ldirectord") {
+        if !OURS.iter().any(|name| ours.contains(name)) {
             assert_eq!(running(&path), Running::Stale);
         }
         drop(file);

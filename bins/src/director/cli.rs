@@ -22,6 +22,7 @@ use crate::{
     ctl::text::parse_span,
     runtime::{
         clock::Clock,
+        detach,
         log::{self, Log, Target},
         paths,
         pidfile::PidFile,
@@ -250,7 +251,7 @@ fn run(config: &Path, loaded: Loaded, arguments: &Arguments) -> ExitCode {
     let detached = arguments.detached;
     let ready = move |_: &[String]| {
         if detached {
-            script::detach_output();
+            detach::say();
         }
     };
     let result =

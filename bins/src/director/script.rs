@@ -2,10 +2,8 @@
 
 use std::{
     ffi::OsString,
-    fs::File,
-    io::{self, BufRead as _, BufReader},
+    io,
     path::{Path, PathBuf},
-    process::{self, Stdio},
     str::FromStr,
     thread,
     time::{Duration, Instant},
@@ -13,7 +11,10 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use crate::runtime::pidfile::{Running, running, signal};
+use crate::runtime::{
+    detach,
+    pidfile::{Running, running, signal},
+};
 
 /// The configuration when none is named.
 pub const DEFAULT_CONFIG: &str = "ldirectord.cf";
@@ -106,37 +107,8 @@ fn stop(pid: i32, pid_file: &Path) -> io::Result<()> {
 
 /// Starts the daemon as a process of its own and waits until its first decisions are in the data plane.
 fn start(config: &Path, pid_file: &Path, options: &[OsString]) -> io::Result<u8> {
-    let mut child = process::Command::new(std::env::current_exe()?)
-        .arg("--detached")
-        .arg("--pid-file")
-        .arg(pid_file)
-        .args(options)
-        .arg(config)
-        .arg("start")
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    let said = match child.stdout.take() {
-        Some(stdout) => BufReader::new(stdout).read_line(&mut line)?,
-        None => 0,
-    };
-    if said > 0 {
-        return Ok(0);
-    }
-    // It has said why on standard error.
-    let status = child.wait()?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1).max(1))
-}
-
-/// In the daemon: tells `start` that everything is in place, and lets go of its terminal.
-pub fn detach_output() {
-    println!("ready");
-    // Only the leader of a process group is refused; a shell that runs it as a job of its own has made it one.
-    let _ = nix::unistd::setsid();
-    if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
-        let _ = nix::unistd::dup2_stdout(&null);
-        let _ = nix::unistd::dup2_stderr(&null);
-    }
+    let mut arguments: Vec<OsString> = vec!["--detached".into(), "--pid-file".into(), pid_file.into()];
+    arguments.extend_from_slice(options);
+    arguments.extend([config.into(), "start".into()]);
+    Ok(detach::start(arguments)?.unwrap_or(0))
 }

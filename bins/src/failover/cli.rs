@@ -2,23 +2,28 @@
 
 use std::{
     ffi::OsString,
+    fs::File,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{ArgAction, Parser};
+use nix::sched::{CloneFlags, setns};
 
 use super::{
     build::Settings,
     engine::Options,
     loading::{self, LoadError, Loaded},
     service,
+    supervise::{self, Plan},
 };
 use crate::runtime::{
     clock::Clock,
+    detach,
     log::{self, Log, Target},
     paths,
+    pidfile::PidFile,
 };
 
 /// The configuration has errors (`EX_CONFIG` of sysexits.h).
@@ -35,6 +40,9 @@ struct Arguments {
     /// The configuration file
     #[arg(short = 'f', long, value_name = "FILE", default_value = "/etc/keepalived/keepalived.conf")]
     use_file: PathBuf,
+    /// Lines with @ID are for this one; otherwise for the short name of the host
+    #[arg(short = 'i', long, value_name = "ID")]
+    config_id: Option<String>,
     /// Stay in the foreground
     #[arg(short = 'n', long)]
     dont_fork: bool,
@@ -44,35 +52,131 @@ struct Arguments {
     /// Log details, too
     #[arg(short = 'D', long)]
     log_detail: bool,
+    /// Facility of syslog: local0 to local7 by number
+    #[arg(short = 'S', long, value_name = "0-7", value_parser = clap::value_parser!(u8).range(0..=7))]
+    log_facility: Option<u8>,
+    /// Run instances and no virtual servers
+    #[arg(short = 'P', long)]
+    vrrp: bool,
+    /// Run virtual servers and no instances
+    #[arg(short = 'C', long)]
+    check: bool,
+    /// Work in this network namespace, of those that `ip netns` makes
+    #[arg(short = 's', long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Where the process id is written
+    #[arg(short = 'p', long, value_name = "FILE")]
+    pid: Option<PathBuf>,
+    /// Do not start the daemon again when it dies
+    #[arg(short = 'R', long)]
+    dont_respawn: bool,
     /// Where lbctl finds the daemon
     #[arg(long, value_name = "PATH", env = "LB_SOCKET")]
     socket: Option<PathBuf>,
     /// There are just two nodes: a resignation is taken at once
     #[arg(long)]
     pair: bool,
+    /// Print the number of the signal for DATA, STATS, JSON, RELOAD or STOP
+    #[arg(long, value_name = "NAME")]
+    signum: Option<String>,
     /// Print the version
     #[arg(short = 'v', long, action = ArgAction::Version)]
     version: Option<bool>,
+    /// Leaves the terminal, and says on standard output when ready
+    #[arg(long, hide = true)]
+    detached: bool,
+    /// The daemon, with its supervisor on standard input
+    #[arg(long, hide = true)]
+    supervised: bool,
 }
 
 /// Does what the command line says.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let words: Vec<OsString> = arguments.collect();
+    let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
             return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
+    if let Some(name) = &arguments.signum {
+        return signum(name);
+    }
+    let words = words.get(1..).unwrap_or_default();
+    if !arguments.supervised && !arguments.dont_fork && !arguments.detached {
+        return start(words);
+    }
+    if let Some(name) = &arguments.namespace
+        && let Err(error) = enter(name)
+    {
+        return cannot_run(&format!("network namespace {name}: {error}; see `ip netns`"));
+    }
+    if arguments.supervised { daemon(&arguments) } else { supervise(words, &arguments) }
+}
+
+fn signum(name: &str) -> ExitCode {
+    let number = match name {
+        "RELOAD" => 1,
+        "DATA" => 10,
+        "STATS" => 12,
+        "STOP" => 15,
+        "JSON" => 36,
+        _ => return usage(&format!("{name} is no signal: DATA, STATS, JSON, RELOAD or STOP")),
+    };
+    let _ = writeln!(io::stdout(), "{number}");
+    ExitCode::SUCCESS
+}
+
+/// Into the background.
+fn start(words: &[OsString]) -> ExitCode {
+    match detach::start(words.iter().cloned().chain(["--detached".into()])) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(code)) => code.into(),
+        Err(error) => cannot_run(&error.to_string()),
+    }
+}
+
+fn supervise(words: &[OsString], arguments: &Arguments) -> ExitCode {
+    let pid_file = match &arguments.pid {
+        Some(path) => match PidFile::write(path) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                return cannot_run(&format!("the pid file {} can not be written: {error}", path.display()));
+            }
+        },
+        None => None,
+    };
+    let log = open_log(arguments, Clock::start());
+    let words = words.iter().cloned().chain(["--supervised".into()]).collect();
+    let plan = Plan { arguments: words, respawn: !arguments.dont_respawn };
+    let detached = arguments.detached;
+    let ready = move || {
+        if detached {
+            detach::say();
+        }
+    };
+    let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(supervise::supervise(plan, log, ready)),
+        Err(error) => return cannot_run(&format!("the runtime can not be started: {error}")),
+    };
+    drop(pid_file);
+    match ended {
+        Ok(code) => code.into(),
+        Err(error) => cannot_run(&error.to_string()),
+    }
+}
+
+fn daemon(arguments: &Arguments) -> ExitCode {
     let options = Options {
-        config: arguments.use_file.clone(),
-        config_id: None,
+        config: std::path::absolute(&arguments.use_file).unwrap_or_else(|_| arguments.use_file.clone()),
+        config_id: arguments.config_id.clone(),
         settings: Settings { pair: arguments.pair },
     };
     match loading::load(&options) {
-        Ok(loaded) => run(options, loaded, &arguments),
-        Err(LoadError::Invalid { lines }) => {
-            lines.iter().for_each(|line| drop(writeln!(io::stderr(), "{line}")));
+        Ok(loaded) => run(options, loaded, arguments),
+        Err(LoadError::Invalid { rendered, .. }) => {
+            let _ = write!(io::stderr(), "{rendered}");
             BAD_CONFIG.into()
         }
         Err(error) => {
@@ -80,29 +184,60 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             BAD_CONFIG.into()
         }
     }
-}
-
-fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "lb-failover: {text}");
 }
 
 fn run(options: Options, loaded: Loaded, arguments: &Arguments) -> ExitCode {
     let clock = Clock::start();
-    let log = Log::new(Target::Stderr, clock, "lb-failover");
+    let log = open_log(arguments, clock);
     log::capture(&log);
-    let socket = arguments.socket.clone().unwrap_or_else(|| paths::socket(&options.config));
+    let settings = service::Settings {
+        socket: arguments.socket.clone().unwrap_or_else(|| paths::socket(&options.config)),
+        detail: arguments.log_detail,
+        supervised: arguments.supervised,
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => {
-            complain(&format!("the runtime can not be started: {error}"));
-            return CANNOT_RUN.into();
+        Err(error) => return cannot_run(&format!("the runtime can not be started: {error}")),
+    };
+    let detached = arguments.detached;
+    let ready = move || {
+        if detached {
+            detach::let_go();
         }
     };
-    match runtime.block_on(service::run(options, socket, arguments.log_detail, loaded, log, clock, || {})) {
+    match runtime.block_on(service::run(options, settings, loaded, log, clock, ready)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error.to_string());
-            CANNOT_RUN.into()
-        }
+        Err(error) => cannot_run(&error.to_string()),
     }
+}
+
+fn open_log(arguments: &Arguments, clock: Clock) -> Log {
+    let facility = match arguments.log_facility {
+        Some(number) => format!("local{number}"),
+        None => "daemon".to_owned(),
+    };
+    let target = match facility.parse() {
+        Ok(facility) if !arguments.log_console => Target::Syslog(facility),
+        _ => Target::Stderr,
+    };
+    Log::of_program("Keepalived_vrrp", target, clock)
+}
+
+fn enter(name: &str) -> io::Result<()> {
+    let file = File::open(Path::new("/run/netns").join(name))?;
+    setns(file, CloneFlags::CLONE_NEWNET).map_err(io::Error::from)
+}
+
+fn usage(problem: &str) -> ExitCode {
+    complain(&format!("{problem}; see lb-failover --help"));
+    USAGE.into()
+}
+
+fn cannot_run(problem: &str) -> ExitCode {
+    complain(problem);
+    CANNOT_RUN.into()
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "lb-failover: {text}");
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 use lb_core::Time;
 use lb_vrrp::{
     Event as Heard,
-    driver::{Control, ControlError, Happening, Notice, Snapshot, Told, linux},
+    driver::{Control, ControlError, Happening, Notice, Told, linux},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,6 +16,7 @@ use super::{
     loading::{LoadError, Loaded, Loader},
     notify::{Happened, Kind, Notification, Notifier},
     state::{Order, State, Step},
+    supervise::{Resume, Supervised},
     track::{Report, Trackers},
     vrrp::{StartError, Vrrp},
 };
@@ -68,6 +69,7 @@ pub struct Engine {
     reports: mpsc::UnboundedReceiver<Report>,
     notifier: Notifier,
     loader: Loader,
+    supervised: Supervised,
     /// When instances may take part; `None` once they may.
     opens: Option<Time>,
     /// Who waits for the end of a reload.
@@ -82,23 +84,26 @@ impl Engine {
     pub async fn start(
         options: Options,
         config: Config,
-        resume: Snapshot,
+        supervised: Supervised,
+        resume: Resume,
         clock: Clock,
         journal: Journal,
     ) -> Result<Self, StartError> {
         let now = clock.now();
         let mut state = State::default();
+        state.remember(resume.trackers());
         let steps = state.configure(&config, now);
         let mut instances = Vec::with_capacity(config.instances.len());
         for model in &config.instances {
             instances.push(build_with(&state, model, &options.settings)?);
         }
-        let vrrp = Vrrp::start(instances, resume, config.globals.real_time).await?;
+        let vrrp = Vrrp::start(instances, resume.snapshot(), config.globals.real_time).await?;
         let (mut trackers, reports) = Trackers::start();
         let mut notifier = Notifier::start(journal.log().clone());
         notifier.configure(&config.globals);
         trackers.set(&config);
         let mut engine = Self {
+            supervised,
             opens: Some(now + start_delay(&config)),
             options,
             clock,
@@ -120,6 +125,7 @@ impl Engine {
         }
         engine.take(steps).await;
         engine.open_when_due().await;
+        engine.supervised.ready();
         Ok(engine)
     }
 
@@ -136,6 +142,7 @@ impl Engine {
                 },
                 Some(report) = self.reports.recv() => {
                     let now = self.clock.now();
+                    self.supervised.tracked(&report.id, report.status);
                     let steps = self.state.tracked(report, now);
                     self.take(steps).await;
                 }
@@ -146,6 +153,7 @@ impl Engine {
                     Some(Signalled::Dump(kind)) => self.dump_to_file(kind).await,
                     Some(Signalled::Stop) | None => break,
                 },
+                kind = self.supervised.asked() => self.dump_to_file(kind).await,
                 () = until(self.opens, &self.clock) => self.open_when_due().await,
                 _ = beat.tick() => self.beat().await,
             }

@@ -33,6 +33,8 @@ pub enum LoadError {
     Invalid {
         /// All of them and the warnings, one line each, with their places.
         lines: Vec<String>,
+        /// The same with the text that each is about, for people.
+        rendered: String,
     },
 }
 

@@ -2,7 +2,6 @@
 
 use std::{io, path::PathBuf};
 
-use lb_vrrp::driver::Snapshot;
 use thiserror::Error;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -13,12 +12,24 @@ use super::{
     engine::{Engine, Options, Signalled},
     journal::Journal,
     loading::Loaded,
+    supervise::{Resume, Supervised},
     vrrp::StartError,
 };
 use crate::{
     control::{protocol::DumpKind, server::ControlSocket},
     runtime::{clock::Clock, limits, log::Log, systemd},
 };
+
+/// What a process needs beside the configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where `lbctl` finds the daemon.
+    pub socket: PathBuf,
+    /// Whether details are logged.
+    pub detail: bool,
+    /// Whether standard input is a line to a supervisor.
+    pub supervised: bool,
+}
 
 /// Why a node can not run.
 #[derive(Debug, Error)]
@@ -37,6 +48,9 @@ pub enum RunError {
     /// No signals.
     #[error("signals can not be received: {0}")]
     Signals(#[source] io::Error),
+    /// It was to be supervised, and nobody supervises it.
+    #[error("there is no supervisor on standard input: {0}; lb-failover starts this process by itself")]
+    Supervisor(#[source] io::Error),
 }
 
 /// Runs a node until SIGTERM or SIGINT. SIGHUP reads the configuration again. `ready` is called once, when the instances
@@ -46,8 +60,7 @@ pub enum RunError {
 /// When it can not start; it has changed nothing then.
 pub async fn run(
     options: Options,
-    socket: PathBuf,
-    detail: bool,
+    settings: Settings,
     loaded: Loaded,
     log: Log,
     clock: Clock,
@@ -56,15 +69,19 @@ pub async fn run(
     // First, since whoever finds the pid file may send signals already.
     let signals = Signals::new().map_err(RunError::Signals)?;
     limits::raise_open_files();
-    let socket =
-        ControlSocket::bind(&socket).map_err(|source| RunError::Socket { path: socket.clone(), source })?;
+    let socket = ControlSocket::bind(&settings.socket)
+        .map_err(|source| RunError::Socket { path: settings.socket.clone(), source })?;
     for warning in &loaded.warnings {
         log.line(warning);
     }
+    let (supervised, resume) = match settings.supervised {
+        true => Supervised::from_stdin().await.map_err(RunError::Supervisor)?,
+        false => (Supervised::default(), Resume::default()),
+    };
     let (call_sender, mut calls) = mpsc::channel(16);
     let (signal_sender, mut signalled) = mpsc::channel(4);
-    let mut engine =
-        Engine::start(options, loaded.config, Snapshot::default(), clock, Journal::new(log, detail)).await?;
+    let journal = Journal::new(log, settings.detail);
+    let mut engine = Engine::start(options, loaded.config, supervised, resume, clock, journal).await?;
     ready();
     systemd::ready();
     let server = tokio::spawn(socket.serve(call_sender));
@@ -82,11 +99,9 @@ struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
-    dumps: [(Signal, DumpKind); 3],
+    data: Signal,
+    stats: Signal,
 }
-
-/// SIGRTMIN + 2 as the C library counts, which keeps two for itself.
-const JSON_SIGNAL: i32 = 36;
 
 impl Signals {
     fn new() -> io::Result<Self> {
@@ -94,24 +109,19 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            dumps: [
-                (signal(SignalKind::user_defined1())?, DumpKind::Data),
-                (signal(SignalKind::user_defined2())?, DumpKind::Stats),
-                (signal(SignalKind::from_raw(JSON_SIGNAL))?, DumpKind::Json),
-            ],
+            data: signal(SignalKind::user_defined1())?,
+            stats: signal(SignalKind::user_defined2())?,
         })
     }
 
     async fn forward(mut self, to: mpsc::Sender<Signalled>) {
-        let [(data, data_kind), (stats, stats_kind), (json, json_kind)] = &mut self.dumps;
         loop {
             let signalled = tokio::select! {
-                _ = data.recv() => Signalled::Dump(*data_kind),
-                _ = stats.recv() => Signalled::Dump(*stats_kind),
-                _ = json.recv() => Signalled::Dump(*json_kind),
                 _ = self.hangup.recv() => Signalled::Reload,
                 _ = self.terminate.recv() => Signalled::Stop,
                 _ = self.interrupt.recv() => Signalled::Stop,
+                _ = self.data.recv() => Signalled::Dump(DumpKind::Data),
+                _ = self.stats.recv() => Signalled::Dump(DumpKind::Stats),
             };
             if to.send(signalled).await.is_err() {
                 return;

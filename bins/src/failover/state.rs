@@ -136,6 +136,14 @@ impl State {
         self.maintenance.as_ref()
     }
 
+    /// What a predecessor had found of trackers, to be given before the first configuration: until they are found again, it
+    /// counts.
+    pub fn remember(&mut self, found: impl IntoIterator<Item = (TrackerId, Status)>) {
+        for (id, status) in found {
+            self.trackers.insert(id, Known { status, ..Known::default() });
+        }
+    }
+
     /// Puts another configuration in force. What is known of a tracker or an instance that stays is kept.
     pub fn configure(&mut self, config: &Config, now: Time) -> Vec<Step> {
         let groups: BTreeMap<&str, &model::Group> = config

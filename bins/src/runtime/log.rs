@@ -18,8 +18,16 @@ use super::clock::{Clock, ctime};
 pub struct Log {
     target: Arc<Target>,
     clock: Clock,
-    /// What names this daemon in its lines: the configuration, as ldirectord does.
-    tag: Arc<str>,
+    name: Name,
+}
+
+/// What names a daemon in its lines.
+#[derive(Clone, Debug)]
+enum Name {
+    /// The configuration, as ldirectord does it.
+    Configuration(Arc<str>),
+    /// The program, as keepalived does it.
+    Program(Arc<str>),
 }
 
 /// Where lines go.
@@ -64,12 +72,18 @@ impl std::str::FromStr for Facility {
 }
 
 impl Log {
-    /// A log whose lines are marked with `tag`.
+    /// A log whose lines are marked with `tag`, as those of ldirectord.
     pub fn new(target: Target, clock: Clock, tag: &str) -> Self {
-        Self { target: Arc::new(target), clock, tag: tag.into() }
+        Self { target: Arc::new(target), clock, name: Name::Configuration(tag.into()) }
     }
 
-    /// Writes one line, whatever is in it: control characters become blanks. A log that can not be written to stops nobody; the line goes to standard error then.
+    /// A log whose lines are those of a program of this name, in the manner of keepalived.
+    pub fn of_program(name: &str, target: Target, clock: Clock) -> Self {
+        Self { target: Arc::new(target), clock, name: Name::Program(name.into()) }
+    }
+
+    /// Writes one line, whatever is in it: control characters become blanks. A log that can not be written to stops nobody;
+    /// the line goes to standard error then.
     pub fn line(&self, text: &str) {
         let printable = |c: char| if c.is_control() { ' ' } else { c };
         let text: String = text.trim_end().chars().map(printable).collect();
@@ -83,9 +97,13 @@ impl Log {
         }
     }
 
-    /// `[Sat Nov 21 21:01:51 2026|ldirectord.cf|172] text`, as ldirectord writes it.
+    /// `[Sat Nov 21 21:01:51 2026|ldirectord.cf|172] text` or `Sat Nov 21 21:01:51 2026: text`.
     fn stamped(&self, text: &str) -> String {
-        format!("[{}|{}|{}] {text}", ctime(self.clock.now()), self.tag, std::process::id())
+        let time = ctime(self.clock.now());
+        match &self.name {
+            Name::Configuration(tag) => format!("[{time}|{tag}|{}] {text}", std::process::id()),
+            Name::Program(_) => format!("{time}: {text}"),
+        }
     }
 
     fn append(&self, path: &Path, text: &str) -> io::Result<()> {
@@ -99,8 +117,15 @@ impl Log {
         // RFC 3164: month, day and time, without weekday and year.
         let stamp = stamp.get(4..19).unwrap_or_default();
         let priority = u32::from(facility.0) * 8 + u32::from(INFO);
-        let line = format!("<{priority}>{stamp} lb-director[{}]: [{}] {text}", std::process::id(), self.tag);
-        UnixDatagram::unbound()?.send_to(line.as_bytes(), "/dev/log").map(drop)
+        let pid = std::process::id();
+        let line = match &self.name {
+            Name::Configuration(tag) => format!("<{priority}>{stamp} lb-director[{pid}]: [{tag}] {text}"),
+            Name::Program(name) => format!("<{priority}>{stamp} {name}[{pid}]: {text}"),
+        };
+        let socket = UnixDatagram::unbound()?;
+        // A system log that is stuck holds nobody up.
+        socket.set_nonblocking(true)?;
+        socket.send_to(line.as_bytes(), "/dev/log").map(drop)
     }
 }
 
@@ -164,6 +189,17 @@ mod tests {
         assert!(text.starts_with('[') && text.ends_with(&pattern), "{text}");
         // [Sat Nov 21 21:01:51 2026|
         assert_eq!(text.find('|'), Some(25), "{text}");
+    }
+
+    #[test]
+    fn lines_of_a_program_look_like_those_of_keepalived() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let log = Log::of_program("lb-failover", Target::File(path.clone()), Clock::start());
+        log.line("(VI_1) Entering MASTER STATE");
+        let text = std::fs::read_to_string(path).unwrap();
+        // Sat Nov 21 21:01:51 2026: (VI_1) …
+        assert_eq!(text.find(": ("), Some(24), "{text}");
     }
 
     #[test]

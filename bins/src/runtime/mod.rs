@@ -1,6 +1,7 @@
 //! What a daemon needs from its system: clock, log, signals, the data plane that works here.
 
 pub mod clock;
+pub mod detach;
 pub(crate) mod group;
 pub mod limits;
 pub mod log;

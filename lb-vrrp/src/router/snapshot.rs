@@ -34,6 +34,17 @@ impl Snapshot {
     pub fn state(&self) -> State {
         self.state
     }
+
+    /// The router went on as it was until then, though nobody took another snapshot: it was Active, and its process
+    /// died at that time.
+    pub fn extend(&mut self, until: Time) {
+        if self.state == State::Active && until > self.taken {
+            // The last advertisement is an interval old at the most.
+            self.last_sent = self.last_sent.max(Some(until.earlier(self.interval.duration())));
+            self.deadline = Some(until);
+            self.taken = until;
+        }
+    }
 }
 
 impl VirtualRouter {

@@ -1,1 +1,0 @@
-//! The process that speaks for a daemon that has died.

@@ -1,0 +1,70 @@
+//! The line between the daemon and its supervisor: one JSON object a line, over a socket that is the daemon's standard
+//! input.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use lb_vrrp::{driver, router::Snapshot, track::Status};
+use serde::{Deserialize, Serialize};
+
+use crate::{control::protocol::DumpKind, failover::track::TrackerId};
+
+/// What resigns an instance.
+pub(super) type Resignation = serde_json::Value;
+
+/// What the daemon says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Said<R> {
+    /// It is about to begin: what may it go on with? Answered by [`Resume`].
+    Resume,
+    /// It runs.
+    Ready,
+    /// An instance is Active, or is so in another way.
+    Active(String, Box<Held<R>>),
+    /// An instance is not Active any more.
+    Inactive(String),
+    /// A tracker was found to be something.
+    Tracker(TrackerId, Status),
+}
+
+/// An Active instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Held<R> {
+    /// What resigns it.
+    pub(super) resignation: R,
+    /// How a successor goes on with it.
+    pub(super) snapshot: Snapshot,
+    /// Its interval.
+    pub(super) interval: Duration,
+}
+
+/// What the supervisor says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Asked {
+    /// Answer to [`Said::Resume`].
+    Resume(Resume),
+    /// It got a signal that can not be handed on as one: write this dump.
+    Dump(DumpKind),
+}
+
+/// What a daemon may go on with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resume {
+    /// Instances that were Active and were not resigned.
+    pub(super) instances: BTreeMap<String, Snapshot>,
+    /// What was found of trackers.
+    pub(super) trackers: Vec<(TrackerId, Status)>,
+}
+
+impl Resume {
+    /// For the driver.
+    pub fn snapshot(&self) -> driver::Snapshot {
+        driver::Snapshot { instances: self.instances.clone(), ..driver::Snapshot::default() }
+    }
+
+    /// What was found of trackers.
+    pub fn trackers(&self) -> impl Iterator<Item = (TrackerId, Status)> {
+        self.trackers.iter().cloned()
+    }
+}

@@ -13,7 +13,6 @@ use clap::Parser;
 use super::{
     engine::Options,
     loading::{self, LoadError, Loaded},
-
     script::{self, Command},
     service::{self, Settings},
 };

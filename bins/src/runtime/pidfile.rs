@@ -69,11 +69,7 @@ pub fn running(path: &Path) -> Running {
     };
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let command = String::from_utf8_lossy(&command);
-    if OURS.iter().any(|name| command.contains(name)) {
-        Running::Yes(pid)
-    } else {
-        Running::Stale
-    }
+    if OURS.iter().any(|name| command.contains(name)) { Running::Yes(pid) } else { Running::Stale }
 }
 
 /// Sends the daemon a signal.

@@ -110,7 +110,10 @@ fn an_address_on_another_interface_is_announced_there() {
         wire.wait("an announcement with the Ethernet address of eth1", |frame| frame == arp);
         // It is watched over there, too.
         node.ip("addr del 10.9.0.1/24 dev eth1\n");
-        one.wait("put back", |what| matches!(what, Happening::PutBack(at) if at.to_string() == "10.9.0.1"));
+        one.wait(
+            "put back",
+            |what| matches!(what, Happening::PutBack { address, .. } if address.to_string() == "10.9.0.1"),
+        );
         one.stop();
         assert!(!node.has("10.9.0.1") && !node.has(VIP));
     });
@@ -153,7 +156,10 @@ fn an_address_that_is_not_tracked_stays_removed() {
         assert_eq!(one.wait_for_installed(), 2);
         node.ip(&format!("addr del 10.9.0.1/32 dev eth0\naddr del {VIP}/32 dev eth0\n"));
         // The one that was removed later is back.
-        one.wait("put back", |what| matches!(what, Happening::PutBack(at) if at.to_string() == VIP));
+        one.wait(
+            "put back",
+            |what| matches!(what, Happening::PutBack { address, .. } if address.to_string() == VIP),
+        );
         assert!(!node.has("10.9.0.1"));
     });
 }
@@ -251,5 +257,32 @@ fn a_virtual_ethernet_address_may_be_another_one() {
         wire.wait("an advertisement from below", from(Mac([2, 0, 0, 0, 0, 1])));
         wire.wait("an announcement", |frame| frame == arp);
         one.stop();
+    });
+}
+
+#[test]
+fn all_that_is_removed_at_once_is_put_back_at_once() {
+    isolated("all_that_is_removed_at_once_is_put_back_at_once", || {
+        let lab = Lab::new();
+        let node = &lab.nodes[0];
+        let mut test = instance(config(255, CALM, &[VIP]));
+        test.unadvertised =
+            (0..300).map(|n| format!("10.9.{}.{}/32", n / 250, n % 250 + 1).parse().unwrap()).collect();
+        let mut one = lab.start(1, vec![test]);
+        assert_eq!(one.wait_for_installed(), 301);
+        let mut wire = lab.watch();
+        // As a restart of systemd-networkd does.
+        node.ip("addr flush dev eth0 to 10.9.0.0/16\n");
+        let mut all = 0;
+        one.wait("300 of them", |what| {
+            if let Happening::PutBack { more, times, .. } = what {
+                assert_eq!(*times, 1);
+                all += more + 1;
+            }
+            all == 300
+        });
+        assert_eq!(node.show("-4 -o addr show dev eth0").matches("10.9.").count(), 300);
+        let arp = gratuitous_arp(Mac([2, 0, 0, 0, 0, 1]), "10.9.1.50".parse().unwrap());
+        wire.wait("its announcement", |frame| frame == arp);
     });
 }

@@ -289,3 +289,21 @@ async fn who_was_active_as_well_is_outdone_by_announcements() {
     assert_eq!(announced(), 8, "for the other one");
     running.stop().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_removes_an_address_again_and_again_is_not_fought_at_full_speed() {
+    let memory = Memory::new();
+    let mut running = start(&memory, test_instance(200));
+    running.until(|what| matches!(what, Happening::Installed { .. })).await;
+    let begin = tokio::time::Instant::now();
+    let mut when = Vec::new();
+    for n in 1..=13 {
+        memory.remove(VIP);
+        running.until(|what| matches!(what, Happening::PutBack { times, more: 0, .. } if *times == n)).await;
+        when.push(begin.elapsed().as_secs());
+    }
+    assert_eq!(when, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3]);
+    assert!(memory.with(|machine| machine.addresses.contains(&VIP.parse().unwrap())));
+    running.stop().await.unwrap();
+    assert!(memory.with(|machine| machine.addresses.is_empty()));
+}

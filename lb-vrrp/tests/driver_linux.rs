@@ -325,7 +325,7 @@ fn an_address_that_somebody_else_removes_is_put_back() {
         lab.nodes[0].ip(&format!("addr del {VIP}/32 dev eth0\n"));
         one.wait(
             "put back",
-            |what| matches!(what, Happening::PutBack(address) if address.to_string() == VIP),
+            |what| matches!(what, Happening::PutBack { address, .. } if address.to_string() == VIP),
         );
         assert!(lab.nodes[0].has(VIP));
     });

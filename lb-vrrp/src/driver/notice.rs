@@ -43,8 +43,18 @@ pub enum Happening {
         /// How many.
         addresses: usize,
     },
-    /// Somebody else had removed an address while the router was Active. It was put back and announced.
-    PutBack(IpAddr),
+    /// Somebody else had removed addresses while the router was Active. They were put back and announced: at once, but
+    /// once a second after the tenth time within ten seconds.
+    PutBack {
+        /// The first of them.
+        address: IpAddr,
+        /// How many more there were.
+        more: usize,
+        /// How often the first one was put back within ten seconds, or since that goes on more often.
+        times: u32,
+        /// Who may have removed it, and what to do about it.
+        suspect: Option<Arc<str>>,
+    },
     /// An address could not be installed or removed.
     AddressFailed {
         /// Which one.
@@ -109,7 +119,18 @@ impl fmt::Display for Happening {
             Self::Refused { source, error } => write!(f, "refused a packet of {source}: {error}"),
             Self::Installed { addresses } => write!(f, "{addresses} addresses installed"),
             Self::Removed { addresses } => write!(f, "{addresses} addresses removed"),
-            Self::PutBack(address) => write!(f, "{address} was removed by somebody else, and put back"),
+            Self::PutBack { address, more, times, suspect } => {
+                match more {
+                    0 => write!(f, "{address} was removed by somebody else, and put back")?,
+                    more => {
+                        write!(f, "{address} and {more} more were removed by somebody else, and put back")?
+                    }
+                }
+                if *times > 1 {
+                    write!(f, " ({times} times within ten seconds or since that goes on)")?;
+                }
+                suspect.as_ref().map_or(Ok(()), |suspect| write!(f, "; {suspect}"))
+            }
             Self::AddressFailed { address, error } => write!(f, "address {address}: {error}"),
             Self::AddressWaits { address, interface } => {
                 write!(f, "address {address} waits for interface {interface}, which is not there")

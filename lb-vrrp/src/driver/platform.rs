@@ -83,6 +83,11 @@ pub trait Addressing: Send + Sync + 'static {
     /// Why the last one that failed did.
     async fn announce(&self, announcements: Vec<Announcement>) -> io::Result<()>;
 
+    /// Who may have removed an address from this interface, and what to do about it, in words. Default: nobody is known.
+    async fn suspect(&self, _interface: u32) -> Option<String> {
+        None
+    }
+
     /// Makes a link with an Ethernet address of its own upon another, and returns its index. It is down. One just like it
     /// that a predecessor left behind is taken as it is.
     ///

@@ -4,6 +4,7 @@
 mod burst;
 mod desk;
 mod job;
+mod relapse;
 mod worker;
 
 pub(super) use burst::Occasion;

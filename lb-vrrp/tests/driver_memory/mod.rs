@@ -120,6 +120,16 @@ impl Memory {
         self.wake.notify_one();
     }
 
+    /// Somebody else removes an address.
+    pub fn remove(&self, address: &str) {
+        let address: IpAddr = address.parse().unwrap();
+        self.with(|machine| {
+            machine.addresses.remove(&address);
+            machine.changes.push_back(LinkChange::Address { interface: 2, address, present: false });
+        });
+        self.wake.notify_one();
+    }
+
     pub fn set_up(&self, up: bool) {
         self.with(|machine| {
             machine.links[0].up = up;

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::IpAddr,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -11,11 +12,13 @@ use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressFlags, AddressMessage, CacheInfo},
 };
+use nix::net::if_::if_indextoname;
 
 use super::{
     boot_time,
     netlink::{Kind, Requests},
     packet::PacketSocket,
+    suspect::suspect,
     virtual_link,
 };
 use crate::{
@@ -93,6 +96,14 @@ impl Addressing for NetlinkAddressing {
             packets.send(frames.iter().map(|(interface, frame)| (*interface, frame.bytes())))
         })
         .await
+    }
+
+    async fn suspect(&self, interface: u32) -> Option<String> {
+        let found = self.blocking(move || {
+            let name = if_indextoname(interface)?;
+            Ok(suspect(Path::new("/"), interface, &name.to_string_lossy()))
+        });
+        found.await.ok().flatten()
     }
 
     async fn add_link(&self, link: VirtualLink) -> io::Result<u32> {

@@ -23,6 +23,10 @@
 //! a secondary address to Linux: it goes when somebody removes the primary one, unless `promote_secondaries` is set, and
 //! is put back then.
 //!
+//! systemd-networkd removes addresses that it does not know from the interfaces that it manages when it is restarted or
+//! reconfigured, unless the interface's `.network` file says `KeepConfiguration=yes`; NetworkManager does when it activates
+//! a connection. They are put back, and the notice names the one that manages the interface, by its files below `/run`.
+//!
 //! Packets to virtual addresses are accepted whatever [`Config::accept`](crate::Config::accept) says: who wants
 //! `Accept_Mode` false (RFC 9568 §6.1) drops them by a rule of the firewall, except neighbour discovery.
 //!
@@ -47,6 +51,7 @@ mod monitor;
 mod netlink;
 mod packet;
 mod port;
+mod suspect;
 pub(super) mod sys;
 mod virtual_link;
 

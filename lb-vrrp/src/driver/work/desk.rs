@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeSet, HashSet, VecDeque},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -54,7 +54,7 @@ pub(crate) struct Wanted {
     /// Why a burst of announcements is to begin, if it is.
     pub(crate) announce: Option<Occasion>,
     /// Addresses that somebody else removed, and the interfaces that they were on.
-    pub(crate) lost: Vec<(u32, IpAddr)>,
+    pub(crate) lost: BTreeSet<(u32, IpAddr)>,
     /// Addresses that are no longer configured.
     pub(crate) retired: Vec<VirtualAddress>,
     /// Whether the instance is at its end: its virtual interface goes, too.
@@ -124,7 +124,7 @@ impl Desk {
             aim: Aim::Leave,
             epoch: 0,
             announce: None,
-            lost: Vec::new(),
+            lost: BTreeSet::new(),
             retired: Vec::new(),
             ends: false,
         };
@@ -241,9 +241,6 @@ pub(crate) enum Change {
     End,
 }
 
-/// As many addresses are put back one by one; when there are more, all are looked at.
-const LOST: usize = 64;
-
 impl Change {
     fn apply(self, wanted: &mut Wanted) {
         match self {
@@ -253,13 +250,7 @@ impl Change {
             }
             Self::Remove => wanted.remove(),
             Self::Announce(occasion) => wanted.announce(occasion),
-            Self::Lost(interface, address) if wanted.lost.len() < LOST => {
-                wanted.lost.push((interface, address));
-            }
-            Self::Lost(..) => {
-                wanted.epoch += 1;
-                wanted.announce(Occasion::Active);
-            }
+            Self::Lost(interface, address) => drop(wanted.lost.insert((interface, address))),
             Self::Place(mut place, own) => {
                 // Addresses that are configured no longer may be yet to be removed from there.
                 let before = wanted.place.take().map_or_else(Default::default, |place| place.devices);

@@ -1,10 +1,11 @@
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use tokio::time::Instant;
 
 use super::{
     burst::{Burst, Occasion},
     desk::{Aim, Progress, Wanted},
+    relapse::Relapses,
 };
 use crate::{
     driver::{address::VirtualAddress, platform::Announcement},
@@ -26,6 +27,12 @@ pub(super) struct Job {
     pub(super) announce: Option<Occasion>,
     pub(super) link: Option<u32>,
     pub(super) burst: Option<Burst>,
+    pub(super) relapses: Relapses,
+    /// Addresses that are put back later, and when the first of them is.
+    pub(super) held: BTreeSet<(u32, IpAddr)>,
+    pub(super) release: Option<Instant>,
+    /// What was put back in this batch: the first address, its interface, how often, and how many.
+    pub(super) rescued: Option<(IpAddr, u32, u32, usize)>,
     pub(super) retry: Option<Instant>,
 }
 
@@ -51,6 +58,10 @@ impl Job {
             finished: false,
             link: None,
             burst: None,
+            relapses: Relapses::default(),
+            held: BTreeSet::new(),
+            release: None,
+            rescued: None,
             retry: None,
         }
     }
@@ -63,12 +74,47 @@ impl Job {
         self.announce = self.wanted.announce.max(self.announce.filter(|_| self.installs()));
         self.burst = None;
         self.retry = None;
+        self.held.clear();
+        if !self.installs() {
+            self.relapses.clear();
+        }
         self.again();
     }
 
     pub(super) fn again(&mut self) {
         (self.cursor, self.installed, self.changed, self.failed, self.waiting) = (0, 0, 0, 0, 0);
         self.finished = false;
+    }
+
+    /// Addresses to be put back now, up to so many; the others stay among the lost ones, or are held for a while.
+    pub(super) fn rescue(&mut self, room: usize, now: Instant) -> Vec<(u32, VirtualAddress)> {
+        let mut found = Vec::new();
+        if !self.finished || self.wanted.lost.is_empty() {
+            return found;
+        }
+        let mut lost = std::mem::take(&mut self.wanted.lost);
+        if !self.installs() {
+            return found;
+        }
+        for address in self.wanted.addresses.iter().filter(|address| address.is_tracked()) {
+            if found.len() == room {
+                self.wanted.lost = lost;
+                break;
+            }
+            let Some(Spot { interface, .. }) = self.spot(address) else { continue };
+            let entry = (interface, address.addr());
+            if !lost.remove(&entry) {
+                continue;
+            }
+            match self.relapses.may(entry.1, now) {
+                at if at <= now => found.push((interface, address.clone())),
+                later => {
+                    self.release = Some(self.release.map_or(later, |release| release.min(later)));
+                    self.held.insert(entry);
+                }
+            }
+        }
+        found
     }
 
     pub(super) fn installs(&self) -> bool {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{
     burst::{Burst, FRAMES},
     desk::{Aim, Desk, Wanted},
-    job::{Job, Spot},
+    job::Job,
 };
 use crate::driver::{
     address::VirtualAddress,
@@ -175,7 +175,6 @@ impl Worker {
             return;
         }
         let retired = std::mem::take(&mut job.wanted.retired);
-        let lost = std::mem::take(&mut job.wanted.lost);
         let own = job.wanted.own.clone();
         let step = |interface, address: &VirtualAddress, add, kind| {
             let change = AddressChange { interface, address: address.clone(), add };
@@ -188,14 +187,11 @@ impl Worker {
                 steps.push(step(spot.interface, address, false, StepKind::Retire));
             }
         }
-        if job.finished && job.installs() && !lost.is_empty() {
-            for address in job.wanted.addresses.iter().filter(|address| address.is_tracked()) {
-                if let Some(Spot { interface, .. }) = job.spot(address)
-                    && lost.contains(&(interface, address.addr()))
-                {
-                    steps.push(step(interface, address, true, StepKind::PutBack));
-                }
-            }
+        for (interface, address) in job.rescue(CHUNK.saturating_sub(steps.len()), Instant::now()) {
+            steps.push(step(interface, &address, true, StepKind::PutBack));
+        }
+        if let Some(release) = job.release {
+            self.due.push(Reverse((release, place)));
         }
         let add = job.installs();
         if job.wanted.aim == Aim::Leave {
@@ -239,7 +235,9 @@ impl Worker {
                     announcements.extend(job.announcement(address));
                 }
                 if put_back {
-                    self.tell(step.place, Happening::PutBack(address.addr()));
+                    let times = job.relapses.count(address.addr(), Instant::now());
+                    let first = (address.addr(), step.change.interface, times, 0);
+                    job.rescued.get_or_insert(first).3 += 1;
                 }
             }
             Err(error) => {
@@ -255,7 +253,11 @@ impl Worker {
 
     /// After a batch: on with the rest, or what comes after the last address.
     async fn finish(&mut self, place: usize) {
+        self.tell_rescued(place).await;
         let Some(job) = self.jobs.get_mut(&place) else { return };
+        if job.finished && !job.wanted.lost.is_empty() {
+            self.desk.put_back(place);
+        }
         if job.wanted.place.is_some() && job.cursor < job.wanted.addresses.len() {
             self.desk.note(place, job.progress());
             return self.desk.put_back(place);
@@ -302,6 +304,13 @@ impl Worker {
         }
     }
 
+    async fn tell_rescued(&mut self, place: usize) {
+        let rescued = self.jobs.get_mut(&place).and_then(|job| job.rescued.take());
+        let Some((address, interface, times, all)) = rescued else { return };
+        let suspect = self.addressing.suspect(interface).await.map(Arc::from);
+        self.tell(place, Happening::PutBack { address, more: all - 1, times, suspect });
+    }
+
     async fn put_away(&mut self, place: usize, link: u32, ends: bool) {
         let (what, result) = match ends {
             true => ("removing the virtual interface", self.addressing.remove_link(link).await),
@@ -330,6 +339,11 @@ impl Worker {
             if job.retry.is_some_and(|retry| retry <= now) {
                 job.retry = None;
                 job.again();
+                self.desk.put_back(place);
+            }
+            if job.release.is_some_and(|release| release <= now) {
+                job.release = None;
+                job.wanted.lost.append(&mut job.held);
                 self.desk.put_back(place);
             }
             let Some(burst) = job.burst.filter(|burst| burst.due <= now) else { continue };

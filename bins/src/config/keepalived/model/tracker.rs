@@ -60,9 +60,9 @@ pub struct Process {
 pub enum ParamMatch {
     /// All of them, and no more.
     Exact,
-    /// Those that are given come first.
+    /// `initial`: those that are given come first, and the last one may go on.
     Initial,
-    /// Those that are given come first, and the last one may go on.
+    /// `partial`: those that are given come first.
     Partial,
 }
 

@@ -116,7 +116,7 @@ mod tests {
     fn nothing_new_is_not_reported_and_another_reason_is() {
         let mut judge = Judge::new(1, 1);
         let missing = Seen::NotRun("/x: No such file".into());
-        assert_eq!(see(&mut judge, &[missing.clone()]), ["Down: /x: No such file"]);
+        assert_eq!(see(&mut judge, std::slice::from_ref(&missing)), ["Down: /x: No such file"]);
         assert_eq!(see(&mut judge, &[missing.clone(), missing]), [""; 0]);
         assert_eq!(see(&mut judge, &[Seen::TimedOut, Seen::TimedOut]), ["Down: timed out"]);
         assert_eq!(see(&mut judge, &[BAD, BAD]), ["Down: now returning 1"]);

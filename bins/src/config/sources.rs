@@ -1,5 +1,7 @@
 //! Several files as one space of offsets, so that a [`Span`] says by itself which file it is in.
 
+use std::sync::Arc;
+
 use super::document::{Location, Source, Span};
 
 /// Where an offset is: the file, and the offset of that file's first byte.
@@ -38,24 +40,24 @@ impl Places for Source {
 #[derive(Clone, Debug)]
 pub struct Sources {
     /// With the offset of the first byte of each; never empty.
-    files: Vec<(usize, Source)>,
+    files: Vec<(usize, Arc<Source>)>,
 }
 
 impl Sources {
     /// Only this file.
-    pub fn new(first: Source) -> Self {
-        Self { files: vec![(0, first)] }
+    pub fn new(first: impl Into<Arc<Source>>) -> Self {
+        Self { files: vec![(0, first.into())] }
     }
 
     /// One more file, and the offset of its first byte.
-    pub fn add(&mut self, source: Source) -> usize {
+    pub fn add(&mut self, source: impl Into<Arc<Source>>) -> usize {
         let base = self.end();
-        self.files.push((base, source));
+        self.files.push((base, source.into()));
         base
     }
 
     /// All files with the offsets of their first bytes.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, &Source)> {
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Arc<Source>)> {
         self.files.iter().map(|(base, source)| (*base, source))
     }
 
@@ -65,7 +67,7 @@ impl Sources {
     }
 
     /// The file with this number, from 0, in the order in which they were added.
-    pub fn file(&self, number: usize) -> Option<(usize, &Source)> {
+    pub fn file(&self, number: usize) -> Option<(usize, &Arc<Source>)> {
         self.files.get(number).map(|(base, source)| (*base, source))
     }
 

@@ -1,0 +1,102 @@
+use std::path::Path;
+
+use super::*;
+use crate::config::{
+    diagnostic::Severity,
+    keepalived::language::{Memory, Settings, read_text},
+};
+
+fn messages(text: &str) -> Vec<String> {
+    let settings = Settings { config_id: "main".into(), unknown: Severity::Error, ..Settings::default() };
+    let (_, sources, problems) = read_text(text, Path::new("k.conf"), &settings, &mut Memory::default());
+    problems.finish().iter().map(|problem| problem.line(&sources)).collect()
+}
+
+#[test]
+fn every_block_has_each_keyword_once_and_is_its_own_number() {
+    for (number, within) in Within::ALL.into_iter().enumerate() {
+        assert_eq!(within as usize, number);
+        for keyword in within.keywords() {
+            assert_eq!(find(within, keyword.name), Some(keyword), "{within:?} {}", keyword.name);
+        }
+    }
+}
+
+#[test]
+fn an_unknown_keyword_is_answered_with_the_one_that_was_meant_and_skipped_with_its_block() {
+    let text = "vrrp_instance A {\n interfce eth0 {\n  x y\n }\n priority 10\n}\n";
+    assert_eq!(
+        messages(text),
+        [
+            "k.conf:2:2: error: unknown keyword `interfce` (it is skipped, with its block); help: did you mean `interface`?"
+        ]
+    );
+    assert_eq!(
+        messages("vrrp_instance A {\n vrrp_vresion 3\n}"),
+        ["k.conf:2:2: error: unknown keyword `vrrp_vresion` (it is skipped); \
+          help: did you mean `vrrp_version`, which stands in `global_defs`?"]
+    );
+    assert_eq!(messages("xyzzyplugh"), ["k.conf:1:1: error: unknown keyword `xyzzyplugh` (it is skipped)"]);
+}
+
+#[test]
+fn a_keyword_in_the_wrong_block_says_where_it_belongs() {
+    assert_eq!(
+        messages("global_defs {\n virtual_router_id 1\n vrrp_instance A {\n }\n}\n"),
+        [
+            "k.conf:2:2: error: `virtual_router_id` stands in `global_defs`, but belongs in `vrrp_instance` (it is skipped)",
+            "k.conf:3:2: error: `vrrp_instance` stands in `global_defs`, but belongs outside of all blocks \
+             (it is skipped, with its block); help: is a `}` missing before it?",
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_acted_on_is_named_once_with_what_it_would_do() {
+    let instance = "vrrp_instance A {\n debug 1\n}\n";
+    let found = messages(&instance.repeat(3));
+    assert_eq!(
+        found,
+        ["k.conf:2:2: warning: `debug` is not acted on (does nothing in keepalived 2.2.7 either)"]
+    );
+    // Inside of what is not acted on, only what is unknown is worth a word.
+    let found = messages("bfd_instance b {\n min_rx 10\n multiplyer 3\n}\n");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].contains("`bfd_instance` is not acted on (would watch a neighbour by BFD)"),
+        "{found:?}"
+    );
+    assert!(found[1].contains("did you mean `multiplier`?"), "{found:?}");
+}
+
+#[test]
+fn a_directive_on_the_line_of_another_is_not_lost_silently() {
+    let text =
+        "vrrp_instance A {\n authentication { auth_type PASS auth_pass x }\n nopreempt priority 9\n}\n";
+    let found = messages(text);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("k.conf:2:34: warning: `auth_pass` stands on the line of `auth_type`"));
+    assert!(found[1].starts_with("k.conf:3:12: warning: `priority` stands on the line of `nopreempt`"));
+    let fine = "vrrp_track_process p {\n process /bin/x weight quorum 3\n}\nvrrp_instance A {\n interface priority\n}\n";
+    assert_eq!(messages(fine), [""; 0]);
+}
+
+#[test]
+fn blocks_that_are_missing_or_too_much_are_named() {
+    let found = messages("vrrp_instance A {\n priority 9 { x }\n virtual_ipaddress\n}\n");
+    assert_eq!(
+        found,
+        [
+            "k.conf:2:13: error: `priority` has no block (this block is skipped)",
+            "k.conf:3:2: error: `virtual_ipaddress` needs a block (a `{` is missing behind this)",
+        ]
+    );
+}
+
+#[test]
+fn something_that_looks_like_a_definition_says_how_to_write_one() {
+    let found = messages("$A = 1\n$1X=2\n$NOT\n");
+    assert!(found[0].contains("`$A` is not defined") && found[0].contains("without a blank"), "{found:?}");
+    assert!(found[1].contains("`$1X` is not defined") && found[1].contains("no digit"), "{found:?}");
+    assert!(found[2].contains("define it before: `$NOT=VALUE`"), "{found:?}");
+}

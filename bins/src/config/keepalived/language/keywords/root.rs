@@ -20,7 +20,7 @@ pub(super) const ROOT: &[Keyword] = &[
     entries("static_routes"),
     entries("static_rules"),
     block("vrrp_sync_group", Within::SyncGroup),
-    block("garp_group", Within::GarpGroup).not("would space announcements on several interfaces together"),
+    block("garp_group", Within::GarpGroup),
     entries("linkbeat_interfaces")
         .not("would ask these interfaces for their link; the kernel reports it at once"),
     block("vrrp_instance", Within::Instance),

@@ -10,3 +10,4 @@ pub mod director;
 pub mod failover;
 pub mod lab;
 pub mod runtime;
+pub mod services;

@@ -2,16 +2,20 @@
 
 use lb_core::{
     Time,
-    dataplane::ServiceCounters,
-    desired::VirtualService,
     model::{ServerKey, ServiceKey},
     overrides::Override,
 };
 
-use super::engine::{Director, seen};
-use crate::control::{
-    protocol::{Answer, CheckStatus, DataPlaneStatus, Request, ServerStatus, ServiceStatus, Status, Table},
-    server::Call,
+use super::engine::Director;
+use crate::{
+    control::{
+        protocol::{Answer, CheckStatus, Request, Status, Table},
+        server::Call,
+    },
+    services::{
+        state::Place,
+        status::{self, seconds},
+    },
 };
 
 impl Director {
@@ -20,7 +24,7 @@ impl Director {
         let answer = match request {
             Request::Status => Answer::Status(Box::new(self.status().await)),
             Request::Table => self.table().await,
-            Request::Connections(limit) => match self.reconciler.plane().connections(limit).await {
+            Request::Connections(limit) => match self.upkeep.plane().connections(limit).await {
                 Ok(connections) => Answer::Connections(connections),
                 Err(error) => Answer::Error(error.to_string()),
             },
@@ -78,14 +82,8 @@ impl Director {
 
     async fn status(&self) -> Status {
         let now = self.clock.now();
-        let counters = self.reconciler.plane().counters().await.unwrap_or_default();
-        let none = ServiceCounters::default();
-        let services = self
-            .state
-            .policy()
-            .iter()
-            .map(|(key, entry)| self.service(*key, entry, counters.get(key).unwrap_or(&none), now))
-            .collect();
+        let counters = self.upkeep.plane().counters().await.unwrap_or_default();
+        let services = status::services(&self.state, &counters, now, |place| self.check(place, now));
         Status {
             program: "lb-director".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -94,13 +92,9 @@ impl Director {
             uptime: seconds(now, self.clock.started()),
             config: self.options.config.clone(),
             config_error: self.config_error.clone(),
-            data_plane: Some(DataPlaneStatus {
-                name: self.reconciler.plane().name().to_owned(),
-                why: self.plane_why.clone(),
-                errors: self.plane_error.iter().chain(&self.refused).cloned().collect(),
-            }),
+            data_plane: Some(self.upkeep.status()),
             services,
-            foreign: self.foreign.clone(),
+            foreign: self.upkeep.foreign().clone(),
             maintenance: None,
             instances: Vec::new(),
             groups: Vec::new(),
@@ -108,69 +102,19 @@ impl Director {
         }
     }
 
-    fn service(
-        &self,
-        key: ServiceKey,
-        entry: &VirtualService,
-        counters: &ServiceCounters,
-        now: Time,
-    ) -> ServiceStatus {
-        let decision = self.state.desired().decisions.get(&key).cloned().unwrap_or_default();
-        let servers = decision.servers.iter().map(|(server, state)| {
-            let place = (key, *server);
-            let record = self.state.record(&place);
-            ServerStatus {
-                server: *server,
-                state: *state,
-                since: record.map_or(0.0, |record| seconds(now, record.since)),
-                cause: record.map_or_else(String::new, |record| record.cause.to_string()),
-                weight: self.state.desired().table.server(&key, server).map(|spec| spec.weight),
-                counters: counters.servers.get(server).copied().unwrap_or_default(),
-                check: self.check(&key, server, now),
-            }
-        });
-        ServiceStatus {
-            service: key,
-            scheduler: entry.spec.scheduler.to_string(),
-            quorum: decision.quorum,
-            fallback: entry.fallback.map(|fallback| fallback.server),
-            fallback_active: decision.fallback,
-            servers: servers.collect(),
-        }
-    }
-
-    fn check(&self, service: &ServiceKey, server: &ServerKey, now: Time) -> CheckStatus {
-        let known = self.check_of.get(&(*service, *server)).and_then(|id| self.runner.status_of(*id));
-        let health = self.state.health().of(service, server);
-        let Some(known) = known else {
-            let kind = "none".to_owned();
-            return CheckStatus {
-                kind,
-                health,
-                seen: String::new(),
-                latency_ms: None,
-                age: None,
-                failures: 0,
-            };
-        };
-        CheckStatus {
-            kind: known.kind.to_owned(),
-            health,
-            seen: known.last.as_ref().map_or_else(String::new, |look| seen(&look.outcome)),
-            latency_ms: known.last.as_ref().map(|look| look.latency.as_secs_f64() * 1000.0),
-            age: known.last.as_ref().map(|look| seconds(now, self.clock.from_origin(look.at))),
-            failures: known.leaning.map_or(0, |leaning| leaning.count),
-        }
+    fn check(&self, place: &Place, now: Time) -> CheckStatus {
+        let known = self.check_of.get(place).and_then(|id| self.runner.status_of(*id));
+        status::check(self.state.health().of(&place.0, &place.1), known, &self.clock, now)
     }
 
     async fn table(&self) -> Answer {
-        let plane = self.reconciler.plane();
+        let plane = self.upkeep.plane();
         let (table, counters) = match (plane.snapshot().await, plane.counters().await) {
             (Ok(table), Ok(counters)) => (table, counters),
             (Err(error), _) | (_, Err(error)) => return Answer::Error(error.to_string()),
         };
         let header = format!("lb-director {} {}", env!("CARGO_PKG_VERSION"), plane.name());
-        Answer::Table(Table { header, table, counters, rates: self.rates.rates().clone() })
+        Answer::Table(Table { header, table, counters, rates: self.upkeep.rates().rates().clone() })
     }
 }
 
@@ -182,8 +126,4 @@ fn unknown(server: &ServerKey, service: Option<&ServiceKey>) -> String {
         None => format!("no service of the configuration has the real server {server}; see `lbctl status`"),
         Some(service) => format!("the service {service} has no real server {server}; see `lbctl status`"),
     }
-}
-
-fn seconds(now: Time, then: Time) -> f64 {
-    now.since(then).as_secs_f64()
 }

@@ -4,11 +4,9 @@ mod negotiate;
 
 use std::{net::SocketAddr, num::NonZeroU32, path::Path, sync::Arc};
 
-use async_trait::async_trait;
-
 use lb_core::{HealthView, model::Protocol};
 use lb_health::{
-    Check, Failure, FailureKind, HealthCheck, Outcome, RunnerSettings, Target, Timing,
+    Check, HealthCheck, RunnerSettings, Timing,
     probe::{
         alternate::Alternate,
         constant::{AlwaysDown, AlwaysUp},
@@ -18,10 +16,11 @@ use lb_health::{
     },
 };
 
-use super::{state::Place, wording};
+use super::wording;
 use crate::{
     config::ldirectord::{CheckType, Config, Real, Virtual},
     runtime::clock::Clock,
+    services::{state::Place, unusable::Unusable},
 };
 
 /// How the runner works for this configuration.
@@ -43,7 +42,7 @@ pub(super) fn checks(config: &Config, health: &HealthView) -> Vec<(Place, Check)
     let mut checks = Vec::new();
     for service in &config.virtuals {
         for real in &service.reals {
-            let probe = probe(service, real).unwrap_or_else(|why| Arc::new(Impossible { why }));
+            let probe = probe(service, real).unwrap_or_else(|why| Arc::new(Unusable { why }));
             let initial = health.of(&service.key, &real.key);
             let check = Check { initial, ..Check::new(probe, target(service, real), timing(service)) };
             checks.push(((service.key, real.key), check));
@@ -60,23 +59,6 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         problems.extend(found.map(|problem| format!("virtual={}: {problem}", wording::name(&service.key))));
     }
     problems
-}
-
-/// A check that can not be made: its server is down, and `status` says why.
-#[derive(Debug)]
-struct Impossible {
-    why: String,
-}
-
-#[async_trait]
-impl HealthCheck for Impossible {
-    fn kind(&self) -> &'static str {
-        "impossible"
-    }
-
-    async fn check(&self, _target: &Target) -> Outcome {
-        Err(Failure::new(FailureKind::Misconfigured, &self.why))
-    }
 }
 
 fn target(service: &Virtual, real: &Real) -> SocketAddr {

@@ -19,12 +19,12 @@ use lb_health::Outcome;
 use super::{
     hooks::{Hook, Hooks},
     maintenance::Watcher,
-    state::{Place, State},
     wording,
 };
 use crate::{
     config::ldirectord::{AlertStates, Config, EmailAlert, Virtual},
     runtime::{clock::ctime, log::Log, paths},
+    services::state::{Place, State},
 };
 
 /// In which part of its life the daemon is: mails can be limited to some of them.

@@ -7,10 +7,9 @@ use std::{
 };
 
 use lb_core::{
-    Event, Health, Reconciler, Time,
+    Event, Health,
     event::{Cause, Subject, What},
-    model::{ServiceKey, ServiceTable},
-    reconcile::Report,
+    model::ServiceTable,
 };
 use lb_health::{CheckId, Leaning, Runner, Verdict};
 use tokio::sync::{mpsc, oneshot};
@@ -21,20 +20,20 @@ use super::{
     journal::Journal,
     loading::{self, LoadError, Loaded, Loader},
     policy::policy,
-    rates::Rates,
-    state::{Place, State},
 };
 use crate::{
     config::ldirectord::Config,
     control::{protocol::Answer, server::Call},
     runtime::{clock::Clock, plane::Opened, systemd},
+    services::{
+        state::{Place, State},
+        status::seen,
+        upkeep::{Finding, Upkeep},
+    },
 };
 
 /// How often time alone is a reason to look around: files, overrides, rates.
 const BEAT: Duration = Duration::from_secs(1);
-
-/// How often rates are brought up to date, as often as the kernel's.
-const SAMPLE: Duration = Duration::from_secs(2);
 
 /// What a director is started with.
 #[derive(Clone, Debug)]
@@ -82,15 +81,8 @@ pub struct Director {
     soft: BTreeSet<CheckId>,
     /// The check of each server.
     pub(super) check_of: BTreeMap<Place, CheckId>,
-    pub(super) reconciler: Reconciler,
-    pub(super) plane_why: String,
-    pub(super) plane_error: Option<String>,
-    pub(super) refused: Vec<String>,
-    pub(super) foreign: BTreeSet<ServiceKey>,
-    pub(super) rates: Rates,
+    pub(super) upkeep: Upkeep,
     effects: Effects,
-    next_full_sync: Time,
-    next_sample: Time,
     file: loading::Fingerprint,
     loader: Loader,
     /// Who waits for the end of a reload.
@@ -119,15 +111,8 @@ impl Director {
             concerned: BTreeMap::new(),
             soft: BTreeSet::new(),
             check_of: BTreeMap::new(),
-            reconciler: Reconciler::new(plane.plane),
-            plane_why: plane.why,
-            plane_error: None,
-            refused: Vec::new(),
-            foreign: BTreeSet::new(),
-            rates: Rates::default(),
+            upkeep: Upkeep::new(plane, options.sync_interval, clock),
             effects: Effects::start(log, options.companions.clone()),
-            next_full_sync: Time::ZERO,
-            next_sample: Time::ZERO,
             file,
             loader: Loader::default(),
             awaiting: Vec::new(),
@@ -136,7 +121,7 @@ impl Director {
         };
         director.note(Subject::Daemon, What::Started, Cause::Lifecycle);
         director.effects.starting(&config);
-        let held = director.reconciler.plane().snapshot().await;
+        let held = director.upkeep.plane().snapshot().await;
         director.put_in_force(config, &held.unwrap_or_default());
         director.sync().await;
         director.effects.running();
@@ -294,59 +279,20 @@ impl Director {
             }
         }
         self.effects.repeat(&self.config, &self.state, now);
-        if now >= self.next_sample
-            && let Ok(counters) = self.reconciler.plane().counters().await
-        {
-            self.rates.sample(now, counters);
-            // A data plane that counts slowly is asked less often.
-            self.next_sample = now + SAMPLE.max((self.clock.now() - now) * 20);
-        }
-        if now >= self.next_full_sync {
-            self.next_full_sync = now + self.options.sync_interval;
-            let desired = &self.state.desired().table;
-            let result = self.reconciler.full_sync(desired).await;
-            self.synced(result);
-        } else {
-            self.sync().await;
-        }
+        let found = self.upkeep.beat(&self.state.desired().table).await;
+        self.found(found);
     }
 
     pub(super) async fn sync(&mut self) {
-        let result = self.reconciler.sync(&self.state.desired().table).await;
-        self.synced(result);
+        let found = self.upkeep.sync(&self.state.desired().table).await;
+        self.found(found);
     }
 
-    /// Says what a sync has found, once: not again for what was said the last time.
-    fn synced(&mut self, result: Result<Report, lb_core::dataplane::DataPlaneError>) {
-        let report = match result {
-            Ok(report) => report,
-            Err(error) => {
-                let text = error.to_string();
-                if self.plane_error.as_deref() != Some(&text) {
-                    self.journal.log().line(&format!("The data plane does not answer: {text}"));
-                    self.plane_error = Some(text);
-                }
-                return;
-            }
-        };
-        if self.plane_error.take().is_some() {
-            self.journal.log().line("The data plane answers again");
-        }
-        let repaired: BTreeSet<Subject> = report.interference.iter().map(Subject::from).collect();
-        for subject in repaired {
-            self.note(subject, What::Repaired, Cause::Interference);
-        }
-        let refused: Vec<String> =
-            report.refused.iter().map(|(change, error)| format!("{change}: {error}")).collect();
-        for (text, (change, error)) in refused.iter().zip(&report.refused) {
-            if !self.refused.contains(text) {
-                self.note(Subject::from(change), What::Refused, Cause::DataPlane(error.to_string()));
-            }
-        }
-        self.refused = refused;
-        for service in &report.foreign {
-            if self.foreign.insert(*service) {
-                self.note(Subject::Service(*service), What::Foreign, Cause::Interference);
+    fn found(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
+            match finding {
+                Finding::Plane(line) => self.journal.log().line(&line),
+                Finding::Event(event) => self.journal.record(event),
             }
         }
     }
@@ -363,15 +309,15 @@ impl Director {
                 self.note(Subject::Service(service), What::ServiceRemoved, Cause::Lifecycle);
             }
         }
-        let result = self.reconciler.sync(&leaving).await;
-        self.synced(result);
+        let found = self.upkeep.sync(&leaving).await;
+        self.found(found);
         self.note(Subject::Daemon, What::Stopped, Cause::Lifecycle);
         self.effects.finish().await;
     }
 
     /// What the data plane refuses at the moment.
     pub fn refused(&self) -> &[String] {
-        &self.refused
+        self.upkeep.refused()
     }
 
     pub(super) fn tell(&mut self, events: Vec<Event>) {
@@ -384,14 +330,5 @@ impl Director {
     fn note(&mut self, subject: Subject, what: What, cause: Cause) {
         let event = Event { at: self.clock.now(), subject, what, cause };
         self.journal.record(event);
-    }
-}
-
-/// A look in a few words.
-pub(super) fn seen(outcome: &lb_health::Outcome) -> String {
-    match outcome {
-        Ok(passed) if passed.detail.is_empty() => "passed".to_owned(),
-        Ok(passed) => passed.detail.clone(),
-        Err(failure) => failure.to_string(),
     }
 }

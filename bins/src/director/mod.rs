@@ -1,6 +1,6 @@
 //! lb-director: checks real servers and keeps a data plane equal to what configuration, checks and operator say.
 //!
-//! [`state`] decides and is pure; [`engine`] is the loop around it; [`service`] makes a process of it; [`cli`] is the
+//! [`state`](crate::services::state) decides and is pure; [`engine`] is the loop around it; [`service`] makes a process of it; [`cli`] is the
 //! command line, ldirectord's and our own.
 
 pub mod cli;
@@ -11,10 +11,8 @@ pub mod journal;
 pub mod loading;
 pub mod maintenance;
 pub mod policy;
-pub mod rates;
 pub mod script;
 pub mod service;
-pub mod state;
 pub mod wording;
 
 mod answer;

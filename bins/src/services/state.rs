@@ -1,4 +1,4 @@
-//! What the director knows and decides: pure, so that every sequence of checks, orders and reloads can be tested.
+//! What is known and decided: pure, so that every sequence of checks, orders and reloads can be tested.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,6 +95,19 @@ impl State {
             return Vec::new();
         }
         self.decide(now, &Cause::Check(seen.to_owned()))
+    }
+
+    /// Servers have another weight from now on, because a check says so.
+    pub fn weigh(&mut self, weights: &[(Place, Weight)], seen: &str, now: Time) -> Vec<Event> {
+        let mut changed = false;
+        for ((service, server), weight) in weights {
+            let servers = self.policy.get_mut(service).map(|service| &mut service.servers);
+            if let Some(entry) = servers.and_then(|servers| servers.get_mut(server)) {
+                changed |= entry.spec.weight != *weight;
+                entry.spec.weight = *weight;
+            }
+        }
+        if changed { self.decide(now, &Cause::Check(seen.to_owned())) } else { Vec::new() }
     }
 
     /// The operator puts a server under an override, in one service or in all, or (`None`) takes it off.

@@ -20,7 +20,7 @@ fn policy(hosts: &[u8], on_failure: OnFailure) -> Policy {
         service.servers.insert(server(*host), RealServer { spec: ServerSpec::masq(Weight::ONE), on_failure });
     }
     let fallback: ServerKey = "127.0.0.1:80".parse().unwrap();
-    service.fallback = Some(Fallback { server: fallback, spec: ServerSpec::masq(Weight::ONE) });
+    service.fallback = Some(Fallback::new(fallback, ServerSpec::masq(Weight::ONE)));
     Policy::from([(key(), service)])
 }
 
@@ -114,4 +114,13 @@ fn an_order_has_its_reason_and_its_end() {
     let events = state.expire(Time::from_secs(60));
     assert_eq!(lines(&events), ["192.168.0.1:80 (tcp:10.0.0.1:80) 0>1 operator: ran out: new kernel"]);
     assert_eq!(state.order(server(1), None, None, Time::from_secs(61)), [], "there is nothing to take off");
+}
+
+#[test]
+fn a_check_may_change_a_weight() {
+    let mut state = started(OnFailure::Remove);
+    let place = (key(), server(1));
+    let events = state.weigh(&[(place, Weight::new(7))], "exit status 9", Time::from_secs(2));
+    assert_eq!(lines(&events), ["192.168.0.1:80 (tcp:10.0.0.1:80) 1>7 check: exit status 9"]);
+    assert_eq!(state.weigh(&[(place, Weight::new(7))], "exit status 9", Time::from_secs(3)), []);
 }

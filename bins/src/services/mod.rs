@@ -1,0 +1,11 @@
+//! Virtual services that are kept in a data plane: what lb-director and lb-failover have in common.
+//!
+//! - [`state`] decides, and is pure: policy, health and orders, and what follows from them.
+//! - [`upkeep`] keeps the data plane equal to that, whatever others do to it.
+//! - [`status`] says it all to those who ask.
+
+pub mod rates;
+pub mod state;
+pub mod status;
+pub mod unusable;
+pub mod upkeep;

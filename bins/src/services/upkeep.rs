@@ -1,0 +1,153 @@
+//! Keeps the data plane equal to what is decided, and says what it finds there, once.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use lb_core::{
+    DataPlane, Event, Reconciler, Time,
+    dataplane::DataPlaneError,
+    event::{Cause, Subject, What},
+    model::{ServiceKey, ServiceTable},
+    reconcile::Report,
+};
+
+use super::rates::Rates;
+use crate::{
+    control::protocol::DataPlaneStatus,
+    runtime::{clock::Clock, plane::Opened},
+};
+
+/// How often rates are brought up to date, as often as the kernel's.
+const SAMPLE: Duration = Duration::from_secs(2);
+
+/// A data plane and what is known of it.
+pub struct Upkeep {
+    reconciler: Reconciler,
+    why: String,
+    error: Option<String>,
+    refused: Vec<String>,
+    foreign: BTreeSet<ServiceKey>,
+    rates: Rates,
+    clock: Clock,
+    interval: Duration,
+    next_full_sync: Time,
+    next_sample: Time,
+}
+
+/// What a sync has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The data plane as a whole, in words.
+    Plane(String),
+    /// One of its services or servers.
+    Event(Event),
+}
+
+impl Upkeep {
+    /// Keeps this data plane; `interval` is how often all of it is read and put right.
+    pub fn new(plane: Opened, interval: Duration, clock: Clock) -> Self {
+        Self {
+            reconciler: Reconciler::new(plane.plane),
+            why: plane.why,
+            error: None,
+            refused: Vec::new(),
+            foreign: BTreeSet::new(),
+            rates: Rates::default(),
+            clock,
+            interval,
+            next_full_sync: Time::ZERO,
+            next_sample: Time::ZERO,
+        }
+    }
+
+    /// The data plane.
+    pub fn plane(&self) -> &dyn DataPlane {
+        &**self.reconciler.plane()
+    }
+
+    /// Traffic per second.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// What the data plane refuses at the moment.
+    pub fn refused(&self) -> &[String] {
+        &self.refused
+    }
+
+    /// Services in the data plane that are not ours.
+    pub fn foreign(&self) -> &BTreeSet<ServiceKey> {
+        &self.foreign
+    }
+
+    /// Which data plane it is, why, and what is wrong with it.
+    pub fn status(&self) -> DataPlaneStatus {
+        DataPlaneStatus {
+            name: self.plane().name().to_owned(),
+            why: self.why.clone(),
+            errors: self.error.iter().chain(&self.refused).cloned().collect(),
+        }
+    }
+
+    /// Makes the data plane what is desired, from what it is known to hold.
+    pub async fn sync(&mut self, desired: &ServiceTable) -> Vec<Finding> {
+        let result = self.reconciler.sync(desired).await;
+        self.found(result)
+    }
+
+    /// To be called about once a second: brings rates up to date, and when it is time reads the whole data plane.
+    pub async fn beat(&mut self, desired: &ServiceTable) -> Vec<Finding> {
+        let now = self.clock.now();
+        if now >= self.next_sample
+            && let Ok(counters) = self.plane().counters().await
+        {
+            self.rates.sample(now, counters);
+            // A data plane that counts slowly is asked less often.
+            self.next_sample = now + SAMPLE.max((self.clock.now() - now) * 20);
+        }
+        if now < self.next_full_sync {
+            return self.sync(desired).await;
+        }
+        self.next_full_sync = now + self.interval;
+        let result = self.reconciler.full_sync(desired).await;
+        self.found(result)
+    }
+
+    /// What is new about a sync: not again what was said the last time.
+    fn found(&mut self, result: Result<Report, DataPlaneError>) -> Vec<Finding> {
+        let report = match result {
+            Ok(report) => report,
+            Err(error) => {
+                let text = error.to_string();
+                let said = self.error.as_deref() == Some(&text);
+                let line = Finding::Plane(format!("The data plane does not answer: {text}"));
+                self.error = Some(text);
+                return if said { Vec::new() } else { vec![line] };
+            }
+        };
+        let mut findings = Vec::new();
+        if self.error.take().is_some() {
+            findings.push(Finding::Plane("The data plane answers again".to_owned()));
+        }
+        let at = self.clock.now();
+        let mut event =
+            |subject, what, cause| findings.push(Finding::Event(Event { at, subject, what, cause }));
+        let repaired: BTreeSet<Subject> = report.interference.iter().map(Subject::from).collect();
+        for subject in repaired {
+            event(subject, What::Repaired, Cause::Interference);
+        }
+        let refused: Vec<String> =
+            report.refused.iter().map(|(change, error)| format!("{change}: {error}")).collect();
+        for (text, (change, error)) in refused.iter().zip(&report.refused) {
+            if !self.refused.contains(text) {
+                event(Subject::from(change), What::Refused, Cause::DataPlane(error.to_string()));
+            }
+        }
+        self.refused = refused;
+        for service in &report.foreign {
+            if self.foreign.insert(*service) {
+                event(Subject::Service(*service), What::Foreign, Cause::Interference);
+            }
+        }
+        findings
+    }
+}

@@ -62,6 +62,17 @@ pub struct Fallback {
     pub server: ServerKey,
     /// How it is put in.
     pub spec: ServerSpec,
+    /// What becomes of it while it is not needed: it is not in the table, or (keepalived's `sorry_server_inhibit`)
+    /// is in it with weight 0.
+    #[serde(default)]
+    pub unneeded: OnFailure,
+}
+
+impl Fallback {
+    /// This server, in the table only while it is needed.
+    pub const fn new(server: ServerKey, spec: ServerSpec) -> Self {
+        Self { server, spec, unneeded: OnFailure::Remove }
+    }
 }
 
 /// How many servers are enough.
@@ -71,7 +82,8 @@ pub enum Quorum {
     /// One server, whatever its weight.
     #[default]
     AnyServer,
-    /// The active servers' weights add up to `up`; lost below `up - hysteresis`, regained at `up + hysteresis`.
+    /// The active servers' weights add up to `up`; lost below `up - hysteresis` and whenever nothing is left, regained
+    /// at `up + hysteresis`.
     Weight {
         /// Sum of weights.
         up: u32,
@@ -168,6 +180,11 @@ pub fn desired(
         }
         if let Some(fallback) = fallback {
             entry.servers.entry(fallback.server).or_insert(fallback.spec).weight = fallback.spec.weight;
+        } else if let Some(fallback) = service.fallback
+            && fallback.unneeded == OnFailure::Quiesce
+        {
+            let idle = fallback.spec.with_weight(Weight::ZERO);
+            entry.servers.entry(fallback.server).or_insert(idle);
         }
         desired.table.services.insert(*key, entry);
         desired.decisions.insert(*key, Decision { servers, quorum, fallback: fallback.is_some() });
@@ -217,7 +234,8 @@ fn has_quorum(
         (Quorum::Weight { up, hysteresis }, Some(true)) => u64::from(up.saturating_sub(hysteresis)),
         (Quorum::Weight { up, hysteresis }, Some(false)) => u64::from(up) + u64::from(hysteresis),
         (Quorum::Weight { up, .. }, None) => u64::from(up),
-    };
+    }
+    .max(1);
     let active = share(ServerState::Active);
     if active >= needed {
         Some(true)

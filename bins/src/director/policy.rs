@@ -15,8 +15,7 @@ pub fn policy(config: &Config) -> Policy {
             entry.servers.entry(real.key).or_insert(RealServer { spec: real.spec, on_failure });
         }
         entry.quorum = Quorum::AnyServer;
-        entry.fallback =
-            service.fallback.map(|fallback| desired::Fallback { server: fallback.key, spec: fallback.spec });
+        entry.fallback = service.fallback.map(|fallback| desired::Fallback::new(fallback.key, fallback.spec));
         policy.entry(service.key).or_insert(entry);
     }
     policy

@@ -24,8 +24,7 @@ fn service(on_failure: OnFailure, quorum: Quorum) -> Policy {
         let spec = ServerSpec { thresholds: LIMITS, ..ServerSpec::masq(Weight::new(host.into())) };
         service.servers.insert(server(host), RealServer { spec, on_failure });
     }
-    service.fallback =
-        Some(Fallback { server: "127.0.0.1:80".parse().unwrap(), spec: ServerSpec::masq(Weight::ONE) });
+    service.fallback = Some(Fallback::new("127.0.0.1:80".parse().unwrap(), ServerSpec::masq(Weight::ONE)));
     service.quorum = quorum;
     Policy::from([(key(), service)])
 }
@@ -85,7 +84,7 @@ fn the_fallback_answers_when_all_are_known_to_be_down_and_not_before() {
 fn a_fallback_that_is_one_of_the_servers_is_put_in_though_it_is_down() {
     let mut policy = service(OnFailure::Quiesce, Quorum::AnyServer);
     policy.get_mut(&key()).unwrap().fallback =
-        Some(Fallback { server: server(1), spec: ServerSpec::masq(Weight::new(7)) });
+        Some(Fallback::new(server(1), ServerSpec::masq(Weight::new(7))));
     let desired = desired(&policy, &health([Down, Down, Down]), &Overrides::new(), None);
     assert_eq!(weights(&desired), "192.168.0.1:80=7 192.168.0.2:80=0 192.168.0.3:80=0");
 }
@@ -126,6 +125,41 @@ fn a_quorum_by_weight_has_hysteresis_in_both_directions() {
     assert_eq!(more.decisions[&key()].quorum, Some(false));
     let regained = desired(&policy, &health([Down, Up, Up]), &none, Some(&more));
     assert_eq!(regained.decisions[&key()].quorum, Some(true));
+}
+
+#[test]
+fn no_weight_is_never_a_quorum_however_large_the_hysteresis() {
+    let policy = service(OnFailure::Remove, Quorum::Weight { up: 2, hysteresis: 5 });
+    let none = Overrides::new();
+    let full = desired(&policy, &health([Up, Up, Up]), &none, None);
+    let one = desired(&policy, &health([Up, Down, Down]), &none, Some(&full));
+    assert_eq!(one.decisions[&key()].quorum, Some(true));
+    let gone = desired(&policy, &health([Down, Down, Down]), &none, Some(&one));
+    assert_eq!((gone.decisions[&key()].quorum, weights(&gone).as_str()), (Some(false), "127.0.0.1:80=1"));
+}
+
+#[test]
+fn a_fallback_may_wait_in_the_table_with_weight_0() {
+    let mut policy = service(OnFailure::Remove, Quorum::AnyServer);
+    let fallback = policy.get_mut(&key()).unwrap().fallback.as_mut().unwrap();
+    fallback.unneeded = OnFailure::Quiesce;
+    let none = Overrides::new();
+    let full = desired(&policy, &health([Up, Down, Down]), &none, None);
+    assert_eq!(weights(&full), "127.0.0.1:80=0 192.168.0.1:80=1");
+    assert!(!full.decisions[&key()].fallback);
+    let lost = desired(&policy, &health([Down, Down, Down]), &none, Some(&full));
+    assert_eq!(weights(&lost), "127.0.0.1:80=1");
+}
+
+#[test]
+fn without_a_fallback_servers_stay_when_the_quorum_is_lost() {
+    let mut policy = service(OnFailure::Remove, Quorum::Weight { up: 5, hysteresis: 0 });
+    policy.get_mut(&key()).unwrap().fallback = None;
+    let none = Overrides::new();
+    let full = desired(&policy, &health([Up, Up, Up]), &none, None);
+    let lost = desired(&policy, &health([Up, Up, Down]), &none, Some(&full));
+    assert_eq!(lost.decisions[&key()].quorum, Some(false));
+    assert_eq!(weights(&lost), "192.168.0.1:80=1 192.168.0.2:80=2");
 }
 
 proptest! {

@@ -13,6 +13,10 @@ pub type Outcome = Result<Passed, Failure>;
 pub struct Passed {
     /// What the target said, shortened, such as `200 OK`; empty when there is nothing to tell.
     pub detail: String,
+    /// A number that the look came to, where its probe has one, such as the weight that a server asks for. What it
+    /// means is for those who asked. Another number than the last time is news.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grade: Option<i64>,
 }
 
 /// The target is not as it should be, or could not be looked at.
@@ -69,7 +73,14 @@ impl Failure {
 impl Passed {
     /// The target is up and said this.
     pub fn with(detail: impl fmt::Display) -> Self {
-        Self { detail: printable(&detail.to_string()) }
+        Self { detail: printable(&detail.to_string()), grade: None }
+    }
+
+    /// The same with a number.
+    #[must_use]
+    pub const fn graded(mut self, grade: i64) -> Self {
+        self.grade = Some(grade);
+        self
     }
 }
 

@@ -141,7 +141,7 @@ impl Runner {
     }
 
     /// Waits for the next verdict that is news: a change of health, a look that speaks against the health, a
-    /// failure other than the last, or the first look.
+    /// failure or a [grade](crate::Passed::grade) other than the last, or the first look.
     ///
     /// Per check only the latest one is kept for a reader that is slow; [`Verdict::transition`] then leads from the
     /// health that was told last to the present one, and is empty if that is the same. Cancel safe. Each verdict is

@@ -23,9 +23,11 @@ pub mod pgsql;
 #[cfg(feature = "ping")]
 pub mod ping;
 pub mod pop;
+mod progress;
 #[cfg(feature = "radius")]
 pub mod radius;
 pub mod redis;
+pub mod rounds;
 pub mod simpletcp;
 pub mod sip;
 pub mod smtp;

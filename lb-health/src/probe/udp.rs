@@ -25,14 +25,34 @@ pub struct Udp {
     pub request: Payload,
     /// What an answer has to match; `None` (default): silence will do.
     pub expect: Option<Pattern>,
+    /// What else an answer has to be; `None` (default): anything. With it, silence will not do.
+    pub reply: Option<Reply>,
     /// How long a refusal is waited for where silence will do. Default 500 ms; has to be less than the deadline of
     /// the look.
     pub silence: Duration,
 }
 
+/// What a datagram has to be, byte for byte: keepalived's `require_reply`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reply {
+    /// Its first bytes, each with a mask of the bits that count. A shorter answer has to agree as far as it goes.
+    pub bytes: Vec<(u8, u8)>,
+    /// Fewest bytes. Default 0.
+    pub shortest: usize,
+    /// Most bytes. Default 255, as keepalived.
+    pub longest: usize,
+}
+
 impl Default for Udp {
     fn default() -> Self {
-        Self { request: Payload::default(), expect: None, silence: Duration::from_millis(500) }
+        Self { request: Payload::default(), expect: None, reply: None, silence: Duration::from_millis(500) }
+    }
+}
+
+impl Default for Reply {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), shortest: 0, longest: 255 }
     }
 }
 
@@ -43,12 +63,10 @@ impl HealthCheck for Udp {
     }
 
     async fn check(&self, target: &Target) -> Outcome {
-        match &self.expect {
-            Some(pattern) => {
-                ask(target, self.request.as_bytes(), |answer| Some(judge(pattern, answer))).await
-            }
-            None => self.not_refused(target).await,
+        if self.expect.is_none() && self.reply.is_none() {
+            return self.not_refused(target).await;
         }
+        ask(target, self.request.as_bytes(), |answer| Some(self.judge(answer))).await
     }
 }
 
@@ -66,14 +84,33 @@ impl Udp {
             Err(_) => Ok(Passed::with("not refused")),
         }
     }
+
+    fn judge(&self, answer: &[u8]) -> Outcome {
+        if let Some(reply) = &self.reply {
+            reply.judge(answer)?;
+        }
+        let answer = String::from_utf8_lossy(answer);
+        match &self.expect {
+            Some(pattern) if !pattern.matches(&answer)? => {
+                let what = format_args!("the answer does not match /{pattern}/: {answer}").to_string();
+                Err(Failure::new(FailureKind::WrongAnswer, what))
+            }
+            _ => Ok(Passed::with(answer)),
+        }
+    }
 }
 
-fn judge(pattern: &Pattern, answer: &[u8]) -> Outcome {
-    let answer = String::from_utf8_lossy(answer);
-    if pattern.matches(&answer)? {
-        Ok(Passed::with(answer))
-    } else {
-        let what = format_args!("the answer does not match /{pattern}/: {answer}").to_string();
-        Err(Failure::new(FailureKind::WrongAnswer, what))
+impl Reply {
+    fn judge(&self, answer: &[u8]) -> Result<(), Failure> {
+        let wrong = |what: std::fmt::Arguments<'_>| Err(Failure::new(FailureKind::WrongAnswer, what));
+        let (length, Self { shortest, longest, .. }) = (answer.len(), self);
+        if !(*shortest..=*longest).contains(&length) {
+            return wrong(format_args!("the answer has {length} bytes, not {shortest} to {longest}"));
+        }
+        let differs = |(byte, (wanted, mask)): (&u8, &(u8, u8))| (byte ^ wanted) & mask != 0;
+        match answer.iter().zip(&self.bytes).position(differs) {
+            Some(at) => wrong(format_args!("byte {at} of the answer is {:#04x}", answer[at])),
+            None => Ok(()),
+        }
     }
 }

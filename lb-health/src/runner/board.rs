@@ -325,7 +325,7 @@ impl Entry {
     /// Whether a look is no news after the last one.
     fn resembles_last(&self, look: &Look) -> bool {
         match (self.last.as_ref().map(|last| &last.outcome), &look.outcome) {
-            (Some(Ok(_)), Ok(_)) => true,
+            (Some(Ok(last)), Ok(passed)) => last.grade == passed.grade,
             (Some(Err(last)), Err(failure)) => last.kind == failure.kind,
             _ => false,
         }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::Udp;
+use super::{Reply, Udp};
 use crate::testing::{against_datagrams, endures_datagrams, look, refusing_datagrams};
 use crate::{FailureKind, Pattern};
 
@@ -36,4 +36,23 @@ async fn takes_silence_for_health_where_nothing_is_expected() {
     let check = Udp { silence: Duration::from_secs(20), ..Default::default() };
     let refused = look(&check, &refusing_datagrams().await).await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::Refused);
+}
+
+#[tokio::test]
+async fn a_reply_is_compared_byte_for_byte() {
+    let reply = |bytes: &[(u8, u8)], shortest, longest| Udp {
+        reply: Some(Reply { bytes: bytes.to_vec(), shortest, longest }),
+        ..Udp::default()
+    };
+    let answering = |answer: &'static [u8]| move |_: &[u8]| vec![answer.to_vec()];
+    let header = [(0xab, 0xff), (0x10, 0xf0)];
+    assert!(against_datagrams(&reply(&header, 0, 255), answering(b"\xab\x1f..")).await.is_ok());
+    // As far as it goes.
+    assert!(against_datagrams(&reply(&header, 0, 255), answering(b"\xab")).await.is_ok());
+    let wrong = against_datagrams(&reply(&header, 0, 255), answering(b"\xab\x2f")).await.unwrap_err();
+    assert_eq!(wrong.detail, "byte 1 of the answer is 0x2f");
+    let short = against_datagrams(&reply(&header, 3, 255), answering(b"\xab\x1f")).await.unwrap_err();
+    assert_eq!(short.detail, "the answer has 2 bytes, not 3 to 255");
+    assert!(against_datagrams(&reply(&[], 0, 2), answering(b"123")).await.is_err());
+    assert!(against_datagrams(&reply(&[], 0, 3), answering(b"123")).await.is_ok());
 }

@@ -4,15 +4,18 @@
 //! whether an interface or a script exists is asked when it is needed.
 
 mod address;
+mod checker;
 mod globals;
 mod instance;
 mod notify;
 mod secret;
 mod tracker;
+mod virtual_server;
 
 use std::collections::BTreeMap;
 
 pub use address::{Entry, Family, Route, Rule, Scope, VirtualAddress};
+pub use checker::{BodyPattern, Checker, CheckerKind, HttpVersion, Pace, Sni, Url};
 pub use globals::{Dumps, Fifo, Globals, Mail, RealTime, Relay};
 pub use instance::{
     Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Peer, Preempt, Sending, Version, Vmac,
@@ -20,6 +23,7 @@ pub use instance::{
 pub use notify::{Notify, ScriptCommand, User};
 pub use secret::Secret;
 pub use tracker::{FileInit, ParamMatch, Process, Script, TrackFile, Tracked, Tracks, Weight};
+pub use virtual_server::{RealServer, SorryServer, VirtualGroup, VirtualName, VirtualServer};
 
 /// A whole configuration.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +40,8 @@ pub struct Config {
     pub instances: Vec<Instance>,
     /// `vrrp_sync_group`, in the order of the file. Names are unique.
     pub groups: Vec<Group>,
+    /// `virtual_server`, in the order of the file.
+    pub virtual_servers: Vec<VirtualServer>,
     /// `static_ipaddress`, `static_routes` and `static_rules`: there as long as the daemon runs.
     pub statics: Statics,
     /// `interface_up_down_delays`, by interface.

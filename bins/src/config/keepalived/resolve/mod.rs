@@ -17,6 +17,7 @@ mod tests;
 mod tracking;
 mod validate;
 mod values;
+mod virtual_server;
 
 use std::collections::HashMap;
 
@@ -102,6 +103,7 @@ pub fn resolve(document: &Document, problems: &mut Problems) -> Config {
     config.instances = instances.into_iter().map(|settled| settled.instance).collect();
     config.scripts = trackers.scripts.finish("vrrp_script", problems);
     config.processes = trackers.processes.finish("vrrp_track_process", problems);
+    config.virtual_servers = virtual_server::virtual_servers(&document.root, &mut trackers.files, problems);
     config.files = trackers.files.finish("track_file", problems);
     config
 }

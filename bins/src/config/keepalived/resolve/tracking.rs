@@ -66,6 +66,23 @@ impl<T> Definitions<T> {
         self.0.insert(name.text.clone(), Definition { name: name.span, value, used: false });
     }
 
+    /// What bears this name: `None` = nothing, `Some(None)` = something that is not right.
+    pub(super) fn named(&self, name: &str) -> Option<Option<&T>> {
+        self.0.get(name).map(|definition| definition.value.as_ref())
+    }
+
+    /// Something relies on what bears this name.
+    pub(super) fn mark_used(&mut self, name: &str) {
+        if let Some(definition) = self.0.get_mut(name) {
+            definition.used = true;
+        }
+    }
+
+    /// All the names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// All that are right; says which ones nobody tracks.
     pub(super) fn finish(self, kind: &str, problems: &mut Problems) -> BTreeMap<String, T> {
         for (name, definition) in self.0.iter().filter(|(_, definition)| !definition.used) {

@@ -1,0 +1,369 @@
+//! `virtual_server`: its head, its own settings, and what follows from all of it.
+
+use std::num::NonZeroU32;
+
+use lb_core::model::{
+    EngineName, Family, Forwarding, Persistence, Protocol, SchedulerFlags, SchedulerKind, ServerKey,
+    ServerSpec, ServiceKey, ServiceSpec, Weight,
+};
+
+use super::super::{
+    notify::command,
+    values::{address_in, number_in, only, switch},
+};
+use super::{
+    Context,
+    checker::Pacing,
+    real::{self, Inherited},
+    values::{self, first, not_acted_on, number, put_right},
+};
+use crate::config::{
+    diagnostic::{Diagnostic, Problems},
+    document::Span,
+    keepalived::{
+        language::{Block, Directive, Word},
+        model::{RealServer, ScriptCommand, SorryServer, VirtualName, VirtualServer},
+    },
+};
+
+/// Seconds of `persistence_timeout` without a number.
+const PERSISTENCE: u32 = 360;
+
+/// Its head is read when its protocol is known.
+enum Head<'d> {
+    Address(&'d Word, Option<&'d Word>),
+    Mark(&'d Word),
+    Group(&'d Word),
+}
+
+/// What the block says, before one thing is held against the other.
+#[derive(Default)]
+struct Settings<'d> {
+    protocol: Option<Protocol>,
+    scheduler: Option<SchedulerKind>,
+    flags: SchedulerFlags,
+    one_packet: bool,
+    forwarding: Option<Forwarding>,
+    persistence: Option<NonZeroU32>,
+    granularity: Option<u8>,
+    engine: Option<EngineName>,
+    family: Option<Family>,
+    pacing: Pacing,
+    quorum: Option<u32>,
+    hysteresis: u32,
+    quorum_up: Option<ScriptCommand>,
+    quorum_down: Option<ScriptCommand>,
+    weight: Option<Weight>,
+    inhibit: bool,
+    omega: bool,
+    ha_suspend: Option<Span>,
+    sorry: Option<(&'d Directive, ServerKey)>,
+    sorry_inhibit: bool,
+    sorry_forwarding: Option<Forwarding>,
+    host: Option<String>,
+    mail: Option<bool>,
+    reals: Vec<&'d Directive>,
+}
+
+/// One virtual server; `None` if it can not be used, which the problems tell.
+pub(super) fn virtual_server(
+    directive: &Directive,
+    context: &Context<'_>,
+    problems: &mut Problems,
+) -> Option<VirtualServer> {
+    let head = head(directive, problems)?;
+    let empty = Block::default();
+    let settings = Settings::read(directive.block.as_ref().unwrap_or(&empty), problems);
+    let span = directive.span();
+    let marked = matches!(head, Head::Mark(_));
+    let protocol = settings.protocol.unwrap_or_else(|| {
+        if !marked {
+            let label = "UDP is taken, as keepalived does";
+            put_right(span, "`protocol` is missing".to_owned(), label.to_owned(), problems);
+        }
+        Protocol::Udp
+    });
+    let family = settings.family.or_else(|| settings.family_of_servers());
+    let (name, mut services) = services(&head, protocol, family, context, problems)?;
+    services.sort_unstable();
+    services.dedup();
+    let spec = settings.spec(span, &services, problems);
+    let forwarding = settings.forwarding.unwrap_or_else(|| {
+        if settings.reals.iter().any(|real| !real::has_method(real)) {
+            let label = "NAT is taken, as keepalived does";
+            put_right(span, "`lvs_method` is missing".to_owned(), label.to_owned(), problems);
+        }
+        Forwarding::Masquerade
+    });
+    let inherited = Inherited {
+        services: &services,
+        forwarding,
+        weight: settings.weight.unwrap_or_default(),
+        inhibit: settings.inhibit,
+        host: settings.host.as_deref(),
+        mail: context.mail.unwrap_or(true),
+        pacing: settings.pacing,
+    };
+    let mut reals: Vec<RealServer> = Vec::new();
+    for directive in &settings.reals {
+        let Some(real) = real::real_server(directive, &inherited, context, problems) else { continue };
+        if reals.iter().any(|other| other.key == real.key) {
+            let what = format!("the real server {} is there twice", real.key);
+            put_right(directive.span(), what, "the first one counts".to_owned(), problems);
+            continue;
+        }
+        reals.push(real);
+    }
+    let sorry = settings.sorry(&inherited, problems);
+    let (quorum, hysteresis) = settings.quorum(span, &reals, problems);
+    if let Some(span) = settings.ha_suspend.filter(|_| services.iter().all(|key| key.address().is_none())) {
+        let label = "a firewall mark has no address; the checks always run";
+        put_right(span, "`ha_suspend` needs an address".to_owned(), label.to_owned(), problems);
+    }
+    Some(VirtualServer {
+        name,
+        ha_suspend: settings.ha_suspend.is_some() && services.iter().any(|key| key.address().is_some()),
+        services,
+        spec,
+        reals,
+        sorry,
+        quorum,
+        hysteresis,
+        quorum_up: settings.quorum_up,
+        quorum_down: settings.quorum_down,
+        omega: settings.omega,
+        mail: settings.mail.or(context.mail).unwrap_or(false),
+    })
+}
+
+fn head<'d>(directive: &'d Directive, problems: &mut Problems) -> Option<Head<'d>> {
+    let first =
+        first(directive, "an address and a port, `fwmark` and a number, or `group` and a name", problems)?;
+    let second = directive.parameters().get(1);
+    let named = |what: &str, problems: &mut Problems| {
+        if second.is_none() {
+            problems.push(Diagnostic::error(first.span, format!("`{}` is missing {what}", first.text)));
+        }
+        second
+    };
+    match first.text.as_str() {
+        "fwmark" => named("its number", problems).map(Head::Mark),
+        "group" => named("its name", problems).map(Head::Group),
+        _ => Some(Head::Address(first, second)),
+    }
+}
+
+/// The name of a virtual server, and its services.
+fn services(
+    head: &Head<'_>,
+    protocol: Protocol,
+    family: Option<Family>,
+    context: &Context<'_>,
+    problems: &mut Problems,
+) -> Option<(VirtualName, Vec<ServiceKey>)> {
+    let assumed = family.unwrap_or(Family::V4);
+    match head {
+        Head::Address(address, port) => {
+            let address = address_in("virtual_server", address, problems)?;
+            let port = values::port(*port, problems)?;
+            let key = ServiceKey::new(protocol, (address, port).into());
+            Some((VirtualName::Service(key), vec![key]))
+        }
+        Head::Mark(word) => {
+            let mark = number_in("fwmark", word, 1..=u32::MAX, problems)?.try_into().ok()?;
+            let key = ServiceKey::FwMark { mark, family: assumed };
+            Some((VirtualName::Service(key), vec![key]))
+        }
+        Head::Group(word) => {
+            let Some(group) = context.groups.get(&word.text) else {
+                let known = context.groups.keys().map(String::as_str);
+                problems.push(
+                    Diagnostic::error(word.span, format!("there is no virtual_server_group `{}`", word.text))
+                        .did_you_mean(&word.text, known),
+                );
+                return None;
+            };
+            let addresses = group.addresses.iter().map(|address| ServiceKey::new(protocol, *address));
+            let marks = group
+                .marks
+                .iter()
+                .map(|(mark, family)| ServiceKey::FwMark { mark: *mark, family: family.unwrap_or(assumed) });
+            let services: Vec<ServiceKey> = addresses.chain(marks).collect();
+            if services.is_empty() {
+                problems.push(Diagnostic::error(
+                    word.span,
+                    format!("the virtual_server_group `{}` has no entries", word.text),
+                ));
+                return None;
+            }
+            Some((VirtualName::Group { name: word.text.clone(), protocol }, services))
+        }
+    }
+}
+
+impl<'d> Settings<'d> {
+    fn read(block: &'d Block, problems: &mut Problems) -> Self {
+        let mut settings = Self::default();
+        for directive in &block.directives {
+            if !settings.pacing.read(directive, problems) {
+                settings.take(directive, problems);
+            }
+        }
+        settings
+    }
+
+    fn take(&mut self, directive: &'d Directive, problems: &mut Problems) {
+        match directive.keyword() {
+            "protocol" => self.protocol = protocol(directive, problems),
+            "lvs_sched" | "lb_algo" => self.scheduler = scheduler(directive, problems),
+            "flag-1" | "flag-2" | "flag-3" | "sh-port" | "sh-fallback" | "mh-port" | "mh-fallback" => {
+                let flag = SchedulerFlags::parse_one(directive.keyword()).unwrap_or_default();
+                self.flags = self.flags.union(flag);
+            }
+            "ops" => self.one_packet = true,
+            "lvs_method" | "lb_kind" => self.forwarding = values::forwarding(directive, problems),
+            "persistence_timeout" => {
+                let bare = directive.parameters().is_empty();
+                let seconds =
+                    if bare { Some(PERSISTENCE) } else { number(directive, 1..=u32::MAX, problems) };
+                self.persistence = seconds.and_then(NonZeroU32::new);
+            }
+            "persistence_granularity" => self.granularity = granularity(directive, problems),
+            "persistence_engine" => {
+                let word = only(directive, "a name, such as sip", problems);
+                self.engine = word.and_then(|word| word.text.parse().ok());
+            }
+            "ip_family" => {
+                let word = only(directive, "inet or inet6", problems);
+                self.family = word.and_then(|word| super::group::family(word, problems));
+            }
+            "quorum" => self.quorum = number(directive, 1..=u32::MAX, problems),
+            "hysteresis" => self.hysteresis = number(directive, 0..=u32::MAX, problems).unwrap_or(0),
+            "quorum_up" => self.quorum_up = command(directive, problems),
+            "quorum_down" => self.quorum_down = command(directive, problems),
+            "weight" => self.weight = real::weight(directive, problems),
+            "inhibit_on_failure" => self.inhibit = switch(directive, problems).unwrap_or(false),
+            "omega" => self.omega = switch(directive, problems).unwrap_or(false),
+            "ha_suspend" => {
+                self.ha_suspend = switch(directive, problems).unwrap_or(true).then(|| directive.span());
+            }
+            "sorry_server" => {
+                self.sorry = real::key(directive, problems).map(|key| (directive, key));
+            }
+            "sorry_server_inhibit" => {
+                self.sorry_inhibit = switch(directive, problems).unwrap_or(false);
+            }
+            "sorry_server_lvs_method" => self.sorry_forwarding = values::forwarding(directive, problems),
+            "virtualhost" => {
+                self.host = only(directive, "a name", problems).map(|word| word.text.clone());
+            }
+            "smtp_alert" => self.mail = switch(directive, problems),
+            "real_server" => self.reals.push(directive),
+            "snmp_name" => not_acted_on(directive, "name it for SNMP, which there is none of", problems),
+            "hashed" => not_acted_on(directive, "set a flag that the kernel sets by itself", problems),
+            _ => {}
+        }
+    }
+
+    /// The family of the servers, where it has to be that of the clients.
+    fn family_of_servers(&self) -> Option<Family> {
+        let address = self.reals.iter().find_map(|real| real.parameters().first()?.text.parse().ok());
+        address.or(self.sorry.map(|(_, key)| key.address)).map(Family::of)
+    }
+
+    fn spec(&self, span: Span, services: &[ServiceKey], problems: &mut Problems) -> ServiceSpec {
+        let scheduler = self.scheduler.clone().unwrap_or_else(|| {
+            let label = "wlc is taken, as keepalived does";
+            put_right(span, "`lvs_sched` is missing".to_owned(), label.to_owned(), problems);
+            SchedulerKind::WeightedLeastConnection
+        });
+        let wildcard = services.iter().any(|key| key.address().is_some_and(|address| address.port() == 0));
+        let mut timeout = self.persistence;
+        if timeout.is_none() && (self.granularity.is_some() || self.engine.is_some()) {
+            timeout = NonZeroU32::new(PERSISTENCE);
+        }
+        if timeout.is_none() && wildcard {
+            let what = "a service on every port has to be persistent".to_owned();
+            put_right(span, what, format!("persistence_timeout {PERSISTENCE} is taken"), problems);
+            timeout = NonZeroU32::new(PERSISTENCE);
+        }
+        ServiceSpec {
+            scheduler,
+            flags: self.flags,
+            persistence: timeout.map(|timeout| Persistence {
+                timeout,
+                prefix: self.granularity,
+                engine: self.engine.clone(),
+            }),
+            one_packet: self.one_packet,
+        }
+    }
+
+    fn sorry(&self, inherited: &Inherited<'_>, problems: &mut Problems) -> Option<SorryServer> {
+        let (directive, key) = self.sorry?;
+        let forwarding = self.sorry_forwarding.unwrap_or(inherited.forwarding);
+        let key = inherited.fit(directive, key, forwarding, problems)?;
+        let spec = ServerSpec { forwarding, ..ServerSpec::masq(Weight::ONE) };
+        Some(SorryServer { key, spec, inhibit: self.sorry_inhibit })
+    }
+
+    /// Quorum and hysteresis, brought down to what can be reached, as keepalived does.
+    fn quorum(&self, span: Span, reals: &[RealServer], problems: &mut Problems) -> (u32, u32) {
+        let asked = self.quorum.unwrap_or(1);
+        let total: u32 = reals.iter().map(|real| u32::from(real.spec.weight.get())).sum();
+        let mut quorum = asked;
+        if asked > total.max(1) {
+            quorum = total.max(1);
+            let what = format!("the quorum {asked} is more than all real servers have");
+            put_right(span, what, format!("their weights add up to {total}; {quorum} is taken"), problems);
+        }
+        let mut hysteresis = self.hysteresis;
+        if hysteresis >= quorum {
+            hysteresis = quorum - 1;
+            let what = format!("the hysteresis {} is not less than the quorum {quorum}", self.hysteresis);
+            put_right(span, what, format!("{hysteresis} is taken"), problems);
+        }
+        (quorum, hysteresis)
+    }
+}
+
+fn protocol(directive: &Directive, problems: &mut Problems) -> Option<Protocol> {
+    let word = only(directive, "TCP, UDP or SCTP", problems)?;
+    let protocol = word.text.to_ascii_lowercase().parse().ok();
+    if protocol.is_none() {
+        problems.push(
+            Diagnostic::error(word.span, format!("`{}` is no protocol", word.text))
+                .label("TCP, UDP or SCTP expected"),
+        );
+    }
+    protocol
+}
+
+fn scheduler(directive: &Directive, problems: &mut Problems) -> Option<SchedulerKind> {
+    let word = only(directive, "a scheduler, such as wlc", problems)?;
+    let known = SchedulerKind::KNOWN;
+    let scheduler = known.iter().find(|kind| kind.name() == word.text).cloned();
+    if scheduler.is_none() {
+        problems.push(
+            Diagnostic::error(word.span, format!("`{}` is no scheduler", word.text))
+                .did_you_mean(&word.text, known.iter().map(SchedulerKind::name)),
+        );
+    }
+    scheduler
+}
+
+/// A netmask, or for IPv6 the length of a prefix.
+fn granularity(directive: &Directive, problems: &mut Problems) -> Option<u8> {
+    let word = only(directive, "a netmask", problems)?;
+    let mask = match word.text.parse::<std::net::Ipv4Addr>() {
+        Ok(mask) => ipnet::ip_mask_to_prefix(mask.into()).ok(),
+        Err(_) => word.text.parse().ok().filter(|length| (1..=128).contains(length)),
+    };
+    if mask.is_none() {
+        problems.push(
+            Diagnostic::error(word.span, format!("`{}` is no netmask", word.text))
+                .label("such as 255.255.255.0, or for IPv6 a number from 1 to 128"),
+        );
+    }
+    mask
+}

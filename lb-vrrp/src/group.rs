@@ -10,7 +10,8 @@
 //!   silent says that it is ready and waits. When no other is in the way on any link, all take over. So a link that
 //!   loses messages, or is parted, does not move the addresses of the others.
 //! - **When one yields, all do**, whether to a higher priority or because it was told to. The others resign, so that the
-//!   peer follows on their links within the skew time. (keepalived 2.2.7 sends no resignation here, and its peer waits
+//!   peer follows on their links within the skew time, and keep their addresses until then
+//!   ([`Farewell::Linger`]). (keepalived 2.2.7 sends no resignation here, and its peer waits
 //!   for the whole down interval.)
 //! - **Two hosts do not take it from each other for ever.** If each is the stronger on another link, both yield. The one
 //!   that yielded on the link of its *first* member waits before it takes over again; the other goes first. So name the
@@ -26,7 +27,7 @@ use core::time::Duration;
 use member::Member;
 use serde::{Deserialize, Serialize};
 
-use crate::{Cause, Event, Input, State, Time};
+use crate::{Cause, Event, Farewell, Input, State, Time};
 
 /// Virtual routers of one host that are Active together. See the [module](self).
 ///
@@ -64,10 +65,7 @@ pub enum GroupInput<'a, K> {
     /// Take part.
     Startup,
     /// Take part no longer.
-    Shutdown {
-        /// Whether Active members tell the others, by an advertisement of priority 0.
-        resign: bool,
-    },
+    Shutdown(Farewell),
     /// A router told of an event. Give it all; it takes what it needs.
     Event {
         /// Which one.
@@ -79,8 +77,8 @@ pub enum GroupInput<'a, K> {
     Fault {
         /// Which one.
         member: &'a K,
-        /// Whether a resignation can still be sent on its own link. The other members resign in any case.
-        resign: bool,
+        /// How it parts: [`Farewell::Silent`] if nothing can be sent on its own link. The other members linger.
+        farewell: Farewell,
     },
     /// The fault of a member is over.
     Recovered {
@@ -170,20 +168,20 @@ impl<K: Clone + Eq> SyncGroup<K> {
                     self.order_all(Input::Startup);
                 }
             }
-            GroupInput::Shutdown { resign } => {
+            GroupInput::Shutdown(farewell) => {
                 self.running = false;
-                self.order_all(Input::Shutdown { resign });
+                self.order_all(Input::Shutdown(farewell));
             }
             GroupInput::Event { member, event } => {
                 if let Some(place) = self.place(member) {
                     self.hear(now, place, event);
                 }
             }
-            GroupInput::Fault { member, resign } => {
+            GroupInput::Fault { member, farewell } => {
                 if let Some(place) = self.place(member) {
                     self.members[place].fault = true;
-                    self.order(place, Input::Shutdown { resign });
-                    self.order_all(Input::Shutdown { resign: true });
+                    self.order(place, Input::Shutdown(farewell));
+                    self.order_all(Input::Shutdown(Farewell::Linger));
                 }
             }
             GroupInput::Recovered { member } => {
@@ -248,8 +246,8 @@ impl<K: Clone + Eq> SyncGroup<K> {
                     (_, State::Active) if self.running && !self.has_fault() => {
                         self.order_all(Input::TakeOver)
                     }
-                    (_, State::Active) => self.order(place, Input::Shutdown { resign: true }),
-                    (State::Active, _) => self.order_all(Input::StepDown { resign: true }),
+                    (_, State::Active) => self.order(place, Input::Shutdown(Farewell::Linger)),
+                    (State::Active, _) => self.order_all(Input::StepDown(Farewell::Linger)),
                     _ => {}
                 }
             }
@@ -265,7 +263,7 @@ impl<K: Clone + Eq> SyncGroup<K> {
             return;
         }
         if any(State::Backup) || self.has_fault() {
-            self.order_all(Input::StepDown { resign: true });
+            self.order_all(Input::StepDown(Farewell::Linger));
         } else {
             self.members.iter_mut().for_each(Member::join);
         }

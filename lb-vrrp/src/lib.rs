@@ -112,8 +112,8 @@ pub use endpoint::{Endpoint, RouterKey};
 pub use envelope::Envelope;
 #[doc(inline)]
 pub use router::{
-    AnnounceReason, Cause, Config, ConfigBuilder, Datagram, Event, Input, Output, Preempt, Profile, State,
-    Transmit, VirtualRouter,
+    AnnounceReason, Cause, Config, ConfigBuilder, Datagram, Event, Farewell, Input, Output, Preempt, Profile,
+    State, Transmit, VirtualRouter,
 };
 pub use time::Time;
 pub use types::{Family, Interval, OutOfRange, Priority, Version, VersionMode, Vrid};

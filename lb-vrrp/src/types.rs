@@ -162,6 +162,8 @@ impl Priority {
     pub const MIN: Self = Self(NonZeroU8::MIN);
     /// The router that owns the addresses.
     pub const OWNER: Self = Self(NonZeroU8::MAX);
+    /// The lowest there is.
+    pub const LEAST: Self = Self(NonZeroU8::MIN);
     /// What a Backup has when nothing is configured.
     pub const DEFAULT: Self = match NonZeroU8::new(100) {
         Some(value) => Self(value),

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 
 use allocation_counter::{AllocationInfo, measure};
 use lb_vrrp::{
-    Addresses, Config, ConfigBuilder, Datagram, Endpoint, Envelope, Family, Input, Interval, Output,
-    Priority, RouterKey, State, Time, Version, VirtualRouter, Vrid,
+    Addresses, Config, ConfigBuilder, Datagram, Endpoint, Envelope, Family, Farewell, Input, Interval,
+    Output, Priority, RouterKey, State, Time, Version, VirtualRouter, Vrid,
     wire::{Advert, Authentication, ChecksumForm, fill_checksum},
 };
 
@@ -219,9 +219,9 @@ fn the_state_goes_to_and_fro() {
                 setup.time_out();
                 setup.input(Input::Priority(Priority::new(150).unwrap()));
                 setup.input(Input::Announce);
-                setup.input(Input::StepDown { resign: true });
+                setup.input(Input::StepDown(Farewell::Resign));
                 setup.input(Input::Priority(Priority::DEFAULT));
-                setup.input(Input::Shutdown { resign: true });
+                setup.input(Input::Shutdown(Farewell::Resign));
                 setup.input(Input::Startup);
             }
         });

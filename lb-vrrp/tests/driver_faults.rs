@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Duration};
 
 use driver_memory::{Done, InMemory, Memory, VIP};
 use lb_vrrp::{
-    Config, Event, Interval, Preempt, Priority, State, Vrid,
+    Config, Event, Farewell, Interval, Preempt, Priority, State, Vrid,
     driver::{Control, Driver, DriverError, Happening, Instance, LinkState, Notices, Snapshot, Told},
 };
 use tokio::sync::oneshot;
@@ -28,8 +28,13 @@ fn test_instance(priority: u8) -> Instance {
 }
 
 fn start(memory: &Memory, instance: Instance) -> Running {
+    start_with(memory, instance, |_| {})
+}
+
+fn start_with(memory: &Memory, instance: Instance, prepare: impl FnOnce(&mut Driver<InMemory>)) -> Running {
     let mut driver = Driver::new(InMemory::new(memory));
     driver.add(instance).unwrap();
+    prepare(&mut driver);
     let (control, notices) = driver.handles();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(driver.run(async { drop(stopped.await) }));
@@ -105,14 +110,14 @@ async fn the_latest_order_counts() {
     let mut running = start(&memory, test_instance(100));
     running.until_state(State::Active).await;
     for _ in 0..10 {
-        running.control.step_down("test", true).await.unwrap();
+        running.control.step_down("test", Farewell::Resign).await.unwrap();
         running.control.take_over("test").await.unwrap();
     }
-    running.control.step_down("test", true).await.unwrap();
+    running.control.step_down("test", Farewell::Resign).await.unwrap();
     memory.with(|machine| machine.hangs = false);
     memory.resume.notify_one();
     running.until_state(State::Backup).await;
-    running.control.shutdown("test", true).await.unwrap();
+    running.control.shutdown("test", Farewell::Resign).await.unwrap();
     running.until_state(State::Initialize).await;
     running.stop().await.unwrap();
     assert!(memory.with(|machine| machine.addresses.is_empty()));
@@ -306,4 +311,40 @@ async fn who_removes_an_address_again_and_again_is_not_fought_at_full_speed() {
     assert!(memory.with(|machine| machine.addresses.contains(&VIP.parse().unwrap())));
     running.stop().await.unwrap();
     assert!(memory.with(|machine| machine.addresses.is_empty()));
+}
+
+/// Make before break: the driver resigns, and goes on until another router has the addresses.
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_stops_keeps_its_addresses_until_another_router_is_heard() {
+    let memory = Memory::new();
+    let mut running = start(&memory, test_instance(200));
+    running.until(|what| matches!(what, Happening::Installed { .. })).await;
+    let stopping = tokio::spawn(running.stop());
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let vip: IpAddr = VIP.parse().unwrap();
+    assert_eq!(memory.done().last(), Some(&Done::Sent(0)), "and it is announced no more");
+    assert!(!stopping.is_finished());
+    memory.hear("10.0.0.2", 100, 100);
+    stopping.await.unwrap().unwrap();
+    assert_eq!(memory.done().last(), Some(&Done::Removed(vip)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_stops_waits_for_nobody_when_told_so_or_without_a_link() {
+    for cut in [false, true] {
+        let memory = Memory::new();
+        let mut running = start_with(&memory, test_instance(200), |driver| {
+            driver.farewell(if cut { Farewell::Linger } else { Farewell::Resign });
+        });
+        running.until(|what| matches!(what, Happening::Installed { .. })).await;
+        if cut {
+            memory.set_up(false);
+            running.until_state(State::Initialize).await;
+        }
+        let began = tokio::time::Instant::now();
+        running.stop().await.unwrap();
+        assert!(began.elapsed() < Duration::from_millis(100));
+        assert_eq!(memory.done().last(), Some(&Done::Removed(VIP.parse().unwrap())));
+        assert_eq!(memory.done().contains(&Done::Sent(0)), !cut);
+    }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use driver_lab::{Killed, Lab, VIP, VIP6, VRID, config, instance, ip, is_advert, isolated, wait_until};
 use lb_vrrp::{
-    Cause, Config, Event, Family, Preempt, State, Vrid,
+    Cause, Config, Event, Family, Farewell, Preempt, State, Vrid,
     driver::{Driver, Happening, Instance, InstanceError, LinkState, VirtualMac, linux::Linux},
     wire::{Mac, ah::Key, gratuitous_arp, unsolicited_na, virtual_mac},
 };
@@ -239,18 +239,33 @@ fn node_process() {
 }
 
 #[test]
-fn what_a_killed_predecessor_left_is_removed() {
-    isolated("what_a_killed_predecessor_left_is_removed", || {
+fn what_a_killed_predecessor_left_stays_until_another_one_has_it() {
+    isolated("what_a_killed_predecessor_left_stays_until_another_one_has_it", || {
         let lab = Lab::new();
-        let mut killed = lab.nodes[0].run(|| {
-            let mut command = Command::new(std::env::current_exe().unwrap());
-            command.args(["--exact", "node_process", "--nocapture"]).env("LB_VRRP_NODE", "1");
-            Killed(command.stdout(Stdio::null()).spawn().unwrap())
+        let leave_behind = || {
+            let mut killed = lab.nodes[0].run(|| {
+                let mut command = Command::new(std::env::current_exe().unwrap());
+                command.args(["--exact", "node_process", "--nocapture"]).env("LB_VRRP_NODE", "1");
+                Killed(command.stdout(Stdio::null()).spawn().unwrap())
+            });
+            lab.nodes[0].wait_for_address(VIP, true);
+            killed.0.kill().unwrap();
+            killed.0.wait().unwrap();
+            assert!(lab.nodes[0].has(VIP), "nobody removed it");
+        };
+        leave_behind();
+        // Alone, it goes on where the other one left off.
+        let mut one = lab.start(1, vec![instance(config(100, QUICK, &[VIP]))]);
+        one.wait("Active", |what| {
+            assert!(!matches!(what, Happening::Removed { .. }), "it was there all the time");
+            state_cause(what, State::Active) == Some(Cause::Silence)
         });
-        lab.nodes[0].wait_for_address(VIP, true);
-        killed.0.kill().unwrap();
-        killed.0.wait().unwrap();
-        assert!(lab.nodes[0].has(VIP), "nobody removed it");
+        one.wait_for_installed();
+        one.stop();
+        // Beside another one that is Active, it gives it up when it hears that one.
+        leave_behind();
+        let mut two = lab.start(2, vec![instance(config(255, QUICK, &[VIP]))]);
+        two.wait_for_state(State::Active);
         let mut one = lab.start(1, vec![instance(config(100, CALM, &[VIP]))]);
         one.wait("the rest is removed", |what| matches!(what, Happening::Removed { addresses: 1 }));
         assert!(one.states().iter().all(|state| *state == State::Backup), "before it is Active");
@@ -357,7 +372,7 @@ fn the_clock_of_messages_is_that_of_deadlines() {
         // With its clock far off, every message would be stale, or would put the deadline far off.
         let mut two = lab.start(2, vec![instance(config(100, QUICK, &[VIP]))]);
         two.wait("the other", |what| matches!(what, Happening::Router(Event::NewActive { .. })));
-        one.ask(one.control.shutdown("test", false)).unwrap();
+        one.ask(one.control.shutdown("test", Farewell::Silent)).unwrap();
         two.wait("silence", |what| state_cause(what, State::Active) == Some(Cause::Silence));
         let stats = two.ask(two.control.status("test")).unwrap().stats;
         assert_eq!((stats.dropped, stats.ttl_errors), (0, 0));

@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use lb_core::Time;
 use lb_vrrp::{
-    Event as Heard,
+    Event as Heard, Farewell,
     driver::{Control, ControlError, Happening, Notice, Told, linux},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -423,9 +423,9 @@ async fn until(time: Option<Time>, clock: &Clock) {
 async fn order_of(control: &Control, name: &str, order: Order) -> Result<(), ControlError> {
     match order {
         Order::Priority(priority) => control.set_priority(name, priority).await,
-        Order::Fault => control.shutdown(name, true).await,
+        Order::Fault => control.shutdown(name, Farewell::Linger).await,
         Order::Recovered => control.startup(name).await,
-        Order::HandOver => control.step_down(name, true).await,
+        Order::HandOver => control.step_down(name, Farewell::Linger).await,
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     run::Driver,
     work::{Change, Device, Occasion, Place},
 };
-use crate::{Config, Family, Input, RouterKey, VirtualRouter, wire::Mac};
+use crate::{Config, Family, Farewell, Input, RouterKey, VirtualRouter, wire::Mac};
 
 impl<P: Platform> Driver<P> {
     /// Brings an instance to what its interface is now.
@@ -30,7 +30,7 @@ impl<P: Platform> Driver<P> {
         let state = match (state, link, source) {
             (LinkState::Ready, Some(link), Some(source)) => self.enter(id, &link, source),
             (state, ..) => {
-                self.input(id, Input::Shutdown { resign: false });
+                self.input(id, Input::Shutdown(Farewell::Silent));
                 state
             }
         };
@@ -76,11 +76,25 @@ impl<P: Platform> Driver<P> {
         if let Some(priority) = priority {
             self.input(id, Input::Priority(priority));
         }
+        if is_new && self.has_addresses(id, link) {
+            self.input(id, Input::Found);
+        }
         if wanted {
             self.input(id, Input::WallClock(self.platform.wall_clock()));
             self.input(id, Input::Startup);
         }
         LinkState::Ready
+    }
+
+    /// Whether virtual addresses are where this instance has them when it is Active: a predecessor left them.
+    fn has_addresses(&self, id: usize, link: &Link) -> bool {
+        let Some(member) = self.members.get(id) else { return false };
+        let here = match member.instance.virtual_name(link.index) {
+            Some(name) => self.platform.link(&name),
+            None => Some(link),
+        };
+        let mut installed = member.instance.installed();
+        here.is_some_and(|here| installed.any(|net| here.addresses.contains_key(&net.addr())))
     }
 
     /// Puts the router of an instance into the endpoint.
@@ -113,7 +127,7 @@ impl<P: Platform> Driver<P> {
     /// Takes the router of an instance out of the endpoint, silently, and keeps it.
     pub(super) fn leave(&mut self, id: usize) {
         let Some(key) = self.members.get(id).and_then(|member| member.key) else { return };
-        self.input(id, Input::Shutdown { resign: false });
+        self.input(id, Input::Shutdown(Farewell::Silent));
         self.carry_out();
         let parked = self.endpoint.remove(key);
         if let Some(member) = self.members.get_mut(id) {

@@ -11,7 +11,7 @@ use super::{
     notice::LinkState,
 };
 use crate::{
-    Priority, State,
+    Farewell, Priority, State,
     endpoint::EndpointStats,
     router::{self, RouterStats},
 };
@@ -55,6 +55,8 @@ pub struct Status {
     pub source: Option<IpAddr>,
     /// Whether its interface can be used.
     pub link: LinkState,
+    /// Whether its addresses are still there although it is not Active, until another router is heard.
+    pub lingers: bool,
     /// Index of its virtual interface, if it has one.
     pub virtual_link: Option<u32>,
     /// How many addresses are installed.
@@ -92,12 +94,12 @@ pub(super) enum Command {
 pub(super) enum Order {
     Priority(Priority),
     TakeOver,
-    StepDown { resign: bool },
+    StepDown(Farewell),
     PeerDown(IpAddr),
     Announce,
     Hold(bool),
     Startup,
-    Shutdown { resign: bool },
+    Shutdown(Farewell),
 }
 
 impl Control {
@@ -117,12 +119,13 @@ impl Control {
         self.order(instance, Order::TakeOver).await
     }
 
-    /// Makes an Active router Backup at once; with `resign` the others are told.
+    /// Makes an Active router Backup at once. With [`Farewell::Linger`] its addresses are answered for until another
+    /// router has them.
     ///
     /// # Errors
     /// As [`take_over`](Self::take_over).
-    pub async fn step_down(&self, instance: &str, resign: bool) -> Result<(), ControlError> {
-        self.order(instance, Order::StepDown { resign }).await
+    pub async fn step_down(&self, instance: &str, farewell: Farewell) -> Result<(), ControlError> {
+        self.order(instance, Order::StepDown(farewell)).await
     }
 
     /// Another detector (BFD, a cluster's membership) found a router down. An instance for which it is the Active one takes
@@ -158,12 +161,12 @@ impl Control {
         self.order(instance, Order::Startup).await
     }
 
-    /// Lets an instance take part no longer, until [`startup`](Self::startup). An Active router resigns if `resign` is set.
+    /// Lets an instance take part no longer, until [`startup`](Self::startup).
     ///
     /// # Errors
     /// As [`set_priority`](Self::set_priority).
-    pub async fn shutdown(&self, instance: &str, resign: bool) -> Result<(), ControlError> {
-        self.order(instance, Order::Shutdown { resign }).await
+    pub async fn shutdown(&self, instance: &str, farewell: Farewell) -> Result<(), ControlError> {
+        self.order(instance, Order::Shutdown(farewell)).await
     }
 
     /// Adds an instance.

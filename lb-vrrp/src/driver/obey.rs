@@ -11,7 +11,7 @@ use super::{
     run::Driver,
     work::{Change, Occasion},
 };
-use crate::{Input, State};
+use crate::{Farewell, Input, State};
 
 impl<P: Platform> Driver<P> {
     /// Carries out a command. Who asked may be gone by now.
@@ -60,15 +60,15 @@ impl<P: Platform> Driver<P> {
                 self.look_at(id);
                 return Ok(());
             }
-            Order::Shutdown { resign } => {
+            Order::Shutdown(farewell) => {
                 if let Some(member) = self.members.get_mut(id) {
                     member.wanted = false;
                 }
-                self.input(id, Input::Shutdown { resign });
+                self.input(id, Input::Shutdown(farewell));
                 return Ok(());
             }
             Order::TakeOver => Input::TakeOver,
-            Order::StepDown { resign } => Input::StepDown { resign },
+            Order::StepDown(farewell) => Input::StepDown(farewell),
             Order::PeerDown(peer) => Input::PeerDown(peer),
             Order::Announce => Input::Announce,
             Order::Hold(hold) => Input::Hold(hold),
@@ -92,7 +92,7 @@ impl<P: Platform> Driver<P> {
 
     fn remove(&mut self, name: &str) -> Result<(), ControlError> {
         let id = self.find(name)?;
-        self.input(id, Input::Shutdown { resign: true });
+        self.input(id, Input::Shutdown(Farewell::Resign));
         self.carry_out();
         if let Some(member) = self.members.remove(id) {
             if let Some(key) = member.key {
@@ -176,6 +176,7 @@ impl<P: Platform> Driver<P> {
             active: router.and_then(|router| router.active()),
             source: router.map(|router| router.source()),
             link: member.link,
+            lingers: router.is_some_and(|router| router.lingers()),
             virtual_link: progress.link,
             installed: progress.installed,
             addresses: member.instance.installed().count(),

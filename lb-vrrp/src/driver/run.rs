@@ -22,7 +22,7 @@ use super::{
     work::{Change, Desk, Occasion, Worker},
 };
 use crate::{
-    AnnounceReason, Datagram, DropReason, Endpoint, Event, Input, Output, RouterKey, State, Time, Transmit,
+    AnnounceReason, Datagram, DropReason, Endpoint, Event, Farewell, Input, Output, State, Time, Transmit,
     wire::ah::{Guard, OVERHEAD},
 };
 
@@ -58,6 +58,7 @@ pub struct Driver<P> {
     keep: bool,
     /// Where addresses are changed, if not on the runtime that the driver runs on.
     addresses_on: Option<Handle>,
+    farewell: Farewell,
     /// Orders for addresses that go to the desk after the advertisements.
     pub(super) orders: Vec<(usize, Change)>,
     unsent: Vec<(u32, io::Error)>,
@@ -103,6 +104,7 @@ impl<P: Platform> Driver<P> {
             control: Some(Control(sender)),
             keep: false,
             addresses_on: None,
+            farewell: Farewell::Linger,
             orders: Vec::new(),
             unsent: Vec::new(),
             packet: Vec::new(),
@@ -141,8 +143,8 @@ impl<P: Platform> Driver<P> {
     }
 
     /// Leaves everything as it is at the end: Active routers do not resign and addresses stay, so that a successor that
-    /// [`restore`](Self::restore)s the snapshot within the down interval goes on without a failover. Default: they resign,
-    /// and addresses are removed.
+    /// [`restore`](Self::restore)s the snapshot within the down interval goes on without a failover. Default: they part
+    /// as [`farewell`](Self::farewell) says.
     pub fn keep_addresses(&mut self, keep: bool) {
         self.keep = keep;
     }
@@ -172,6 +174,12 @@ impl<P: Platform> Driver<P> {
         self.teller.set_log(log);
     }
 
+    /// How Active routers part at the end. Default: [`Farewell::Linger`], so that [`run`](Self::run) goes on until
+    /// another router has the addresses, or for [`linger_time`](crate::VirtualRouter::linger_time).
+    pub fn farewell(&mut self, farewell: Farewell) {
+        self.farewell = farewell;
+    }
+
     /// The handle for orders, and what is told from now on.
     ///
     /// # Panics
@@ -181,8 +189,9 @@ impl<P: Platform> Driver<P> {
         (control, self.teller.subscribe())
     }
 
-    /// Runs until `shutdown` is done, then resigns and removes the addresses; see
-    /// [`keep_addresses`](Self::keep_addresses). Returns the last snapshot.
+    /// Runs until `shutdown` is done, then resigns and removes the addresses when others have them; see
+    /// [`farewell`](Self::farewell) and [`keep_addresses`](Self::keep_addresses). Returns the last snapshot, from before
+    /// the resignations.
     ///
     /// Addresses are changed by a second task, so that advertisements never wait for them; see
     /// [`addresses_on`](Self::addresses_on). Dropping the future ends both at once, without a word on the wire.
@@ -203,26 +212,35 @@ impl<P: Platform> Driver<P> {
         }
         self.carry_out();
         let mut shutdown = pin!(shutdown);
-        loop {
+        let mut last = None;
+        let snapshot = loop {
+            if let Some(snapshot) = last.take_if(|_| !self.lingers()) {
+                break snapshot;
+            }
             let deadline = self.endpoint.poll_timeout();
             let wake = poll_fn(|cx| {
-                if shutdown.as_mut().poll(cx).is_ready() {
+                if last.is_none() && shutdown.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Wake::Shutdown);
                 }
-                if let Poll::Ready(Some(command)) = self.commands.poll_recv(cx) {
+                if last.is_none()
+                    && let Poll::Ready(Some(command)) = self.commands.poll_recv(cx)
+                {
                     return Poll::Ready(Wake::Command(command));
                 }
                 self.platform.poll_ready(cx, deadline).map(Wake::Ready)
             });
             match wake.await {
-                Wake::Shutdown => break,
+                Wake::Shutdown => last = Some(self.end()),
                 Wake::Command(command) => self.obey(command),
                 Wake::Ready(Err(error)) => return Err(DriverError::Platform(error)),
                 Wake::Ready(Ok(())) => self.look(),
             }
             self.carry_out();
+        };
+        let ends: Vec<_> = self.members.iter().map(|(_, member)| (member.desk, Change::End)).collect();
+        if !self.keep {
+            self.desk.order(ends);
         }
-        let snapshot = self.end();
         self.desk.close();
         if tokio::time::timeout(LAST_WORK, tasks.join_next()).await.is_err() {
             tracing::error!("addresses could not be removed within {LAST_WORK:?}: they stay");
@@ -294,6 +312,9 @@ impl<P: Platform> Driver<P> {
                 Output::Remove => orders.push((member.desk, Change::Remove)),
                 Output::Event(event) => {
                     let now = platform.now();
+                    if matches!(event, Event::State { from: State::Active, .. }) {
+                        orders.push((member.desk, Change::Linger));
+                    }
                     let refused = match event {
                         Event::Dropped { source, reason: DropReason::AuthHeader } => {
                             member.refused.take().filter(|(of, _)| *of == source)
@@ -378,24 +399,27 @@ impl<P: Platform> Driver<P> {
         }
     }
 
-    /// The end: everybody resigns, or leaves everything as it is.
+    /// The end begins: everybody parts, or leaves everything as it is.
     fn end(&mut self) -> Snapshot {
         let snapshot = self.snapshot();
         if self.keep {
             return snapshot;
         }
         let now = self.platform.now();
-        for (_, key) in self.keys() {
-            self.endpoint.handle_input(now, key, Input::Shutdown { resign: true });
+        for id in self.members.ids() {
+            let Some(member) = self.members.get_mut(id) else { continue };
+            member.wanted = false;
+            if let Some(key) = member.key {
+                self.endpoint.handle_input(now, key, Input::Shutdown(self.farewell));
+            }
         }
-        self.carry_out();
-        let ends: Vec<_> = self.members.iter().map(|(_, member)| (member.desk, Change::End)).collect();
-        self.desk.order(ends);
         snapshot
     }
 
-    pub(super) fn keys(&self) -> Vec<(usize, RouterKey)> {
-        self.members.iter().filter_map(|(id, member)| Some((id, member.key?))).collect()
+    /// Whether addresses are kept for others who are to take them over: who was shut down and does not linger has no
+    /// deadline.
+    fn lingers(&self) -> bool {
+        !self.keep && self.endpoint.poll_timeout().is_some()
     }
 
     pub(super) fn tell(&self, id: usize, what: Happening) {

@@ -2,7 +2,7 @@ use std::{net::IpAddr, vec::Vec};
 
 use super::*;
 use crate::{
-    Envelope, Event, Interval, Priority, State, Version,
+    Envelope, Event, Farewell, Interval, Priority, State, Version,
     accept::DropReason,
     wire::{Advert, Authentication, ChecksumForm, fill_checksum},
 };
@@ -141,7 +141,7 @@ fn the_deadline_is_the_earliest_of_all_routers() {
         assert!(endpoint.poll_timeout().unwrap() > now);
     }
     for vrid in [1, 2, 3] {
-        endpoint.handle_input(Time::from_secs(1000), key(1, vrid), Input::Shutdown { resign: true });
+        endpoint.handle_input(Time::from_secs(1000), key(1, vrid), Input::Shutdown(Farewell::Resign));
     }
     drain(&mut endpoint);
     assert_eq!(endpoint.poll_timeout(), None);
@@ -235,7 +235,7 @@ fn a_removed_router_keeps_its_outputs_and_leaves_its_counters() {
     let mut bytes = advert(51, 200);
     bytes[2] = 1;
     endpoint.handle_datagram(now, 1, datagram(now, &bytes));
-    endpoint.handle_input(now, key(1, 51), Input::Shutdown { resign: true });
+    endpoint.handle_input(now, key(1, 51), Input::Shutdown(Farewell::Resign));
     let mut router = endpoint.remove(key(1, 51)).unwrap();
     assert!(router.has_output());
     while router.poll_output().is_some() {}

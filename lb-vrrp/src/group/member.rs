@@ -41,8 +41,8 @@ impl<K> Member<K> {
         let to = match (order, self.state) {
             (Input::Startup, State::Initialize) => State::Backup,
             (Input::TakeOver, State::Backup) => State::Active,
-            (Input::StepDown { .. }, State::Active) => State::Backup,
-            (Input::Shutdown { .. }, State::Backup | State::Active) => State::Initialize,
+            (Input::StepDown(_), State::Active) => State::Backup,
+            (Input::Shutdown(_), State::Backup | State::Active) => State::Initialize,
             _ => return false,
         };
         self.state = to;

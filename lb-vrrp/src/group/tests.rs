@@ -35,8 +35,8 @@ impl Followed {
             let (from, to) = match input {
                 Input::Startup => (State::Initialize, State::Backup),
                 Input::TakeOver => (State::Backup, State::Active),
-                Input::StepDown { .. } => (State::Active, State::Backup),
-                Input::Shutdown { .. } => (State::Backup, State::Initialize),
+                Input::StepDown(_) => (State::Active, State::Backup),
+                Input::Shutdown(_) => (State::Backup, State::Initialize),
                 _ => continue,
             };
             let event = Event::State { from, to, cause: Cause::Requested };
@@ -67,8 +67,8 @@ fn changed(from: State, to: State) -> GroupOutput<char> {
     GroupOutput::State { from, to }
 }
 
-const RESIGN: Input<'static> = Input::Shutdown { resign: true };
-const STEP_DOWN: Input<'static> = Input::StepDown { resign: true };
+const RESIGN: Input<'static> = Input::Shutdown(Farewell::Linger);
+const STEP_DOWN: Input<'static> = Input::StepDown(Farewell::Linger);
 
 #[test]
 fn members_are_held_before_they_are_started() {
@@ -109,18 +109,18 @@ fn all_take_over_when_the_last_is_ready() {
 #[test]
 fn a_fault_of_one_is_a_fault_of_all_until_the_last_is_over() {
     let mut followed = Followed::active("abc");
-    followed.give(NOW, GroupInput::Fault { member: &'b', resign: false });
+    followed.give(NOW, GroupInput::Fault { member: &'b', farewell: Farewell::Silent });
     assert_eq!(
         followed.log,
         [
-            GroupOutput::Member('b', Input::Shutdown { resign: false }),
+            GroupOutput::Member('b', Input::Shutdown(Farewell::Silent)),
             GroupOutput::Member('a', RESIGN),
             GroupOutput::Member('c', RESIGN),
             changed(State::Active, State::Initialize),
         ]
     );
     followed.log.clear();
-    followed.give(NOW, GroupInput::Fault { member: &'c', resign: false });
+    followed.give(NOW, GroupInput::Fault { member: &'c', farewell: Farewell::Silent });
     followed.give(NOW, GroupInput::Recovered { member: &'b' });
     assert_eq!(followed.log, []);
     followed.give(NOW, GroupInput::Recovered { member: &'c' });
@@ -132,7 +132,7 @@ fn a_fault_of_one_is_a_fault_of_all_until_the_last_is_over() {
 #[test]
 fn a_fault_before_the_start_keeps_all_from_starting() {
     let mut group = Group::new("ab".chars(), DOWN);
-    group.handle_input(NOW, GroupInput::Fault { member: &'a', resign: true });
+    group.handle_input(NOW, GroupInput::Fault { member: &'a', farewell: Farewell::Resign });
     group.handle_input(NOW, GroupInput::Startup);
     assert_eq!(group.state(), State::Initialize);
     group.handle_input(NOW, GroupInput::Recovered { member: &'a' });
@@ -196,7 +196,7 @@ fn the_operator_moves_all_by_moving_one() {
 #[test]
 fn shutdown_is_passed_on() {
     let mut followed = Followed::active("ab");
-    followed.give(NOW, GroupInput::Shutdown { resign: true });
+    followed.give(NOW, GroupInput::Shutdown(Farewell::Linger));
     assert_eq!(followed.log[..2], [GroupOutput::Member('a', RESIGN), GroupOutput::Member('b', RESIGN)]);
     followed.ready(NOW, 'a');
     followed.ready(NOW, 'b');
@@ -244,7 +244,7 @@ fn who_joins_an_active_group_disturbs_nobody() {
 #[test]
 fn who_leaves_is_let_go_and_takes_its_fault_along() {
     let mut followed = Followed::new("ab");
-    followed.give(NOW, GroupInput::Fault { member: &'a', resign: true });
+    followed.give(NOW, GroupInput::Fault { member: &'a', farewell: Farewell::Resign });
     followed.log.clear();
     followed.group.remove(NOW, &'a');
     followed.follow(NOW);
@@ -279,7 +279,7 @@ fn strangers_are_ignored() {
     let mut group = Group::new("a".chars(), DOWN);
     group.handle_input(NOW, GroupInput::Startup);
     while group.poll_output().is_some() {}
-    group.handle_input(NOW, GroupInput::Fault { member: &'z', resign: true });
+    group.handle_input(NOW, GroupInput::Fault { member: &'z', farewell: Farewell::Resign });
     group.handle_input(NOW, GroupInput::Event { member: &'z', event: Event::Ready(true) });
     assert_eq!(group.poll_output(), None);
 }

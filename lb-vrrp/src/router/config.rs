@@ -106,10 +106,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    fn of(profile: Profile, multicast: bool) -> Self {
+    /// Those of a profile, with these unicast peers if there are any.
+    fn of(profile: Profile, peers: Option<&[IpAddr]>) -> Self {
         let strict = profile == Profile::Strict;
         Self {
-            min_ttl: (strict || multicast).then_some(255),
+            min_ttl: (strict || peers.is_none()).then_some(255),
             strict_addresses: false,
             require_link_local: strict,
             accept_interval_mismatch: false,
@@ -118,7 +119,7 @@ impl Options {
             max_learned_interval: None,
             down_adverts: 3,
             step_down_when_late: false,
-            only_backup: false,
+            only_backup: !strict && peers.is_some_and(|peers| peers.len() == 1),
             preempt_after_skew: false,
         }
     }

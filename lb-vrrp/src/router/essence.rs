@@ -17,6 +17,8 @@ pub struct Essence {
     priority: Priority,
     checksum: ChecksumForm,
     held: bool,
+    /// Nanoseconds from now on.
+    lingers: Option<i128>,
     part: Option<Part>,
 }
 
@@ -50,6 +52,7 @@ impl VirtualRouter {
             priority: self.priority,
             checksum: self.checksum,
             held: self.held,
+            lingers: self.lingers.map(relative),
             part: self.deadline.map(|deadline| Part {
                 interval: self.interval,
                 deadline: relative(deadline),

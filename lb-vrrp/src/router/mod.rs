@@ -3,6 +3,7 @@
 mod config;
 mod essence;
 mod hold;
+mod linger;
 mod message;
 mod output;
 mod receive;
@@ -22,7 +23,7 @@ pub use config::{
 };
 pub use essence::Essence;
 use message::{Filled, Message};
-pub use output::{AnnounceReason, Cause, Datagram, Event, Input, Output, State, Transmit};
+pub use output::{AnnounceReason, Cause, Datagram, Event, Farewell, Input, Output, State, Transmit};
 pub use snapshot::Snapshot;
 pub use stats::{NewActiveReason, ProtocolError, RouterStats};
 use told::Told;
@@ -45,6 +46,8 @@ pub struct VirtualRouter {
     interval: Interval,
     /// `Active_Down_Timer` in Backup, `Adver_Timer` in Active.
     deadline: Option<Time>,
+    /// Until when the addresses stay although the router is not Active, if they do.
+    lingers: Option<Time>,
     /// Why the router will become Active when the deadline passes.
     pending: Cause,
     /// The Active router, as a Backup sees it.
@@ -122,6 +125,7 @@ impl VirtualRouter {
             priority: config.priority,
             interval: config.interval,
             deadline: None,
+            lingers: None,
             pending: Cause::Silence,
             active: None,
             lower_since: None,
@@ -147,7 +151,12 @@ impl VirtualRouter {
     pub fn handle_input(&mut self, now: Time, input: Input<'_>) {
         match input {
             Input::Startup => self.start(now),
-            Input::Shutdown { resign } => self.shut_down(now, resign),
+            Input::Found => {
+                if self.state != State::Active {
+                    self.find(now);
+                }
+            }
+            Input::Shutdown(farewell) => self.shut_down(now, farewell),
             Input::Datagram(datagram) => {
                 self.notice_stall(now);
                 self.receive(now, datagram);
@@ -162,9 +171,9 @@ impl VirtualRouter {
             Input::PeerDown(peer) => self.peer_down(now, peer),
             Input::Hold(held) => self.hold(held),
             Input::TakeOver => self.take_over(now),
-            Input::StepDown { resign } => {
+            Input::StepDown(farewell) => {
                 if self.state == State::Active {
-                    self.step_down(now, resign, Cause::Requested);
+                    self.step_down(now, farewell, Cause::Requested);
                 }
             }
             Input::WallClock(unix) => {
@@ -190,6 +199,7 @@ impl VirtualRouter {
             Some(deadline) if now >= deadline => self.time_out(now, deadline),
             _ => {}
         }
+        self.end_lingering(now);
     }
 
     /// The next thing to do, until there is none. The order counts.
@@ -203,9 +213,13 @@ impl VirtualRouter {
         })
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called; `None` in state Initialize only.
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called; `None` in state Initialize only, unless it
+    /// [lingers](Self::lingers).
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.deadline
+        match (self.deadline, self.lingers) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        }
     }
 
     /// Whether [`poll_output`](Self::poll_output) has something.

@@ -11,12 +11,14 @@ use crate::{Envelope, Interval, Priority, Time, Version, accept::DropReason, wir
 pub enum Input<'a> {
     /// The interface is up and has its address: take part. Nothing happens when it already does.
     Startup,
-    /// Take part no longer. An Active router resigns if `resign` is set; without it nothing is sent, as when the carrier
-    /// is lost.
-    Shutdown {
-        /// Whether to tell the others, by an advertisement of priority 0.
-        resign: bool,
-    },
+    /// The virtual addresses are on the interface although this router is not Active: a predecessor that was killed left
+    /// them. Give it before [`Startup`](Self::Startup), or after [`VirtualRouter::restore`](super::VirtualRouter::restore).
+    /// The router leaves them there until it hears an Active router, or becomes Active itself, or for two down intervals;
+    /// so that a killed process that is started again is no outage. Without it, they are removed at the start. Nothing
+    /// happens in the strict profile.
+    Found,
+    /// Take part no longer.
+    Shutdown(Farewell),
     /// A message came.
     Datagram(Datagram<'a>),
     /// Run with another priority from now on. An Active router says so at once. Nothing happens when it is the same.
@@ -34,16 +36,30 @@ pub enum Input<'a> {
     /// Become Active at once if Backup: the sync group, or the operator, says so. The cause is [`Cause::Requested`], or
     /// that for which the router was ready if it was held.
     TakeOver,
-    /// Become Backup at once if Active, with a resignation if `resign` is set: the sync group, or the operator, says so.
-    StepDown {
-        /// Whether to tell the others, by an advertisement of priority 0.
-        resign: bool,
-    },
+    /// Become Backup at once if Active: the sync group, or the operator, says so.
+    StepDown(Farewell),
     /// It is so long since 1970 now: for the HMAC trailer, whose messages carry the time. Tell it when a clock was set, and
     /// every few minutes, since clocks drift. Nothing happens without the feature `hmac`.
     WallClock(Duration),
     /// Announce the addresses again, if Active: someone may have a stale neighbour entry.
     Announce,
+}
+
+/// How a router stops being Active when it is told to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Farewell {
+    /// Nothing is sent and the addresses are removed at once, as when the carrier is lost.
+    Silent,
+    /// The others are told by an advertisement of priority 0, and the addresses are removed at once (RFC 9568 §6.4.3).
+    /// Nobody has them until another router has waited for its skew time.
+    #[default]
+    Resign,
+    /// **Beyond the RFC**, make before break: the others are told at once, and the addresses stay until an advertisement
+    /// of another router is heard, or for [`linger_time`](super::VirtualRouter::linger_time). A router that is shut down
+    /// listens for nothing else meanwhile. If it becomes Active again, they have never gone. In the strict profile it is
+    /// the same as [`Resign`](Self::Resign).
+    Linger,
 }
 
 /// A message as it was received: the payload of an IP packet with protocol 112.

@@ -27,6 +27,7 @@ impl VirtualRouter {
             match advert.priority {
                 None => self.hear_resignation(now, received, source),
                 Some(priority) => {
+                    self.note_successor(received);
                     self.hear(now, received, source, priority, advert.interval, advert.version);
                     Ok(())
                 }
@@ -48,7 +49,7 @@ impl VirtualRouter {
         datagram: &Datagram<'a>,
     ) -> Result<(Advert<'a>, ChecksumForm), DropReason> {
         let envelope = &datagram.envelope;
-        if self.state == State::Initialize {
+        if self.state == State::Initialize && !self.lingers() {
             return Err(DropReason::NotRunning);
         }
         let family = Family::of(envelope.source);
@@ -248,7 +249,7 @@ impl VirtualRouter {
         interval: Interval,
         version: Version,
     ) {
-        let owners = priority.is_owner() && self.priority.is_owner();
+        let owners = priority.is_owner() && self.priority.is_owner() && self.state != State::Initialize;
         if owners && !replace(&mut self.told.about(source).owner, true) {
             self.event(Event::DuplicateOwner { source });
         }

@@ -125,7 +125,14 @@ impl VirtualRouter {
         let taken_over = snapshot.last_sent.is_none_or(|sent| now.since(sent) >= self.silence());
         if taken_over && !self.priority.is_owner() {
             self.event(Event::Late { by: now.since(snapshot.deadline.unwrap_or(now)) });
-            return self.step_down(now, false, Cause::Stalled);
+            // Its addresses are where they were. If nobody took over after all, they are not missed.
+            self.stats.released += 1;
+            self.find(now);
+            if !self.lingers() {
+                self.remove();
+            }
+            self.deadline = Some(now + self.down_interval());
+            return self.change_state(State::Backup, Cause::Stalled);
         }
         self.advertise(now, false);
         self.queue.push_back(Action::Install);

@@ -4,6 +4,7 @@ use crate as vrrp;
 
 mod drops;
 mod handover;
+mod linger;
 mod options;
 mod restart;
 #[path = "../../tests/conformance/rig.rs"]

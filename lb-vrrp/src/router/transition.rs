@@ -2,7 +2,7 @@
 
 use core::{net::IpAddr, time::Duration};
 
-use super::{Action, AnnounceReason, Cause, Event, State, VirtualRouter};
+use super::{Action, AnnounceReason, Cause, Event, Farewell, State, VirtualRouter};
 use crate::{Priority, Time};
 
 /// Answers to lower priorities are at least so far apart, so that a loop in the network makes no storm.
@@ -22,23 +22,27 @@ impl VirtualRouter {
             return self.become_active(now, Cause::Owner);
         }
         self.deadline = Some(now + self.down_interval());
-        // Addresses that a predecessor left behind when it was killed.
-        self.queue.push_back(Action::Remove);
+        if self.lingers() {
+            self.find(now);
+        } else {
+            // What a predecessor may have left behind when it was killed.
+            self.remove();
+        }
         self.change_state(State::Backup, Cause::Startup);
         if self.priority.is_owner() {
             self.claim(now, Cause::Owner);
         }
     }
 
-    pub(super) fn shut_down(&mut self, now: Time, resign: bool) {
+    pub(super) fn shut_down(&mut self, now: Time, farewell: Farewell) {
+        if self.lingers() && farewell != Farewell::Linger {
+            self.remove();
+        }
         if self.state == State::Initialize {
             return;
         }
         if self.state == State::Active {
-            if resign {
-                self.advertise(now, true);
-            }
-            self.release();
+            self.part(now, farewell);
         }
         self.deadline = None;
         self.forget_active();
@@ -48,6 +52,7 @@ impl VirtualRouter {
     /// RFC 9568 §6.4.2: advertise, then announce the addresses.
     pub(super) fn become_active(&mut self, now: Time, cause: Cause) {
         self.advertise(now, false);
+        self.lingers = None;
         self.queue.push_back(Action::Install);
         self.announce(now, AnnounceReason::BecameActive);
         self.deadline = Some(now + self.config.interval.duration());
@@ -57,21 +62,20 @@ impl VirtualRouter {
         self.note_stability(now);
     }
 
-    /// Leaves Active; the caller has learned the interval, and `heard` is when the new Active router was.
+    /// Leaves Active to another router, which was heard at this time; the caller has learned its interval.
     pub(super) fn become_backup(&mut self, heard: Time, cause: Cause) {
-        self.release();
+        self.part(heard, Farewell::Silent);
         self.deadline = Some(heard + self.down_interval());
         self.change_state(State::Backup, cause);
     }
 
     /// Leaves Active without another router in sight.
-    pub(super) fn step_down(&mut self, now: Time, resign: bool, cause: Cause) {
-        if resign {
-            self.advertise(now, true);
-        }
+    pub(super) fn step_down(&mut self, now: Time, farewell: Farewell, cause: Cause) {
+        self.part(now, farewell);
         self.interval = self.config.interval;
         self.forget_active();
-        self.become_backup(now, cause);
+        self.deadline = Some(now + self.down_interval());
+        self.change_state(State::Backup, cause);
     }
 
     pub(super) fn time_out(&mut self, now: Time, deadline: Time) {
@@ -92,7 +96,7 @@ impl VirtualRouter {
                 if stalled {
                     self.note_late(late);
                     if self.steps_down_when_late() {
-                        return self.step_down(now, false, Cause::Stalled);
+                        return self.step_down(now, Farewell::Silent, Cause::Stalled);
                     }
                 }
                 self.advertise(now, false);
@@ -186,11 +190,6 @@ impl VirtualRouter {
         let from = core::mem::replace(&mut self.state, to);
         self.ready = false;
         self.event(Event::State { from, to, cause });
-    }
-
-    fn release(&mut self) {
-        self.queue.push_back(Action::Remove);
-        self.stats.released += 1;
     }
 
     fn forget_active(&mut self) {

@@ -4,7 +4,7 @@ use core::{fmt, net::IpAddr};
 use serde::{Deserialize, Serialize};
 
 use super::{Lan, LanId, NodeId};
-use crate::{Priority, Time};
+use crate::{Farewell, Priority, Time};
 
 /// Something that is done to a [`World`](super::World).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +16,8 @@ pub enum Fault {
     Stop {
         /// Which one.
         node: NodeId,
-        /// Whether to tell the others.
-        resign: bool,
+        /// How.
+        farewell: Farewell,
     },
     /// The process dies, with all that it knew and had not read yet. Its addresses stay on the interface.
     Crash(NodeId),
@@ -43,8 +43,8 @@ pub enum Fault {
     StepDown {
         /// Which one.
         node: NodeId,
-        /// Whether to tell the others.
-        resign: bool,
+        /// How.
+        farewell: Farewell,
     },
     /// The router is to announce its addresses again.
     Announce(NodeId),
@@ -91,8 +91,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Start(node) => write!(f, "start {node}"),
-            Self::Stop { node, resign: true } => write!(f, "stop {node}"),
-            Self::Stop { node, resign: false } => write!(f, "stop {node} without a word"),
+            Self::Stop { node, farewell } => write!(f, "stop {node}{}", manner(*farewell)),
             Self::Crash(node) => write!(f, "crash {node}"),
             Self::Pause(node) => write!(f, "pause {node}"),
             Self::Resume(node) => write!(f, "resume {node}"),
@@ -103,8 +102,7 @@ impl fmt::Display for Fault {
             Self::Source(node, source) => write!(f, "source of {node} is {source}"),
             Self::PeerDown(node, peer) => write!(f, "tell {node} that {peer} is down"),
             Self::TakeOver(node) => write!(f, "have {node} take over"),
-            Self::StepDown { node, resign: true } => write!(f, "have {node} step down"),
-            Self::StepDown { node, resign: false } => write!(f, "have {node} step down without a word"),
+            Self::StepDown { node, farewell } => write!(f, "have {node} step down{}", manner(*farewell)),
             Self::Announce(node) => write!(f, "have {node} announce its addresses"),
             Self::Cut { from, to } => write!(f, "cut {from} -> {to}"),
             Self::Mend { from, to } => write!(f, "mend {from} -> {to}"),
@@ -124,6 +122,14 @@ impl fmt::Display for Fault {
                 )
             }
         }
+    }
+}
+
+fn manner(farewell: Farewell) -> &'static str {
+    match farewell {
+        Farewell::Silent => " without a word",
+        Farewell::Resign => "",
+        Farewell::Linger => ", with its addresses",
     }
 }
 

@@ -49,7 +49,7 @@ pub use fault::{Fault, Injection, Schedule};
 pub use lan::{Lan, LanId};
 use node::Machine;
 pub use node::{Node, NodeId};
-pub use queries::{Overlap, Takeover, Tenure};
+pub use queries::{Overlap, Takeover, Tenure, Vacancy};
 pub use random::{Chance, Random};
 use run::{Happening, Rank};
 pub use trace::{Entry, Loss, Message, Record, Station, Trace};

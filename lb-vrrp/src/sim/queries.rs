@@ -44,7 +44,42 @@ pub struct Takeover {
     pub outage: Option<Duration>,
 }
 
+/// A time in which no machine had the addresses of a virtual router, after one had had them: nobody answers its hosts. A
+/// machine whose process is dead or stalled goes on answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vacancy {
+    /// Who gave them up last.
+    pub node: NodeId,
+    /// When.
+    pub from: Time,
+    /// When another one, or the same, had them; `None` when nobody has them yet.
+    pub until: Option<Time>,
+}
+
 impl Trace {
+    /// When nobody had the addresses, in the order in which that began.
+    pub fn vacancies(&self) -> Vec<Vacancy> {
+        let mut vacancies: Vec<Vacancy> = Vec::new();
+        let mut holds = vec![false; self.stations.len()];
+        for entry in &self.entries {
+            let (installs, node) = match (&entry.what, entry.node) {
+                (Record::Installed, Some(node)) => (true, node),
+                (Record::Removed, Some(node)) => (false, node),
+                _ => continue,
+            };
+            let held = core::mem::replace(&mut holds[usize::from(node.0)], installs);
+            let same = |other: NodeId| self.same_router(node, other);
+            if installs {
+                let open =
+                    vacancies.iter_mut().rfind(|vacancy| same(vacancy.node) && vacancy.until.is_none());
+                open.into_iter().for_each(|vacancy| vacancy.until = Some(entry.at));
+            } else if held && !(0..holds.len()).any(|other| holds[other] && same(NodeId(other as u16))) {
+                vacancies.push(Vacancy { node, from: entry.at, until: None });
+            }
+        }
+        vacancies
+    }
+
     /// When which router was Active, in the order in which that began.
     pub fn tenures(&self) -> Vec<Tenure> {
         let mut tenures: Vec<Tenure> = Vec::new();

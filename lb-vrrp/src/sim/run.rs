@@ -6,7 +6,7 @@ use super::{
     Fault, Injection, LanId, Loss, Message, NodeId, Record, World,
     node::{Machine, Packet},
 };
-use crate::{Datagram, Envelope, Family, Input, Output, Time, VirtualRouter, router::ConfigError};
+use crate::{Datagram, Envelope, Family, Input, Output, State, Time, VirtualRouter, router::ConfigError};
 
 /// What is to come.
 #[derive(Clone, Debug)]
@@ -175,10 +175,20 @@ impl World {
             );
             Record::Received { message: Message::read(envelope, payload), waited: now.since(*received) }
         } else if let Some(order) = machine.orders.pop_front() {
+            // What a driver sees on the interface when it is there anew.
+            let found = |router: &mut VirtualRouter| {
+                if machine.holds {
+                    router.handle_input(now, Input::Found);
+                }
+            };
             if let Some(input) = input(&order) {
+                if input == Input::Startup && router.state() == State::Initialize {
+                    found(&mut router);
+                }
                 router.handle_input(now, input);
             } else if let Ok(successor) = successor(machine, &router, now) {
                 router = successor;
+                found(&mut router);
             }
             Record::Ordered(order)
         } else {
@@ -227,12 +237,12 @@ impl World {
 fn input(order: &Fault) -> Option<Input<'static>> {
     Some(match order {
         Fault::Start(_) => Input::Startup,
-        Fault::Stop { resign, .. } => Input::Shutdown { resign: *resign },
+        Fault::Stop { farewell, .. } => Input::Shutdown(*farewell),
         Fault::Priority(_, priority) => Input::Priority(*priority),
         Fault::Source(_, source) => Input::Source(*source),
         Fault::PeerDown(_, peer) => Input::PeerDown(*peer),
         Fault::TakeOver(_) => Input::TakeOver,
-        Fault::StepDown { resign, .. } => Input::StepDown { resign: *resign },
+        Fault::StepDown { farewell, .. } => Input::StepDown(*farewell),
         Fault::Announce(_) => Input::Announce,
         _ => return None,
     })

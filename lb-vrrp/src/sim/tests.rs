@@ -2,7 +2,7 @@ use alloc::string::ToString;
 use core::net::IpAddr;
 
 use super::*;
-use crate::{Config, Priority, Vrid};
+use crate::{Config, Farewell, Priority, Vrid};
 
 fn node(priority: u8, last: u8) -> Node {
     let config = Config::v3(Vrid::new(1).unwrap(), [IpAddr::from([192, 0, 2, 100])])
@@ -174,7 +174,8 @@ fn what_does_not_exist_is_not_touched() {
 #[test]
 fn a_trace_and_a_schedule_can_be_read() {
     let (mut world, left, _) = pair();
-    let schedule = Schedule::new().at(Time::from_secs(4), Fault::Stop { node: left, resign: true });
+    let schedule =
+        Schedule::new().at(Time::from_secs(4), Fault::Stop { node: left, farewell: Farewell::Resign });
     assert_eq!(schedule.to_string(), "4.000 stop r0\n");
     world.schedule(schedule);
     world.run_until(Time::from_secs(5));

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::{
     rig::*,
-    vrrp::{AnnounceReason, Family, Input, Interval, Preempt, Priority, Profile, State, VirtualRouter},
+    vrrp::{
+        AnnounceReason, Family, Farewell, Input, Interval, Preempt, Priority, Profile, State, VirtualRouter,
+    },
 };
 
 #[test]
@@ -105,7 +107,7 @@ fn rfc3768_6_4_3_b10_a_master_otherwise() {
         assert_eq!(actions(done), [Did::Remove]);
         assert_eq!(rig.remaining(), down(100, 100));
         let _ = rig.timeout();
-        let done = rig.input(Input::Shutdown { resign: true });
+        let done = rig.input(Input::Shutdown(Farewell::Resign));
         assert_eq!(actions(done), [Did::Send(2, 0), Did::Remove]);
     }
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::{
     rig::*,
     vrrp::{
-        AddressList, Config, DropReason, Event, Family, Input, Interval, Priority, Profile, Version,
-        VirtualRouter, Vrid,
+        AddressList, Config, DropReason, Event, Family, Farewell, Input, Interval, Priority, Profile,
+        Version, VirtualRouter, Vrid,
         addresses::AddressError,
         router::ConfigError,
         wire::{Advert, DecodeError},
@@ -157,7 +157,7 @@ fn rfc9568_5_2_4_a15_priority_0_is_sent_to_resign_and_can_not_be_configured() {
         let mut rig = Rig::active(v3(family));
         let _ = rig.timeout();
         assert_ne!(rig.sent[0].payload[2], 0);
-        let _ = rig.input(Input::Shutdown { resign: true });
+        let _ = rig.input(Input::Shutdown(Farewell::Resign));
         assert_eq!(rig.sent[0].payload[2], 0);
     }
 }

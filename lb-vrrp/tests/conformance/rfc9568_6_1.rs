@@ -2,7 +2,7 @@
 
 use super::{
     rig::*,
-    vrrp::{Event, Family, Input, Interval, Preempt, Priority, State},
+    vrrp::{Event, Family, Farewell, Input, Interval, Preempt, Priority, State},
 };
 
 /// It does so three times within ten down intervals.
@@ -77,7 +77,7 @@ fn rfc9568_6_1_a27_an_owner_always_preempts() {
         assert_eq!(done[0], Did::Send(3, 255));
         assert_eq!(rig.router.state(), State::Active);
         // One that was told to step down listens, and takes over again.
-        let _ = rig.input(Input::StepDown { resign: true });
+        let _ = rig.input(Input::StepDown(Farewell::Resign));
         let deadline = rig.router.poll_timeout();
         rig.wait(SECOND);
         let _ = rig.hear(&Packet { priority: 254, ..Packet::v3(Family::V4, 9) });

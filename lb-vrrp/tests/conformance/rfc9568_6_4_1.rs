@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::{
     rig::*,
     vrrp::{
-        AnnounceReason, Cause, DropReason, Event, Family, Input, Priority, State,
+        AnnounceReason, Cause, DropReason, Event, Family, Farewell, Input, Priority, State,
         wire::{gratuitous_arp, unsolicited_na, virtual_mac},
     },
 };
@@ -84,7 +84,7 @@ fn rfc9568_6_4_1_a32_nothing_happens_before_startup() {
             let dropped = Event::Dropped { source: packet.source, reason: DropReason::NotRunning };
             assert_eq!(rig.hear(&packet), [Did::Tell(dropped)]);
         }
-        assert_eq!(rig.input(Input::Shutdown { resign: true }), []);
+        assert_eq!(rig.input(Input::Shutdown(Farewell::Resign)), []);
         rig.wait(100 * SECOND);
         assert_eq!(rig.wake(), []);
         assert_eq!(rig.router.state(), State::Initialize);

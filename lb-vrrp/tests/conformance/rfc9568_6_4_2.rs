@@ -2,7 +2,7 @@
 
 use super::{
     rig::*,
-    vrrp::{AnnounceReason, Cause, Event, Input, Preempt, Profile, State},
+    vrrp::{AnnounceReason, Cause, Event, Farewell, Input, Preempt, Profile, State},
 };
 
 /// What the platform needs for A33 to A37: a Backup has no addresses, so that it neither answers nor accepts for them.
@@ -26,9 +26,9 @@ fn rfc9568_6_4_2_a33_a_backup_is_not_told_to_have_the_addresses() {
 #[test]
 fn rfc9568_6_4_2_a38_a_backup_that_shuts_down_sends_nothing() {
     for family in FAMILIES {
-        for resign in [true, false] {
+        for farewell in [Farewell::Silent, Farewell::Resign, Farewell::Linger] {
             let mut rig = Rig::backup(v3(family));
-            let done = rig.input(Input::Shutdown { resign });
+            let done = rig.input(Input::Shutdown(farewell));
             let event = Event::State { from: State::Backup, to: State::Initialize, cause: Cause::Shutdown };
             assert_eq!(done, [Did::Tell(event)]);
             assert_eq!(rig.router.poll_timeout(), None);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     rig::*,
-    vrrp::{AnnounceReason, Cause, Event, Family, Input, Preempt, Priority, State, VirtualRouter},
+    vrrp::{AnnounceReason, Cause, Event, Family, Farewell, Input, Preempt, Priority, State, VirtualRouter},
 };
 
 const A_WHILE: Duration = Duration::from_millis(300);
@@ -42,7 +42,7 @@ fn rfc9568_6_4_3_a49_an_active_router_that_shuts_down_resigns() {
     for family in FAMILIES {
         let mut rig = Rig::active(v3(family));
         rig.wait(A_WHILE);
-        let done = rig.input(Input::Shutdown { resign: true });
+        let done = rig.input(Input::Shutdown(Farewell::Resign));
         let event = Event::State { from: State::Active, to: State::Initialize, cause: Cause::Shutdown };
         assert_eq!(done, [Did::Send(3, 0), Did::Remove, Did::Tell(event)]);
         assert_eq!(rig.sent[0].payload, Packet { priority: 0, ..Packet::v3(family, OURS) }.bytes());

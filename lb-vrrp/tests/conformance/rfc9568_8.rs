@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     rig::*,
     vrrp::{
-        AnnounceReason, DropReason, Event, Family, Priority, Version, router::ConfigError,
+        AnnounceReason, DropReason, Event, Family, Farewell, Priority, Version, router::ConfigError,
         wire::Authentication,
     },
 };
@@ -65,7 +65,7 @@ fn rfc9568_8_4_2_a77_both_are_sent_at_the_configured_rate() {
         assert_eq!(rig.sent[0].payload[4..6], [0, 25]);
         assert_eq!(rig.sent[1].payload[4..6], [0, 1], "VRRPv2 has whole seconds");
     }
-    let done = rig.input(super::vrrp::Input::Shutdown { resign: true });
+    let done = rig.input(super::vrrp::Input::Shutdown(Farewell::Resign));
     assert_eq!(done[..2], [Did::Send(3, 0), Did::Send(2, 0)]);
 }
 

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use lb_vrrp::{Config, Datagram, Envelope, Event, Input, Output, State, Time, VersionMode, VirtualRouter};
+use lb_vrrp::{
+    Config, Datagram, Envelope, Event, Farewell, Input, Output, State, Time, VersionMode, VirtualRouter,
+};
 
 /// A quarter of the interval of one second.
 pub(crate) const QUARTER: Duration = Duration::from_millis(250);
@@ -60,7 +62,7 @@ pub(crate) enum Step {
     Crash(usize),
     Leave {
         router: usize,
-        resign: bool,
+        farewell: Farewell,
     },
     Start(usize),
 }
@@ -139,8 +141,9 @@ impl Network {
                 steps.push(Step::Start(router));
             } else if self.failures < self.limits.failures {
                 steps.push(Step::Crash(router));
-                steps.push(Step::Leave { router, resign: true });
-                steps.push(Step::Leave { router, resign: false });
+                for farewell in [Farewell::Silent, Farewell::Resign, Farewell::Linger] {
+                    steps.push(Step::Leave { router, farewell });
+                }
             }
         }
         if may_pass {
@@ -189,10 +192,10 @@ impl Network {
                 self.forget(router);
                 Ok(())
             }
-            Step::Leave { router, resign } => {
+            Step::Leave { router, farewell } => {
                 self.failures += 1;
                 self.give(router, Given::Shutdown, |router, now| {
-                    router.handle_input(now, Input::Shutdown { resign });
+                    router.handle_input(now, Input::Shutdown(farewell));
                 })
             }
             Step::Start(router) => self.start(router),
@@ -204,7 +207,13 @@ impl Network {
             let fresh = VirtualRouter::new(self.configs[router].clone(), source(router)).unwrap();
             self.routers[router] = Some(Rc::new(fresh));
         }
-        self.give(router, Given::Start, |router, now| router.handle_input(now, Input::Startup))
+        let holds = self.holds[router] && self.state(router) == State::Initialize;
+        self.give(router, Given::Start, |router, now| {
+            if holds {
+                router.handle_input(now, Input::Found);
+            }
+            router.handle_input(now, Input::Startup);
+        })
     }
 
     fn deliver(&mut self, index: usize) -> Result<(), String> {
@@ -232,7 +241,7 @@ impl Network {
     ) -> Result<(), String> {
         let Some(mut shared) = self.routers[index].take() else { return Ok(()) };
         let now = self.now;
-        let before = (shared.state(), shared.poll_timeout());
+        let before = (shared.state(), shared.poll_timeout(), shared.lingers());
         let router = Rc::make_mut(&mut shared);
         input(router, now);
         let mut sent: Vec<Rc<[u8]>> = Vec::new();
@@ -263,7 +272,7 @@ impl Network {
         &self,
         index: usize,
         given: Given,
-        (before, deadline): (State, Option<Time>),
+        (before, deadline, lingered): (State, Option<Time>, bool),
         router: &VirtualRouter,
         sent: &[Rc<[u8]>],
     ) -> Result<(), String> {
@@ -271,8 +280,8 @@ impl Network {
         let own = router.priority().get();
         let rule = |holds: bool, what: &str| if holds { Ok(()) } else { Err(format!("{index}: {what}")) };
         rule(
-            self.holds[index] == (state == State::Active),
-            "it has its addresses while Active, and only then",
+            self.holds[index] == (state == State::Active || router.lingers()),
+            "it has its addresses while it is Active or lingers, and only then",
         )?;
         rule(
             sent.iter().all(|bytes| match bytes[2] {
@@ -282,14 +291,17 @@ impl Network {
             "only an Active router advertises, and resigns as it stops to be one",
         )?;
         rule(
-            router.poll_timeout().is_none() == (state == State::Initialize),
-            "it has a deadline when it takes part",
+            router.poll_timeout().is_none() == (state == State::Initialize && !router.lingers()),
+            "it has a deadline when it takes part or lingers",
         )?;
         match given {
             Given::Timeout => {
-                rule(router.poll_timeout() > Some(self.now), "after a timeout the deadline is yet to come")?;
                 rule(
-                    deadline > Some(self.now) || state == State::Active,
+                    router.poll_timeout().is_none_or(|next| next > self.now),
+                    "after a timeout the deadline is yet to come",
+                )?;
+                rule(
+                    deadline > Some(self.now) || state == State::Active || lingered,
                     "who was silent for so long is gone",
                 )
             }
@@ -307,6 +319,7 @@ impl Network {
             Given::Advert { priority, .. } if before == State::Backup => {
                 let may = priority == 0 && state == State::Active;
                 rule(state == State::Backup || may, "an advertisement makes nobody Active")?;
+                // The end of lingering may have been earlier.
                 let latest = deadline.max(Some(self.now + router.down_interval()));
                 rule(router.poll_timeout() <= latest, "a Backup waits no longer than the down interval")
             }

@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, time::Duration};
 
 use lb_vrrp::{
-    Config, Family, Interval, Preempt, Priority, Profile, Time, VersionMode, Vrid,
+    Config, Family, Farewell, Interval, Preempt, Priority, Profile, Time, VersionMode, Vrid,
     router::ChecksumPolicy,
     sim::{Chance, Fault, Injection, Lan, LanId, Node, NodeId, Random, Schedule, World},
 };
@@ -302,11 +302,11 @@ fn fault(random: &mut Random, specs: &[Spec], change: u8) -> Fault {
     let (node, other) = (one(random), one(random));
     let spec = &specs[usize::from(node.index())];
     let peer = specs[usize::from(other.index())].source;
-    let resign = often(random, 50);
+    let farewell = *random.one_of(&[Farewell::Silent, Farewell::Resign, Farewell::Linger]).unwrap();
     match random.below(24) {
         0..=1 => Fault::Crash(node),
         2..=3 => Fault::Start(node),
-        4 => Fault::Stop { node, resign },
+        4 => Fault::Stop { node, farewell },
         5 => Fault::Pause(node),
         6 => Fault::Resume(node),
         7 => Fault::Sleep(node),
@@ -319,7 +319,7 @@ fn fault(random: &mut Random, specs: &[Spec], change: u8) -> Fault {
         12 if spec.peers.is_none() => Fault::Source(node, source(Family::of(spec.source), 20 + change)),
         13 => Fault::PeerDown(node, peer),
         14 => Fault::TakeOver(node),
-        15 => Fault::StepDown { node, resign },
+        15 => Fault::StepDown { node, farewell },
         16 => Fault::Announce(node),
         17..=18 => Fault::Cut { from: node, to: other },
         19 => Fault::Mend { from: node, to: other },

@@ -126,7 +126,8 @@ fn run(case: &Case, world: &mut World) -> Judged {
     for node in world.nodes() {
         judge_alternation(world, node)?;
         judge_causes(world, node)?;
-        if world.holds_addresses(node) != (world.state(node) == State::Active) {
+        let lingers = world.router(node).is_some_and(|router| router.lingers());
+        if lingers || world.holds_addresses(node) != (world.state(node) == State::Active) {
             return Err(format!(
                 "{node} is {} and holds: {}",
                 world.state(node),

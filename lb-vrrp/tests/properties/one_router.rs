@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use lb_vrrp::{
-    AddressList, Family, Interval, Preempt, Priority, Profile, Time, Version, VersionMode, Vrid,
+    AddressList, Family, Farewell, Interval, Preempt, Priority, Profile, Time, Version, VersionMode, Vrid,
     sim::{Fault, Injection, Lan, LanId, NodeId, Schedule, World},
     wire::{Advert, Authentication, ChecksumForm, fill_checksum},
 };
@@ -90,6 +90,10 @@ fn priorities() -> impl Strategy<Value = Priority> {
         .prop_map(|value| Priority::new(value).unwrap())
 }
 
+fn farewells() -> impl Strategy<Value = Farewell> {
+    prop_oneof![1 => Just(Farewell::Silent), 1 => Just(Farewell::Resign), 2 => Just(Farewell::Linger)]
+}
+
 /// How long after the one before, and what.
 fn inputs() -> impl Strategy<Value = (Duration, Fault)> {
     let gap = prop_oneof![Just(0), 0..20_000_u64, 0..2_000_000_u64, 0..8_000_000_u64]
@@ -98,8 +102,8 @@ fn inputs() -> impl Strategy<Value = (Duration, Fault)> {
         10 => adverts(),
         1 => prop::collection::vec(any::<u8>(), 0..40).prop_map(|payload| injection(stranger(0), 255, payload)),
         2 => Just(Fault::Start(ROUTER)),
-        1 => any::<bool>().prop_map(|resign| Fault::Stop { node: ROUTER, resign }),
-        1 => any::<bool>().prop_map(|resign| Fault::StepDown { node: ROUTER, resign }),
+        1 => farewells().prop_map(|farewell| Fault::Stop { node: ROUTER, farewell }),
+        1 => farewells().prop_map(|farewell| Fault::StepDown { node: ROUTER, farewell }),
         1 => Just(Fault::TakeOver(ROUTER)),
         1 => Just(Fault::Announce(ROUTER)),
         1 => Just(Fault::Crash(ROUTER)),

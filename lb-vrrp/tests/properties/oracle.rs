@@ -36,6 +36,7 @@ struct Before {
     priority: Priority,
     deadline: Option<Time>,
     received: u64,
+    lingers: bool,
 }
 
 impl<'a> Oracle<'a> {
@@ -89,6 +90,7 @@ impl<'a> Oracle<'a> {
         tardy.handle_timeout(then);
         match tardy.poll_timeout() {
             Some(next) if next > then => Ok(()),
+            None if tardy.state() == State::Initialize => Ok(()),
             next => Err(format!("{node}: the deadline after a timeout at {then} is {next:?}")),
         }
     }
@@ -110,6 +112,7 @@ impl Before {
             priority: router.priority(),
             deadline: router.poll_timeout(),
             received: router.stats().received,
+            lingers: router.lingers(),
         }
     }
 }
@@ -154,12 +157,19 @@ impl Watch {
         if self.before.state != State::Initialize || starts {
             return Ok(());
         }
-        let quiet = |record: &Record| {
-            matches!(record, Record::Lost(..) | Record::Event(Event::Dropped { .. } | Event::Priority { .. }))
+        let lingered = self.before.lingers;
+        let quiet = |record: &Record| match record {
+            Record::Lost(..) | Record::Event(Event::Dropped { .. } | Event::Priority { .. }) => true,
+            // What it listens for, and what may be noticed on the way.
+            Record::Removed => lingered,
+            Record::Event(event) => {
+                lingered && !matches!(event, Event::State { .. } | Event::NewActive { .. })
+            }
+            _ => false,
         };
         match call.done.iter().find(|entry| !quiet(&entry.what)) {
             Some(entry) => Err(format!("it takes no part, and did: {}", entry.what)),
-            None if call.router.poll_timeout().is_some() => {
+            None if call.router.poll_timeout().is_some() && !call.router.lingers() => {
                 Err("it takes no part, and has a deadline".into())
             }
             None => Ok(()),
@@ -169,14 +179,17 @@ impl Watch {
     /// The deadline is later than now after a timeout; and nothing but an advertisement moves that of a Backup later.
     fn judge_deadline(&self, call: &Call<'_>) -> Result<(), String> {
         let deadline = call.router.poll_timeout();
-        if deadline.is_none() != (call.router.state() == State::Initialize) {
+        let takes_part = call.router.state() != State::Initialize;
+        if deadline.is_some() != (takes_part || call.router.lingers()) {
             return Err(format!("its deadline is {deadline:?} in {}", call.router.state()));
         }
         let Some(deadline) = deadline else { return Ok(()) };
         if matches!(call.what, Record::Timeout { .. }) && deadline <= call.now {
             return Err(format!("after a timeout at {} the deadline is {deadline}", call.now));
         }
-        if (self.before.state, call.router.state()) != (State::Backup, State::Backup) {
+        // The end of lingering may come before that of silence.
+        let lingers = self.before.lingers || call.router.lingers();
+        if lingers || (self.before.state, call.router.state()) != (State::Backup, State::Backup) {
             return Ok(());
         }
         let accepted = call.router.stats().received > self.before.received;
@@ -274,21 +287,22 @@ impl Watch {
         self.interval.duration() * u32::from(spec.down_adverts) + self.skew(spec, priority)
     }
 
-    /// The Active router has the addresses, and no other one that runs. A dead one may.
+    /// The Active router has the addresses, and no other one that runs but those that linger. A dead one may.
     fn judge_addresses(&self, router: &VirtualRouter) -> Result<(), String> {
         // What a dead process left is removed when its successor is told to take part.
-        if self.fresh || self.holds == (router.state() == State::Active) {
+        if self.fresh || self.holds == (router.state() == State::Active || router.lingers()) {
             return Ok(());
         }
         Err(format!("it is {}, and holds its addresses: {}", router.state(), self.holds))
     }
 }
 
-/// Whether what was installed and removed alternates. An owner installs over what a dead process left, a Backup removes
+/// Whether what was installed and removed alternates. A router that lingers installs over what is there, an owner installs over what a dead process left, a Backup removes
 /// what there may be when it starts, and a process that goes on from a snapshot installs again.
 pub(crate) fn judge_alternation(world: &World, node: NodeId) -> Result<(), String> {
     let mut holds = false;
     let mut fresh = false;
+    let mut active = false;
     for entry in world.trace().entries().iter() {
         match &entry.what {
             Record::Fault(Fault::Crash(dead)) if *dead == node => fresh = true,
@@ -296,10 +310,14 @@ pub(crate) fn judge_alternation(world: &World, node: NodeId) -> Result<(), Strin
             Record::Received { .. } | Record::Timeout { .. } if entry.node == Some(node) => fresh = false,
             Record::Installed | Record::Removed if entry.node == Some(node) => {
                 let installs = entry.what == Record::Installed;
-                if installs == holds && !fresh {
+                let lingered = installs && !active;
+                if installs == holds && !fresh && !lingered {
                     return Err(format!("{node} {} at {} once more", entry.what, entry.at));
                 }
                 holds = installs;
+            }
+            Record::Event(Event::State { to, .. }) if entry.node == Some(node) => {
+                active = *to == State::Active;
             }
             _ => {}
         }

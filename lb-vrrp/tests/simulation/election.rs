@@ -141,7 +141,8 @@ fn without_preemption_a_higher_priority_that_returns_waits_for_silence_or_a_resi
         assert_eq!(actives(&world), [low]);
         assert_eq!(world.router(high).unwrap().active(), Some((RIGHT, priority(100))));
 
-        let gone = if resigns { Fault::Stop { node: low, resign: true } } else { Fault::Crash(low) };
+        let gone =
+            if resigns { Fault::Stop { node: low, farewell: Farewell::Resign } } else { Fault::Crash(low) };
         let last = world.trace().sent(low).last().unwrap().0;
         world.inflict(gone);
         world.run_until(secs(70.0));
@@ -177,7 +178,7 @@ fn an_active_router_whose_priority_falls_says_so_at_once_and_is_preempted() {
 #[test]
 fn an_active_router_that_steps_down_is_followed_after_the_skew_time() {
     let (mut world, left, right) = pair(v3(200), v3(100));
-    at(&mut world, 10.5, Fault::StepDown { node: left, resign: true });
+    at(&mut world, 10.5, Fault::StepDown { node: left, farewell: Farewell::Resign });
     at(&mut world, 10.5, Fault::Priority(left, priority(50)));
     world.run_until(secs(30.0));
     assert_eq!(actives(&world), [right]);

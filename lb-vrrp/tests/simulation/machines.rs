@@ -88,7 +88,7 @@ fn a_router_whose_interface_flaps_is_never_active_without_having_listened() {
     let (mut world, left, right) = pair(v3(200), v3(100));
     for flap in 0..3 {
         let down = 10.0 + 0.5 * f64::from(flap);
-        at(&mut world, down, Fault::Stop { node: left, resign: false });
+        at(&mut world, down, Fault::Stop { node: left, farewell: Farewell::Silent });
         at(&mut world, down + 0.25, Fault::Start(left));
     }
     world.run_until(secs(30.0));
@@ -109,7 +109,7 @@ fn a_lost_resignation_costs_a_down_interval_and_nothing_else() {
         if lost {
             at(&mut world, 10.5, Fault::Partition(vec![left]));
         }
-        at(&mut world, 10.5, Fault::Stop { node: left, resign: true });
+        at(&mut world, 10.5, Fault::Stop { node: left, farewell: Farewell::Resign });
         world.run_until(secs(10.5));
         let done: Vec<_> = world.trace().entries().iter().filter(|entry| entry.node == Some(left)).collect();
         let index =
@@ -128,9 +128,9 @@ fn a_lost_resignation_costs_a_down_interval_and_nothing_else() {
     }
 }
 
-/// Scenario 22: the dead one's machine answers for the addresses until its process is started again.
+/// Scenario 22: the dead one's machine answers for the addresses until its process is started again, and hears the other.
 #[test]
-fn a_killed_router_keeps_its_addresses_until_its_next_start_removes_them() {
+fn a_killed_router_keeps_its_addresses_until_its_next_start_and_an_advertisement() {
     let (mut world, left, right) = pair(v3(200), v3(100));
     at(&mut world, 10.0, Fault::Crash(left));
     at(&mut world, 20.0, Fault::Start(left));
@@ -138,6 +138,9 @@ fn a_killed_router_keeps_its_addresses_until_its_next_start_removes_them() {
     assert_eq!(actives(&world), [right]);
     assert!(world.holds_addresses(left) && world.holds_addresses(right), "two machines have the addresses");
     world.run_until(secs(20.0));
+    assert_eq!(world.state(left), State::Backup);
+    assert!(world.holds_addresses(left), "it knows of nobody yet");
+    world.run_until(secs(21.0) + TRANSIT);
     assert_backup(&world, left);
     let takeovers = world.trace().takeovers();
     assert_eq!(takeovers.len(), 2);

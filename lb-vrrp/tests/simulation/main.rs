@@ -2,13 +2,14 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod election;
+mod graceful;
 mod machines;
 mod strangers;
 
 use std::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use lb_vrrp::{
-    Config, ConfigBuilder, Event, Interval, Priority, State, Time, Vrid,
+    Config, ConfigBuilder, Event, Farewell, Interval, Priority, State, Time, Vrid,
     sim::{Fault, Lan, Message, Node, NodeId, Schedule, World},
 };
 

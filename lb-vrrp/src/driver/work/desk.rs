@@ -53,6 +53,8 @@ pub(crate) struct Wanted {
     pub(crate) epoch: u64,
     /// Why a burst of announcements is to begin, if it is.
     pub(crate) announce: Option<Occasion>,
+    /// Whether nothing is announced, since another router is about to take over.
+    pub(crate) quiet: bool,
     /// Addresses that somebody else removed, and the interfaces that they were on.
     pub(crate) lost: BTreeSet<(u32, IpAddr)>,
     /// Addresses that are no longer configured.
@@ -124,6 +126,7 @@ impl Desk {
             aim: Aim::Leave,
             epoch: 0,
             announce: None,
+            quiet: false,
             lost: BTreeSet::new(),
             retired: Vec::new(),
             ends: false,
@@ -231,6 +234,8 @@ pub(crate) enum Change {
     Install,
     Remove,
     Announce(Occasion),
+    /// The addresses stay, and are announced no more: the router lingers.
+    Linger,
     /// Somebody else removed this address from this interface.
     Lost(u32, IpAddr),
     /// The instance is here now; these addresses are the interface's own, if that is to be changed.
@@ -246,10 +251,15 @@ impl Change {
         match self {
             Self::Install => {
                 wanted.aim = Aim::Install;
+                wanted.quiet = false;
                 wanted.epoch += 1;
             }
             Self::Remove => wanted.remove(),
             Self::Announce(occasion) => wanted.announce(occasion),
+            Self::Linger => {
+                wanted.announce = None;
+                wanted.quiet = true;
+            }
             Self::Lost(interface, address) => drop(wanted.lost.insert((interface, address))),
             Self::Place(mut place, own) => {
                 // Addresses that are configured no longer may be yet to be removed from there.
@@ -291,7 +301,7 @@ impl Wanted {
     }
 
     fn announce(&mut self, occasion: Occasion) {
-        if self.aim == Aim::Install {
+        if self.aim == Aim::Install && !self.quiet {
             self.announce = self.announce.max(Some(occasion));
         }
     }

@@ -126,6 +126,7 @@ impl Worker {
                     job.restart(wanted);
                 } else {
                     job.wanted.ends = wanted.ends;
+                    job.wanted.quiet = wanted.quiet;
                     job.wanted.lost.append(&mut wanted.lost);
                     job.wanted.retired.append(&mut wanted.retired);
                 }
@@ -133,6 +134,10 @@ impl Worker {
             }
             None => Box::new(Job::new(wanted)),
         };
+        if job.wanted.quiet {
+            job.announce = None;
+            job.burst = None;
+        }
         if job.cursor == 0
             && !job.finished
             && let Err((what, error)) = self.prepare(&mut job).await

@@ -142,7 +142,9 @@ fn run(plan: &Plan) -> [Host; 2] {
                 Step::Loss(link, loss) => losses[link] = loss,
                 Step::Fault(host, link) => {
                     let member = &hosts[host].keys[link].clone();
-                    hosts[host].group.handle_input(now, GroupInput::Fault { member, resign: true });
+                    hosts[host]
+                        .group
+                        .handle_input(now, GroupInput::Fault { member, farewell: Farewell::Resign });
                 }
                 Step::Recovered(host, link) => {
                     let member = &hosts[host].keys[link].clone();

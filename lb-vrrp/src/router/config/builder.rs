@@ -33,7 +33,7 @@ pub struct ConfigBuilder {
     max_learned_interval: Option<Interval>,
     down_adverts: u8,
     step_down_when_late: bool,
-    only_backup: bool,
+    only_backup: Option<bool>,
     preempt_after_skew: bool,
     #[cfg(feature = "hmac")]
     keyring: Option<crate::wire::hmac::Keyring>,
@@ -74,7 +74,7 @@ impl ConfigBuilder {
             max_learned_interval: None,
             down_adverts: 3,
             step_down_when_late: false,
-            only_backup: false,
+            only_backup: None,
             preempt_after_skew: false,
             #[cfg(feature = "hmac")]
             keyring: None,
@@ -129,9 +129,9 @@ impl ConfigBuilder {
         /// not by default.
         step_down_when_late: bool => step_down_when_late = step_down_when_late;
         /// **Beyond the RFC**: this router is known to be the only one besides the Active one, so that it takes over on
-        /// a resignation at once, without the skew time, which serves to order several Backups. Not by default, and
-        /// not in the strict profile.
-        only_backup: bool => only_backup = only_backup;
+        /// a resignation at once, without the skew time, which serves to order several Backups. Default: in the compatible
+        /// profile, by unicast with exactly one peer; not in the strict profile.
+        only_backup: bool => only_backup = Some(only_backup);
         /// **Beyond the RFC**: when a lower priority is preempted, wait for the skew time from when it is heard, instead of
         /// for the whole down interval, which serves to detect failure. Not by default, and not in the strict profile.
         preempt_after_skew: bool => preempt_after_skew = preempt_after_skew;
@@ -185,7 +185,7 @@ impl ConfigBuilder {
             }
         };
         let family = addresses.family();
-        let defaults = Options::of(self.profile, self.peers.is_none());
+        let defaults = Options::of(self.profile, self.peers.as_deref());
         let mut authentication = self.authentication;
         if let Some(text) = &self.auth_text {
             let mut padded = [0; 8];
@@ -224,7 +224,7 @@ impl ConfigBuilder {
                 max_learned_interval: self.max_learned_interval,
                 down_adverts: self.down_adverts,
                 step_down_when_late: self.step_down_when_late,
-                only_backup: self.only_backup,
+                only_backup: self.only_backup.unwrap_or(defaults.only_backup),
                 preempt_after_skew: self.preempt_after_skew,
             },
             #[cfg(feature = "hmac")]
@@ -281,7 +281,7 @@ impl ConfigBuilder {
                 ("reassert_v2", self.reassert_v2 == Some(true)),
                 ("resignation_of_active_only", self.resignation_of_active_only == Some(true)),
                 ("down_adverts", self.down_adverts != 3),
-                ("only_backup", self.only_backup),
+                ("only_backup", self.only_backup == Some(true)),
                 ("preempt_after_skew", self.preempt_after_skew),
             ];
             for (option, set) in beyond {

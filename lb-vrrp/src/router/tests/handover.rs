@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::rig::*;
 use crate::{
-    AnnounceReason, Cause, Config, Event, Family, Input, Preempt, Priority, State, router::OtherRouter,
+    AnnounceReason, Cause, Config, Event, Family, Farewell, Input, Preempt, Priority, State,
+    router::OtherRouter,
 };
 
 fn from(peer: u8, priority: u8) -> Packet {
@@ -28,24 +29,24 @@ fn a_backup_takes_over_when_it_is_told_to() {
 
 #[test]
 fn an_active_router_steps_down_when_it_is_told_to() {
-    for resign in [true, false] {
+    for farewell in [Farewell::Resign, Farewell::Silent] {
         let mut rig = Rig::active(v3(Family::V4));
         rig.wait(SECOND / 2);
-        let done = rig.input(Input::StepDown { resign });
+        let done = rig.input(Input::StepDown(farewell));
         let backup = state(State::Active, State::Backup, Cause::Requested);
         let expected = [Did::Send(3, 0), Did::Remove, backup];
-        assert_eq!(done, expected[usize::from(!resign)..]);
+        assert_eq!(done, expected[usize::from(farewell == Farewell::Silent)..]);
         assert_eq!(rig.remaining(), down(100, 100));
-        assert_eq!(rig.input(Input::StepDown { resign }), [], "it has");
+        assert_eq!(rig.input(Input::StepDown(farewell)), [], "it has");
     }
-    assert_eq!(Rig::new(v3(Family::V4)).input(Input::StepDown { resign: true }), []);
+    assert_eq!(Rig::new(v3(Family::V4)).input(Input::StepDown(Farewell::Resign)), []);
 }
 
 /// As when the carrier is lost.
 #[test]
 fn a_shutdown_without_resignation_sends_nothing() {
     let mut rig = Rig::active(v3(Family::V4));
-    let done = rig.input(Input::Shutdown { resign: false });
+    let done = rig.input(Input::Shutdown(Farewell::Silent));
     assert_eq!(done, [Did::Remove, state(State::Active, State::Initialize, Cause::Shutdown)]);
     let done = rig.input(Input::Startup);
     assert_eq!(done, [Did::Remove, state(State::Initialize, State::Backup, Cause::Startup)]);

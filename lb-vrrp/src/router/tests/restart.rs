@@ -52,8 +52,14 @@ fn an_active_router_that_others_have_taken_over_from_listens_first() {
     let (rig, _) = restored(v3(Family::V4), &snapshot(&old), Time::from_nanos(nearly.as_nanos() - 1));
     assert_eq!(rig.router.state(), State::Active);
 
-    let (rig, done) = restored(v3(Family::V4), &snapshot(&old), nearly);
+    let (mut rig, done) = restored(v3(Family::V4), &snapshot(&old), nearly);
     let backup = Event::State { from: State::Active, to: State::Backup, cause: Cause::Stalled };
+    assert_eq!(done, [Did::Tell(Event::Late { by: SECOND * 2 }), Did::Tell(backup)]);
+    assert_eq!(rig.remaining(), down(100, 100));
+    assert_eq!(actions(rig.hear(&Packet { priority: 200, ..Packet::v3(Family::V4, 9) })), [Did::Remove]);
+
+    let strict = v3(Family::V4).profile(crate::Profile::Strict);
+    let (rig, done) = restored(strict, &snapshot(&old), nearly);
     assert_eq!(done, [Did::Tell(Event::Late { by: SECOND * 2 }), Did::Remove, Did::Tell(backup)]);
     assert_eq!(rig.remaining(), down(100, 100));
 }

@@ -2,7 +2,7 @@
 
 use super::rig::*;
 use crate::{
-    Family, Input, Priority,
+    Family, Farewell, Input, Priority,
     router::{NewActiveReason, ProtocolError, RouterStats},
 };
 
@@ -21,7 +21,7 @@ fn what_is_sent_and_received() {
     let _ = rig.hear(&from(9, 0));
     let _ = rig.hear(&from(9, 200));
     let _ = rig.input(Input::TakeOver);
-    let _ = rig.input(Input::Shutdown { resign: true });
+    let _ = rig.input(Input::Shutdown(Farewell::Resign));
     let expected = RouterStats {
         became_active: 2,
         released: 2,

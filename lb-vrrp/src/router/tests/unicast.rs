@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::rig::*;
-use crate::{DropReason, Event, Family, Input, Profile};
+use crate::{DropReason, Event, Family, Farewell, Input, Profile};
 
 fn peers(family: Family) -> [IpAddr; 3] {
     [host(family, 9), host(family, 2), host(family, 3)]
@@ -23,7 +23,7 @@ fn each_peer_gets_a_copy_with_its_checksum() {
                 assert_eq!(sent.payload, expected.bytes());
             }
         }
-        let done = rig.input(Input::Shutdown { resign: true });
+        let done = rig.input(Input::Shutdown(Farewell::Resign));
         assert_eq!(done[..4], [Did::Send(3, 0), Did::Send(3, 0), Did::Send(3, 0), Did::Remove]);
         assert_eq!((rig.router.stats().sent, rig.router.stats().priority_zero_sent), (12, 3));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::rig::*;
-use crate::{AnnounceReason, Cause, Event, Family, Input, Preempt, Priority, State};
+use crate::{AnnounceReason, Cause, Event, Family, Farewell, Input, Preempt, Priority, State};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -199,9 +199,9 @@ fn act(rig: &mut Rig, action: Action) -> Vec<Did> {
         Action::PeerDown(peer) => rig.input(Input::PeerDown(host(Family::V4, peer))),
         Action::Hold(held) => rig.input(Input::Hold(held)),
         Action::TakeOver => rig.input(Input::TakeOver),
-        Action::StepDown => rig.input(Input::StepDown { resign: true }),
+        Action::StepDown => rig.input(Input::StepDown(Farewell::Resign)),
         Action::Restart => {
-            let mut done = rig.input(Input::Shutdown { resign: true });
+            let mut done = rig.input(Input::Shutdown(Farewell::Resign));
             done.extend(rig.input(Input::Startup));
             done
         }

@@ -8,7 +8,10 @@ use lb_vrrp::driver::{
     realtime,
 };
 use thiserror::Error;
-use tokio::{runtime::Builder, sync::oneshot};
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::oneshot,
+};
 
 use super::build::BuildError;
 use crate::config::keepalived::model::RealTime;
@@ -61,15 +64,23 @@ impl Vrrp {
                 Ok(runtime) => runtime,
                 Err(error) => return drop(started.send(Err(error.into()))),
             };
+            let addresses = match address_thread() {
+                Ok(addresses) => addresses,
+                Err(error) => return drop(started.send(Err(error.into()))),
+            };
             let warnings = be_punctual(real_time);
             let _context = runtime.enter();
-            let driver = match prepare(instances, &resume) {
+            let mut driver = match prepare(instances, &resume) {
                 Ok(driver) => driver,
                 Err(error) => return drop(started.send(Err(error))),
             };
+            driver.addresses_on(addresses.runtime.clone());
+            // What it tells is logged by those who listen.
+            driver.log(false);
             let (control, notices) = driver.handles();
             drop(started.send(Ok((control, notices, warnings))));
             let result = runtime.block_on(driver.run(async move { drop(asked.await) }));
+            drop(addresses);
             drop(end.send(result));
         };
         thread::Builder::new().name("vrrp".to_owned()).spawn(main)?;
@@ -98,6 +109,20 @@ fn prepare(instances: Vec<Instance>, resume: &Snapshot) -> Result<Driver<Linux>,
     }
     driver.restore(resume);
     Ok(driver)
+}
+
+/// The thread for addresses; it ends with this.
+struct Addresses {
+    runtime: Handle,
+    _end: oneshot::Sender<()>,
+}
+
+fn address_thread() -> io::Result<Addresses> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    let (end, ended) = oneshot::channel::<()>();
+    thread::Builder::new().name("addresses".to_owned()).spawn(move || drop(runtime.block_on(ended)))?;
+    Ok(Addresses { runtime: handle, _end: end })
 }
 
 /// What is not permitted makes it less punctual, and stops nothing.

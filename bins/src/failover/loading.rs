@@ -1,12 +1,23 @@
 //! From files to a configuration that can be put in force.
 
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt,
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+};
 
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use super::engine::Options;
-use crate::config::keepalived::model::Config;
+use crate::config::{
+    diagnostic::{Colors, Severity},
+    keepalived::{
+        language::{self, Limits, Settings},
+        model::Config,
+        resolve::resolve,
+    },
+};
 
 /// A configuration that can be put in force.
 #[derive(Debug)]
@@ -51,8 +62,23 @@ impl fmt::Display for Lines<'_> {
 /// # Errors
 /// All that is wrong with them, at once.
 pub fn load(options: &Options) -> Result<Loaded, LoadError> {
-    let source = io::Error::other("not yet");
-    Err(LoadError::Read { path: options.config.clone(), source })
+    let settings = Settings {
+        config_id: options.config_id.clone().unwrap_or(Settings::default().config_id),
+        unknown: Severity::Warning,
+        limits: Limits::default(),
+    };
+    let (document, sources, mut problems) = language::read(&options.config, &settings)
+        .map_err(|source| LoadError::Read { path: options.config.clone(), source })?;
+    let config = resolve(&document, &mut problems);
+    let refused = problems.any_error();
+    let found = problems.finish();
+    let lines = found.iter().map(|diagnostic| diagnostic.line(&sources)).collect();
+    if refused {
+        let colors = if io::stderr().is_terminal() { Colors::Yes } else { Colors::No };
+        let rendered = found.iter().map(|diagnostic| diagnostic.render(&sources, colors) + "\n").collect();
+        return Err(LoadError::Invalid { lines, rendered });
+    }
+    Ok(Loaded { config, warnings: lines })
 }
 
 /// Loads beside everything else: files may be many, and large.

@@ -39,6 +39,9 @@ fn instance(name: &str, tracks: Tracks) -> model::Instance {
         v3_checksum_as_v2: false,
         promote_secondaries: false,
         dont_track_primary: false,
+        owner_ignore_adverts: false,
+        skip_check_adv_addr: false,
+        step_down_when_late: false,
         tracks,
         notify: Notify::default(),
     }

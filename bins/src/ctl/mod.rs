@@ -1,5 +1,8 @@
 //! lbctl: asks running daemons, gives them orders, and shows what the toolkit can do.
 
+pub mod explain;
+mod instances;
+pub mod metrics;
 pub mod status;
 pub mod text;
 
@@ -24,7 +27,7 @@ use crate::{
     config::names::PortNames,
     control::{
         client::Client,
-        protocol::{Answer, Request},
+        protocol::{Answer, DumpKind, Entry, Request},
     },
     director::wording,
     lab::demo,
@@ -46,8 +49,10 @@ struct Arguments {
 enum Command {
     /// Three web servers, a balancer and clients on loopback: a server dies, returns and is drained
     Demo(demo::Options),
-    /// Services, servers and checks of a running daemon
+    /// Instances, services, servers and checks of a running daemon
     Status {
+        /// This instance only, with all that is known of it
+        instance: Option<String>,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -67,12 +72,29 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// How an instance came to be what it is, in milliseconds
+    Explain {
+        /// The instance; without it, the one that changed last
+        instance: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Hand the addresses of an instance over to its peer
+    Failover(instances::FailoverArguments),
     /// No new connections to a real server; established ones go on
     Drain(OrderArguments),
-    /// Treat a real server as if its checks failed
-    Maintenance(OrderArguments),
+    /// Take a real server, or with `on` this whole node, out of service
+    Maintenance(instances::MaintenanceArguments),
     /// End what drain or maintenance have ordered
     Resume(OrderArguments),
+    /// What keepalived writes to a file when it gets SIGUSR1, SIGUSR2 or SIGRTMIN+2
+    Dump {
+        /// Which one
+        kind: DumpKind,
+    },
+    /// Everything that can be counted, in the text format of Prometheus
+    Metrics,
     /// Have the daemon read its configuration again
     Reload,
     #[command(subcommand, hide = true)]
@@ -150,12 +172,21 @@ fn run(Arguments { socket, command }: Arguments) -> Result<bool, Failure> {
     match command {
         Command::Demo(options) => return Ok(demo::run(&options)?),
         Command::Lab(role) => demo::run_role(&role)?,
-        Command::Status { json, watch } => show_status(socket, json, watch)?,
+        Command::Status { instance, json, watch } => show_status(socket, instance, json, watch)?,
         Command::List(arguments) => list(socket, &arguments)?,
         Command::Events { count, json } => events(socket, count, json)?,
+        Command::Explain { instance, json } => instances::explain(socket, instance, json)?,
+        Command::Failover(order) => instances::fail_over(socket, order)?,
         Command::Drain(order) => give(socket, order, Some(Action::Drain))?,
-        Command::Maintenance(order) => give(socket, order, Some(Action::Maintenance))?,
+        Command::Maintenance(order) => instances::maintain(socket, order)?,
         Command::Resume(order) => give(socket, order, None)?,
+        Command::Dump { kind } => instances::dump(socket, kind)?,
+        Command::Metrics => {
+            let Answer::Status(status) = connect(socket)?.ask(&Request::Status)? else {
+                return Err(unexpected());
+            };
+            put(&metrics::render(&status))?;
+        }
         Command::Reload => done(&connect(socket)?.ask(&Request::Reload)?)?,
     }
     Ok(true)
@@ -169,10 +200,16 @@ fn connect(socket: Option<PathBuf>) -> Result<Client, Failure> {
     Ok(Client::connect(&path)?)
 }
 
-fn show_status(socket: Option<PathBuf>, json: bool, watch: bool) -> Result<(), Failure> {
+fn show_status(
+    socket: Option<PathBuf>,
+    instance: Option<String>,
+    json: bool,
+    watch: bool,
+) -> Result<(), Failure> {
     let mut client = connect(socket)?;
+    let request = instance.map_or(Request::Status, Request::StatusOf);
     loop {
-        let Answer::Status(status) = client.ask(&Request::Status)? else { return Err(unexpected()) };
+        let Answer::Status(status) = client.ask(&request)? else { return Err(unexpected()) };
         let text = if json { serde_json::to_string(&status)? + "\n" } else { status::render(&status) };
         // Clears the screen for people, not for programs.
         let clear = if watch && !json { "\x1b[2J\x1b[H" } else { "" };
@@ -214,17 +251,32 @@ fn list(socket: Option<PathBuf>, arguments: &ListArguments) -> Result<(), Failur
 }
 
 fn events(socket: Option<PathBuf>, count: usize, json: bool) -> Result<(), Failure> {
-    let Answer::Events(events) = connect(socket)?.ask(&Request::Events(count))? else {
-        return Err(unexpected());
+    let lines: Vec<String> = match connect(socket)?.ask(&Request::Events(count))? {
+        Answer::Events(events) if json => as_json(&events)?,
+        Answer::Events(events) => events.iter().map(service_event).collect(),
+        Answer::Journal(entries) if json => as_json(&entries)?,
+        Answer::Journal(entries) => entries.iter().flat_map(entry).collect(),
+        _ => return Err(unexpected()),
     };
-    for event in events {
-        let line = match json {
-            true => serde_json::to_string(&event)?,
-            false => format!("{}  {}", ctime(event.at), wording::line(&event)),
-        };
-        put(&(line + "\n"))?;
+    lines.iter().try_for_each(|line| put(&format!("{line}\n")))
+}
+
+fn as_json<T: serde::Serialize>(events: &[T]) -> Result<Vec<String>, serde_json::Error> {
+    events.iter().map(serde_json::to_string).collect()
+}
+
+fn service_event(event: &lb_core::Event) -> String {
+    format!("{}  {}", ctime(event.at), wording::line(event))
+}
+
+fn entry(entry: &Entry) -> Vec<String> {
+    match entry {
+        Entry::Balance(event) => vec![service_event(event)],
+        Entry::Failover(event) => {
+            let lines = crate::failover::wording::lines(event, Default::default(), true);
+            lines.iter().map(|line| format!("{}  {line}", ctime(event.at))).collect()
+        }
     }
-    Ok(())
 }
 
 fn give(socket: Option<PathBuf>, order: OrderArguments, action: Option<Action>) -> Result<(), Failure> {

@@ -1,8 +1,12 @@
 //! `lbctl status`: a daemon as a whole, for people.
 
-use std::{fmt::Write as _, time::Duration};
+mod instances;
 
-use super::text::{columns, span};
+use std::fmt::Write as _;
+
+pub(super) use instances::{effect, found};
+
+use super::text::{columns, seconds, span};
 use crate::control::protocol::{CheckStatus, ServerStatus, ServiceStatus, Status};
 
 /// The status as text.
@@ -24,6 +28,7 @@ pub fn render(status: &Status) -> String {
     if let Some(error) = &status.config_error {
         let _ = writeln!(out, "PROBLEM: the newest configuration was refused: {error}");
     }
+    out += &instances::render(status);
     for service in &status.services {
         out += &render_service(service);
     }
@@ -81,8 +86,4 @@ fn check(check: &CheckStatus) -> String {
         let _ = write!(out, ", {} ago", span(seconds(age)));
     }
     out
-}
-
-fn seconds(seconds: f64) -> Duration {
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }

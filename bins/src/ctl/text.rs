@@ -30,7 +30,12 @@ pub fn span(time: Duration) -> String {
     }
 }
 
-/// The reverse: `90`, `90s`, `30m`, `2h`, `1d`, `1h30m`.
+/// Seconds as they come over the control socket.
+pub fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+/// What [`span`] writes, the other way round: `90`, `90s`, `30m`, `2h`, `1d`, `1h30m`.
 ///
 /// # Errors
 /// Says what would be right.

@@ -44,7 +44,7 @@ impl Journal {
         let now = event.at;
         let chapter = self.chapters.entry(event.subject.clone()).or_default();
         if let Some(left_out) = self.limits.take(now, &event) {
-            for mut line in wording::lines(&event, chapter.since(), self.detail) {
+            for mut line in wording::lines(&event, chapter.known(), self.detail) {
                 if left_out > 0 {
                     line += &wording::left_out(left_out);
                 }
@@ -79,7 +79,7 @@ impl Journal {
 
     /// The newest events of a subject, oldest first; few.
     pub fn lately(&self, subject: &Subject) -> Vec<Event> {
-        self.chapters.get(subject).map_or_else(Vec::new, |chapter| chapter.since().cloned().collect())
+        self.chapters.get(subject).map_or_else(Vec::new, |chapter| chapter.known().since.to_vec())
     }
 
     /// The instance or group that changed its state last.

@@ -9,21 +9,24 @@ mod heard;
 use std::time::Duration;
 
 pub use cause::why;
-use lb_core::Time;
 use lb_vrrp::track::Status;
 
 use super::{
-    event::{Condition, Event, Subject, What, Why},
+    event::{Event, Subject, What},
     track::TrackerId,
 };
 
-/// The lines that the log gets for an event: none, one, or several. `since` is what happened to the subject since its
-/// last change of state, oldest first; `detail` is `-D`.
-pub fn lines<'a>(
-    event: &Event,
-    since: impl DoubleEndedIterator<Item = &'a Event>,
-    detail: bool,
-) -> Vec<String> {
+/// What was known of a subject before an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// What happened since its last change of state, oldest first.
+    pub since: &'a [Event],
+    /// The priority that an instance runs with.
+    pub priority: Option<u8>,
+}
+
+/// The lines that the log gets for an event: none, one, or several. `detail` is `-D`.
+pub fn lines(event: &Event, known: Known<'_>, detail: bool) -> Vec<String> {
     let name = match &event.subject {
         Subject::Daemon => return of_daemon(&event.what).into_iter().collect(),
         Subject::Tracker(id) => return of_tracker(id, &event.what),
@@ -31,12 +34,13 @@ pub fn lines<'a>(
         Subject::Instance(name) => name,
     };
     let text = match &event.what {
-        What::State { from, to, why, .. } => {
-            return of_state(name, (*from, *to), why, event.at, since, detail);
+        What::State { .. } => {
+            let texts = cause::of_state(event, known, detail);
+            return texts.iter().map(|text| format!("({name}) {text}")).collect();
         }
         What::Priority { from, to } => format!("Changing effective priority from {from} to {to}"),
         What::NewMaster { source, .. } if detail => {
-            let before = since.rev().find_map(|event| match &event.what {
+            let before = known.since.iter().rev().find_map(|event| match &event.what {
                 What::NewMaster { source, .. } => Some(*source),
                 _ => None,
             });
@@ -45,12 +49,12 @@ pub fn lines<'a>(
                 _ => format!("master set to {source}"),
             }
         }
-        What::Router(event) => match heard::line(event, detail) {
+        What::Router(event) => match heard::line(event, known.priority, detail) {
             Some(text) => text,
             None => return Vec::new(),
         },
         What::Installed(count) if detail => format!("{} installed and announced", addresses(*count)),
-        What::Removed(count) if detail => format!("{} removed", addresses(*count)),
+        What::Removed(count) if detail => format!("removing VIPs. ({})", addresses(*count)),
         What::PutBack(address) => {
             format!("address {address} was removed by somebody else; it is put back and announced")
         }
@@ -77,34 +81,6 @@ pub fn left_out_of(subject: &Subject, count: u64) -> String {
     format!("({subject}) {count} more lines like those before left out")
 }
 
-/// The state in a sentence: `Entering MASTER STATE`.
-fn of_state<'a>(
-    name: &str,
-    (from, to): (Condition, Condition),
-    why: &Why,
-    at: Time,
-    since: impl DoubleEndedIterator<Item = &'a Event>,
-    detail: bool,
-) -> Vec<String> {
-    let basis = since.rev().find_map(|event| match &event.what {
-        What::Basis { heard, .. } => Some(*heard),
-        _ => None,
-    });
-    let mut lines = Vec::new();
-    if let Some(known) = cause::known_line(why, detail) {
-        lines.push(format!("({name}) {known}"));
-    }
-    let mut entering = format!("({name}) Entering {to} STATE");
-    if (from, to) == (Condition::Init, Condition::Backup) {
-        entering += " (init)";
-    }
-    if let Some(cause) = cause::behind(why, basis.flatten(), at) {
-        entering += &format!(" ({cause})");
-    }
-    lines.push(entering);
-    lines
-}
-
 fn of_group(name: &str, what: &What) -> Option<String> {
     match what {
         What::State { to, .. } => Some(format!("VRRP_Group({name}) Syncing instances to {to} state")),
@@ -122,6 +98,14 @@ fn of_tracker(id: &TrackerId, what: &What) -> Vec<String> {
         _ => return Vec::new(),
     };
     let behind = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+    let returned = detail.strip_prefix("exited with status ");
+    if let (TrackerId::Script(name), Some(code)) = (id, returned) {
+        let now = format!("Script `{name}` now returning {code}");
+        return match status {
+            Status::Up => vec![now, format!("VRRP_Script({name}) succeeded")],
+            _ => vec![now, format!("VRRP_Script({name}) failed ({detail})")],
+        };
+    }
     let text = match (id, status) {
         (_, Status::Unknown) => return Vec::new(),
         (TrackerId::Interface(name), Status::Up) => format!("Netlink reports {name} up"),
@@ -132,9 +116,9 @@ fn of_tracker(id: &TrackerId, what: &What) -> Vec<String> {
         (TrackerId::Process(name), Status::Up) => format!("Quorum gained for tracked process {name}"),
         (TrackerId::Process(name), _) => format!("Quorum lost for tracked process {name}{behind}"),
         (TrackerId::File(name), Status::Value(value)) => {
-            format!("(VRRP track file {name}) is now {value}{behind}")
+            format!("tracked file {name} is now {value}{behind}")
         }
-        (TrackerId::File(name), _) => format!("(VRRP track file {name}) can not be read{behind}"),
+        (TrackerId::File(name), _) => format!("tracked file {name} can not be read{behind}"),
     };
     vec![text]
 }

@@ -40,6 +40,12 @@ pub struct InstanceStatus {
     pub base_priority: Priority,
     /// The one that it runs with.
     pub priority: Priority,
+    /// It does not preempt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nopreempt: bool,
+    /// Seconds until it preempts a lower priority.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub preempt_delay: f64,
     /// What each tracker does to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trackers: Vec<ShareStatus>,
@@ -156,4 +162,8 @@ pub enum DumpKind {
     Stats,
     /// Both as JSON, as `keepalived.json`.
     Json,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }

@@ -1,10 +1,11 @@
 //! The last change of state of one subject, with what led to it and what followed.
 
-use std::collections::VecDeque;
-
 use serde::{Deserialize, Serialize};
 
-use crate::failover::event::{Event, What};
+use crate::failover::{
+    event::{Event, What},
+    wording::Known,
+};
 
 /// Events that led to a change, and that are kept in case of another one.
 const BEFORE: usize = 8;
@@ -32,11 +33,18 @@ pub struct Story {
 pub(super) struct Chapter {
     story: Story,
     /// What happened since the change: the next change may come of it.
-    since: VecDeque<Event>,
+    since: Vec<Event>,
+    /// The priority that an instance runs with.
+    priority: Option<u8>,
 }
 
 impl Chapter {
     pub(super) fn add(&mut self, event: Event) {
+        match event.what {
+            What::State { priority, .. } => self.priority = Some(priority),
+            What::Priority { to, .. } => self.priority = Some(to.get()),
+            _ => {}
+        }
         if let What::State { .. } = event.what {
             if let Some(change) = self.story.change.replace(event) {
                 if self.story.earlier.len() == EARLIER {
@@ -44,7 +52,7 @@ impl Chapter {
                 }
                 self.story.earlier.push(change);
             }
-            self.story.before = self.since.drain(..).collect();
+            self.story.before = std::mem::take(&mut self.since);
             self.story.after.clear();
             return;
         }
@@ -52,14 +60,13 @@ impl Chapter {
             self.story.after.push(event.clone());
         }
         if self.since.len() == BEFORE {
-            self.since.pop_front();
+            self.since.remove(0);
         }
-        self.since.push_back(event);
+        self.since.push(event);
     }
 
-    /// What happened since the change, oldest first.
-    pub(super) fn since(&self) -> impl DoubleEndedIterator<Item = &Event> {
-        self.since.iter()
+    pub(super) fn known(&self) -> Known<'_> {
+        Known { since: &self.since, priority: self.priority }
     }
 
     pub(super) fn tell(&self) -> Story {

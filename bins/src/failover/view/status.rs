@@ -4,7 +4,7 @@ use lb_core::Time;
 
 use super::{GroupView, InstanceView, Share, TrackerView, View};
 use crate::{
-    config::keepalived::model::Version,
+    config::keepalived::model::{Preempt, Version},
     control::protocol::{
         Explanation, GroupStatus, InstanceStatus, MasterStatus, ShareStatus, Status, TrackerStatus,
     },
@@ -99,6 +99,11 @@ impl InstanceView<'_> {
             advert_interval: config.advert_int.duration().as_secs_f64(),
             base_priority: config.priority,
             priority: self.priority,
+            nopreempt: config.preempt == Preempt::No,
+            preempt_delay: match config.preempt {
+                Preempt::After(delay) => delay.as_secs_f64(),
+                Preempt::Yes | Preempt::No => 0.0,
+            },
             trackers: self.shares.iter().map(Share::status).collect(),
             master,
             source: driver.and_then(|driver| driver.source),

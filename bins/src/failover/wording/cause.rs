@@ -5,7 +5,11 @@ use std::net::IpAddr;
 use lb_core::Time;
 use lb_vrrp::Cause;
 
-use crate::failover::{event::Why, track::TrackerId};
+use super::Known;
+use crate::failover::{
+    event::{Condition, Event, What, Why},
+    track::TrackerId,
+};
 
 /// Why an instance or group is what it is, as part of a sentence.
 pub fn why(why: &Why) -> String {
@@ -20,17 +24,50 @@ pub fn why(why: &Why) -> String {
     }
 }
 
-/// The line that keepalived writes before it says that the state changed.
-pub(super) fn known_line(why: &Why, detail: bool) -> Option<String> {
-    match why {
-        Why::Protocol(Cause::Silence) if detail => Some("Receive advertisement timeout".to_owned()),
-        Why::Protocol(Cause::Resigned(_)) if detail => {
-            Some("Backup received priority 0 advertisement".to_owned())
-        }
-        Why::Interface(text) => Some(format!("entering FAULT state ({text})")),
-        Why::Tracker(TrackerId::Script(name)) => Some(format!("entering FAULT state due to script {name}")),
+/// A change of state of an instance: what keepalived says before it, the change itself with our cause, and what it says
+/// after it.
+pub(super) fn of_state(event: &Event, known: Known<'_>, detail: bool) -> Vec<String> {
+    let What::State { from, to, why, priority } = &event.what else { return Vec::new() };
+    let heard = known.since.iter().rev().find_map(|event| match &event.what {
+        What::Basis { heard, .. } => *heard,
         _ => None,
+    });
+    let mut lines = before(*from, *to, why, *priority, detail);
+    let init = if (*from, *to) == (Condition::Init, Condition::Backup) { " (init)" } else { "" };
+    let cause = behind(why, heard, event.at).map_or_else(String::new, |cause| format!(" ({cause})"));
+    lines.push(format!("Entering {to} STATE{init}{cause}"));
+    if detail && *to == Condition::Master {
+        lines.push("setting VIPs.".to_owned());
     }
+    lines
+}
+
+/// The lines that keepalived writes before a change.
+fn before(from: Condition, to: Condition, why: &Why, ours: u8, detail: bool) -> Vec<String> {
+    let timeout = || "Receive advertisement timeout".to_owned();
+    match why {
+        Why::Protocol(Cause::Silence | Cause::Preempts(_)) if detail => vec![timeout()],
+        Why::Protocol(Cause::Resigned(_)) if detail => {
+            vec!["Backup received priority 0 advertisement".to_owned(), timeout()]
+        }
+        Why::Protocol(Cause::HigherPriority(source, theirs)) => {
+            vec![format!("Master received advert from {source} with higher priority {theirs}, ours {ours}")]
+        }
+        Why::Protocol(Cause::GreaterAddress(source)) => vec![format!(
+            "Master received advert from {source} with same priority {ours} but higher IP address than ours"
+        )],
+        Why::Tracker(TrackerId::Script(name)) if starts_with_fault(from, to) => {
+            vec![format!("entering FAULT state due to script {name}")]
+        }
+        Why::Tracker(TrackerId::File(name)) if to == Condition::Fault => {
+            vec![format!("tracked file {name} now FAULT state")]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn starts_with_fault(from: Condition, to: Condition) -> bool {
+    (from, to) == (Condition::Init, Condition::Fault)
 }
 
 /// What is said behind the new state: `heard nothing from 10.9.0.2 for 3.4 s`.
@@ -41,7 +78,7 @@ pub(super) fn behind(of: &Why, heard: Option<(Time, IpAddr)>, at: Time) -> Optio
         }
         (Why::Protocol(Cause::Startup | Cause::Shutdown) | Why::Lifecycle, _) => None,
         // The line before says it.
-        (Why::Interface(_) | Why::Tracker(TrackerId::Script(_)), _) => None,
+        (Why::Protocol(Cause::HigherPriority(..) | Cause::GreaterAddress(_)), _) => None,
         (of, _) => Some(why(of)),
     }
 }

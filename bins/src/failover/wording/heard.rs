@@ -3,10 +3,13 @@
 use lb_vrrp::Event;
 
 /// The words for it, without the instance; `None` when it is no line of the log.
-pub(super) fn line(event: &Event, detail: bool) -> Option<String> {
+pub(super) fn line(event: &Event, ours: Option<u8>, detail: bool) -> Option<String> {
     Some(match event {
         Event::OtherActive { source, priority } => {
-            format!("Received advert from {source} with lower priority {priority}, forcing new election")
+            let ours = ours.map_or_else(String::new, |ours| format!(", ours {ours}"));
+            format!(
+                "Received advert from {source} with lower priority {priority}{ours}, forcing new election"
+            )
         }
         Event::Dropped { source, reason } => format!("dropped a message of {source}: {reason}"),
         Event::IntervalMismatch { source, theirs, ours } => {

@@ -1,0 +1,166 @@
+//! `lbctl explain`: how an instance came to be what it is, and why it is not MASTER.
+
+use std::fmt::Write as _;
+
+use lb_core::Time;
+use lb_vrrp::track::Effect;
+
+use super::{
+    status::{effect, found},
+    text::{seconds, span},
+};
+use crate::{
+    control::protocol::{Explanation, InstanceStatus},
+    failover::{
+        event::{Condition, Event, Subject, What},
+        wording,
+    },
+    runtime::clock::ctime,
+};
+
+/// Nanoseconds before and after a change within which what happened has to do with it.
+const NEAR: u64 = 60_000_000_000;
+
+/// The explanation for people.
+pub fn render(explanation: &Explanation) -> String {
+    let instance = &explanation.instance;
+    let mut out = format!(
+        "{} is {} for {}: {}.\n",
+        instance.name,
+        instance.state,
+        span(seconds(instance.since)),
+        instance.why
+    );
+    if let Some(change) = &explanation.story.change {
+        let _ = writeln!(out, "\nThe change of {}:", ctime(change.at));
+        out += &timeline(explanation, change);
+    }
+    if instance.state != Condition::Master {
+        out += "\nWhy it is not MASTER:\n";
+        for reason in reasons(instance) {
+            let _ = writeln!(out, "  - {reason}");
+        }
+    }
+    if !explanation.story.earlier.is_empty() {
+        out += "\nBefore that:\n";
+        for event in &explanation.story.earlier {
+            let _ = writeln!(out, "  {}  {}", ctime(event.at), sentence(event));
+        }
+    }
+    out
+}
+
+/// One line for each step, with its time in milliseconds before or after the change.
+fn timeline(explanation: &Explanation, change: &Event) -> String {
+    let story = &explanation.story;
+    let mut steps: Vec<(Time, String)> = Vec::new();
+    for event in story.before.iter().chain([change]).chain(&story.after) {
+        steps.extend(steps_of(event));
+    }
+    for event in &explanation.related {
+        let about = match &event.subject {
+            Subject::Daemon => String::new(),
+            Subject::Group(name) => format!("group {name}: "),
+            // The sentence names it.
+            Subject::Tracker(_) => String::new(),
+            Subject::Instance(name) => format!("{name}: "),
+        };
+        steps.extend(steps_of(event).into_iter().map(|(at, text)| (at, about.clone() + &text)));
+    }
+    steps.retain(|(at, _)| at.as_nanos().abs_diff(change.at.as_nanos()) <= NEAR);
+    // Stable: what happened in the same moment stays in the order in which it was written down.
+    steps.sort_by_key(|(at, _)| *at);
+    steps.iter().fold(String::new(), |mut out, (at, text)| {
+        let _ = writeln!(out, "  {:>+12.3} ms  {text}", millis(*at, change.at));
+        out
+    })
+}
+
+/// The steps that an event tells of: when, and what.
+fn steps_of(event: &Event) -> Vec<(Time, String)> {
+    let What::Basis { heard, timer, due } = &event.what else { return vec![(event.at, sentence(event))] };
+    let mut steps = Vec::new();
+    if let Some((at, source)) = heard {
+        steps.push((*at, format!("the last advert of a MASTER was heard, from {source}")));
+    }
+    match (timer, due) {
+        (Some(timer), Some(due)) => steps.push((*due, format!("the timer for it was due: {timer}"))),
+        (Some(timer), None) => steps.push((event.at, format!("the timer for it fired: {timer}"))),
+        (None, _) => {}
+    }
+    steps
+}
+
+/// An event as a sentence.
+fn sentence(event: &Event) -> String {
+    match &event.what {
+        What::State { from, to, why, priority } => {
+            let with = if *priority == 0 { String::new() } else { format!(" with priority {priority}") };
+            format!("{from} -> {to}{with}: {}", wording::why(why))
+        }
+        What::Priority { from, to } => format!("priority {from} -> {to}"),
+        What::NewMaster { source, priority } => format!("{source} is MASTER, with priority {priority}"),
+        What::Tracked { status, detail } => match &event.subject {
+            Subject::Tracker(id) => found(id, *status, detail),
+            subject => format!("{subject}: {detail}"),
+        },
+        What::Installed(count) => format!("all addresses installed and announced: {count}"),
+        What::Removed(count) => format!("all addresses removed: {count}"),
+        What::Ordered(text) => format!("ordered: {text}"),
+        What::Late(by) => format!("the process was late by {:.3} ms", by.as_secs_f64() * 1000.0),
+        What::Configured { added, changed, removed } => {
+            format!("a configuration is in force: {added} instances new, {changed} changed, {removed} gone")
+        }
+        _ => {
+            let lines = wording::lines(event, Default::default(), true);
+            lines.last().cloned().unwrap_or_else(|| format!("{:?}", event.what))
+        }
+    }
+}
+
+/// What keeps an instance from being MASTER.
+fn reasons(instance: &InstanceStatus) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if !instance.link.is_empty() {
+        reasons.push(format!("its interface {} {}", instance.interface, instance.link));
+    }
+    for share in &instance.trackers {
+        let text = found(&share.tracker, share.contribution.status, &share.detail);
+        match share.contribution.effect {
+            Effect::Fault => reasons.push(format!("{text}, and that is a fault")),
+            Effect::Change(change) if change < 0 => {
+                reasons.push(format!("{text}: {} to the priority", effect(share.contribution.effect)));
+            }
+            Effect::Change(_) => {}
+        }
+    }
+    if let Some(master) = &instance.master {
+        let heard =
+            master.heard.map_or_else(String::new, |heard| format!(", heard {} ago", span(seconds(heard))));
+        let (theirs, ours) = (master.priority, instance.priority);
+        let behind = match theirs.cmp(&ours) {
+            std::cmp::Ordering::Less if instance.nopreempt => ", and it does not preempt (nopreempt)",
+            std::cmp::Ordering::Less if instance.preempt_delay > 0.0 => ", and preempt_delay is not over",
+            std::cmp::Ordering::Less if instance.group.is_some() => {
+                ", and its sync group is not ready for it"
+            }
+            _ => "",
+        };
+        reasons.push(format!(
+            "{} is MASTER with priority {theirs} where ours is {ours}{behind}{heard}",
+            master.address
+        ));
+    }
+    if reasons.is_empty() {
+        reasons.push(instance.why.clone());
+    }
+    reasons
+}
+
+/// Milliseconds from `of` to `at`; negative when it was before.
+fn millis(at: Time, of: Time) -> f64 {
+    if at >= of { at.since(of).as_secs_f64() * 1000.0 } else { of.since(at).as_secs_f64() * -1000.0 }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! What is asked and ordered of lb-failover's instances.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use clap::Args;
+
+use lb_core::{model::ServerKey, overrides::Action};
+
+use super::{Failure, OrderArguments, connect, done, explain as rendering, give, put, text, unexpected};
+use crate::control::protocol::{Answer, DumpKind, Request};
+
+#[derive(Debug, Args)]
+pub(super) struct FailoverArguments {
+    /// The instance; one that is in a sync group takes the others along. Or the sync group
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    name: Option<String>,
+    /// Everything
+    #[arg(long)]
+    all: bool,
+    /// Why; shown in status and log
+    #[arg(long, default_value = "by hand")]
+    reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MaintenanceArguments {
+    /// A real server, such as 192.168.0.1:80; or `on` or `off` for this node with all its instances
+    #[arg(value_name = "SERVER|on|off")]
+    target: Target,
+    /// A real server in this virtual service only, such as tcp:10.0.0.1:80
+    #[arg(long)]
+    service: Option<lb_core::model::ServiceKey>,
+    /// Why; shown in status and log
+    #[arg(long, default_value = "by hand")]
+    reason: String,
+    /// For how long, such as 30m; without it until `resume`, or `maintenance off`
+    #[arg(long = "for", value_name = "TIME", value_parser = text::parse_span)]
+    lasting: Option<Duration>,
+}
+
+/// What is taken out of service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    /// The whole node, or not.
+    Node(bool),
+    /// One real server.
+    Server(ServerKey),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "on" => Ok(Self::Node(true)),
+            "off" => Ok(Self::Node(false)),
+            server => server
+                .parse()
+                .map(Self::Server)
+                .map_err(|error| format!("{error}; or `on` or `off` for the whole node")),
+        }
+    }
+}
+
+pub(super) fn fail_over(socket: Option<PathBuf>, order: FailoverArguments) -> Result<(), Failure> {
+    done(&connect(socket)?.ask(&Request::Failover { of: order.name, reason: order.reason })?)
+}
+
+pub(super) fn maintain(socket: Option<PathBuf>, order: MaintenanceArguments) -> Result<(), Failure> {
+    let MaintenanceArguments { target, service, reason, lasting } = order;
+    match target {
+        Target::Server(server) => {
+            give(socket, OrderArguments { server, service, reason, lasting }, Some(Action::Maintenance))
+        }
+        Target::Node(_) if service.is_some() => Err("--service goes with a real server".into()),
+        Target::Node(false) if lasting.is_some() => Err("--for goes with `on`".into()),
+        Target::Node(on) => done(&connect(socket)?.ask(&Request::Maintenance { on, reason, lasting })?),
+    }
+}
+
+pub(super) fn explain(socket: Option<PathBuf>, instance: Option<String>, json: bool) -> Result<(), Failure> {
+    let Answer::Explanation(explanation) = connect(socket)?.ask(&Request::Explain(instance))? else {
+        return Err(unexpected());
+    };
+    if json {
+        return put(&(serde_json::to_string(&explanation)? + "\n"));
+    }
+    put(&rendering::render(&explanation))
+}
+
+pub(super) fn dump(socket: Option<PathBuf>, kind: DumpKind) -> Result<(), Failure> {
+    let Answer::Dump(text) = connect(socket)?.ask(&Request::Dump(kind))? else { return Err(unexpected()) };
+    put(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maintenance_is_of_a_server_or_of_the_node() {
+        assert_eq!("on".parse(), Ok(Target::Node(true)));
+        assert_eq!("off".parse(), Ok(Target::Node(false)));
+        assert_eq!("192.168.0.1:80".parse(), Ok(Target::Server("192.168.0.1:80".parse().unwrap())));
+        assert!("of".parse::<Target>().unwrap_err().contains("`on` or `off`"));
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_before_a_daemon_is_asked() {
+        let order = |target, service: Option<&str>, lasting| MaintenanceArguments {
+            target,
+            service: service.map(|service| service.parse().unwrap()),
+            reason: String::new(),
+            lasting,
+        };
+        let nowhere = || Some(PathBuf::from("/nonexistent/socket"));
+        let error =
+            maintain(nowhere(), order(Target::Node(true), Some("tcp:10.0.0.1:80"), None)).unwrap_err();
+        assert!(error.to_string().contains("--service"), "{error}");
+        let error = maintain(nowhere(), order(Target::Node(false), None, Some(Duration::ZERO))).unwrap_err();
+        assert!(error.to_string().contains("--for"), "{error}");
+    }
+}

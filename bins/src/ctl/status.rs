@@ -87,3 +87,6 @@ fn check(check: &CheckStatus) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

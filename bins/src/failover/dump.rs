@@ -1,5 +1,12 @@
 //! What keepalived writes to a file when it gets SIGUSR1, SIGUSR2 or SIGRTMIN+2, from a [`View`]: for programs that
 //! parse it. The control socket has it always, a file only if the configuration names one.
+//!
+//! Headers, names and types are those of keepalived 2.2.7. Secrets are not shown.
+
+mod data;
+mod entry;
+mod json;
+mod stats;
 
 use super::view::View;
 use crate::control::protocol::DumpKind;
@@ -7,6 +14,11 @@ use crate::control::protocol::DumpKind;
 /// A dump of everything that is in the view.
 pub fn dump(kind: DumpKind, view: &View<'_>) -> String {
     match kind {
-        DumpKind::Data | DumpKind::Stats | DumpKind::Json => format!("{} instances\n", view.instances.len()),
+        DumpKind::Data => data::data(view),
+        DumpKind::Stats => stats::stats(view),
+        DumpKind::Json => json::json(view),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,14 @@
 //!
 //! It borrows nearly everything, so that a view of one instance among thousands costs what one instance costs.
 
+#[cfg(test)]
+pub(crate) mod sample;
 mod status;
 
-use std::{path::Path, sync::Arc};
+use std::{net::IpAddr, path::Path};
 
 use lb_core::Time;
-use lb_vrrp::{Priority, driver, track};
+use lb_vrrp::{Priority, driver, router::RouterStats, track};
 
 use super::{
     event::{Condition, Why},
@@ -61,8 +63,35 @@ pub struct InstanceView<'a> {
     pub shares: Vec<Share<'a>>,
     /// When a MASTER was heard last, by this instance as Backup.
     pub heard: Option<Time>,
-    /// What the driver says; `None` when the driver does not have it.
-    pub driver: Option<driver::Status>,
+    /// What the protocol says; `None` when it does not have it.
+    pub driver: Option<Driven>,
+}
+
+/// What the protocol says of an instance: of [`driver::Status`] as much as is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Driven {
+    /// The MASTER as a Backup sees it: address and priority.
+    pub active: Option<(IpAddr, Priority)>,
+    /// Where its advertisements come from; `None` as long as the interface was never ready.
+    pub source: Option<IpAddr>,
+    /// Whether its interface can be used.
+    pub link: driver::LinkState,
+    /// How many addresses are installed.
+    pub installed: usize,
+    /// Its counters.
+    pub stats: RouterStats,
+}
+
+impl From<&driver::Status> for Driven {
+    fn from(status: &driver::Status) -> Self {
+        Self {
+            active: status.active,
+            source: status.source,
+            link: status.link,
+            installed: status.installed,
+            stats: status.stats,
+        }
+    }
 }
 
 /// What a tracker does to an instance.
@@ -111,15 +140,7 @@ impl<'a> View<'a> {
 
 impl InstanceView<'_> {
     /// The MASTER as a Backup sees it: its address and priority.
-    pub fn master(&self) -> Option<(std::net::IpAddr, Priority)> {
-        self.driver.as_ref().and_then(|driver| driver.active)
-    }
-
-    /// Its name, to be kept.
-    pub fn name(&self) -> Arc<str> {
-        match &self.driver {
-            Some(driver) => driver.name.clone(),
-            None => self.config.name.as_str().into(),
-        }
+    pub fn master(&self) -> Option<(IpAddr, Priority)> {
+        self.driver.and_then(|driver| driver.active)
     }
 }

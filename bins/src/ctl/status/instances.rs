@@ -7,7 +7,7 @@ use lb_vrrp::track::{self, Effect};
 use crate::{
     control::protocol::{InstanceStatus, MasterStatus, ShareStatus, Status},
     ctl::text::{columns, seconds, span},
-    failover::track::TrackerId,
+    failover::{event::Condition, track::TrackerId},
     runtime::clock::ctime,
 };
 
@@ -37,7 +37,7 @@ pub(super) fn render(status: &Status) -> String {
 }
 
 fn row(instance: &InstanceStatus) -> Vec<String> {
-    let why = match instance.link.is_empty() {
+    let why = match instance.link.is_empty() || instance.state == Condition::Fault {
         true => instance.why.clone(),
         false => format!("{}; {} {}", instance.why, instance.interface, instance.link),
     };

@@ -40,7 +40,8 @@ impl View<'_> {
     /// The answer to `lbctl explain INSTANCE`; `None` when this instance is not in the view.
     pub fn explain(&self, instance: &str, journal: &Journal) -> Option<Explanation> {
         let instance = self.instance(instance)?;
-        let story = journal.story(&Subject::Instance(instance.name())).unwrap_or_default();
+        let story =
+            journal.story(&Subject::Instance(instance.config.name.as_str().into())).unwrap_or_default();
         let mut related = Vec::new();
         for subject in self.related(instance, story.change.as_ref()) {
             if let Some(story) = journal.story(&subject) {

@@ -13,7 +13,7 @@ use super::{
     dump,
     engine::Engine,
     event::{Subject, What},
-    view::{GroupView, InstanceView, Share, TrackerView, View},
+    view::{Driven, GroupView, InstanceView, Share, TrackerView, View},
 };
 use crate::{
     config::keepalived::model::Instance,
@@ -164,7 +164,7 @@ impl Engine {
             priority: instance.priority(),
             shares: shares.collect(),
             heard: None,
-            driver,
+            driver: driver.as_ref().map(Driven::from),
         })
     }
 }

@@ -183,7 +183,7 @@ fn of<'a>(instance: &InstanceView<'a>, view: &View<'a>) -> Instance<'a> {
     let data = Data {
         iname: &config.name,
         dont_track_primary: config.dont_track_primary.into(),
-        skip_check_adv_addr: 0,
+        skip_check_adv_addr: config.skip_check_adv_addr.into(),
         strict_mode: config.strict.into(),
         vmac_ifname: vmac_name(instance),
         ifp_ifname: &config.interface,

@@ -156,8 +156,17 @@ fn compare_stats(theirs: &str) {
 
 /// Each field of an instance, group or tracker of theirs is in ours, at the same indentation.
 fn compare_data(theirs: &str) {
-    let ours = ours(DumpKind::Data);
-    let (theirs, ours) = (fields(theirs), fields(&ours));
+    let theirs = fields(theirs);
+    let sample = Sample::new();
+    let mut view = sample.view();
+    // Who is Backup at that moment depends on how fast it is asked.
+    for instance in &mut view.instances {
+        let section = &theirs[&format!("VRRP Instance = {}", instance.config.name)];
+        let knows_a_master = section.contains("   Master router");
+        let master = ([10, 9, 0, 2].into(), lb_vrrp::Priority::new(100).unwrap());
+        instance.driver.as_mut().unwrap().active = knows_a_master.then_some(master);
+    }
+    let ours = fields(&dump(DumpKind::Data, &view));
     assert!(theirs.len() >= 7, "four instances, a group, two scripts: {:?}", theirs.keys());
     for (section, fields) in &theirs {
         let Some(own) = ours.get(section) else { panic!("no section {section:?}") };
@@ -179,7 +188,9 @@ fn fields(text: &str) -> BTreeMap<String, BTreeSet<String>> {
             1 => {
                 let about = ["VRRP Instance", "VRRP Sync Group", "VRRP Script", "Track file"];
                 let is = about.iter().any(|about| line.trim().starts_with(about));
-                section = is.then(|| line.trim().to_owned());
+                // A group's state stands behind its name.
+                let name = line.split(',').next().unwrap_or(line);
+                section = is.then(|| name.trim().to_owned());
             }
             3 => {
                 if let Some(section) = &section {

@@ -19,9 +19,8 @@ pub(super) const SYNC_GROUP: &[Keyword] = &[
     command("notify_stop"),
     command("notify"),
     line("smtp_alert"),
-    line("global_tracking").not("is obsolete: members of a group always share what they track"),
-    line("sync_group_tracking_weight")
-        .not("would let weights of members change the priority of each of them alone"),
+    line("global_tracking"),
+    line("sync_group_tracking_weight"),
     line("notify_priority_changes"),
 ];
 
@@ -30,13 +29,13 @@ pub(super) const GARP_GROUP: &[Keyword] =
 
 pub(super) const INSTANCE: &[Keyword] = &[
     line("use_vmac"),
-    line("use_vmac_addr"),
+    line("use_vmac_addr").not("would send the adverts of addresses on a VMAC's base from VMACs of their own"),
     line("vmac_xmit_base"),
     line("use_ipvlan").not("would send from an ipvlan interface"),
     entries("unicast_peer"),
     line("unicast_fault_no_peer"),
     line("check_unicast_src"),
-    line("old_unicast_checksum"),
+    line("old_unicast_checksum").not("would send the checksums of keepalived before 1.3.7"),
     line("native_ipv6").not(OBSOLETE),
     line("state"),
     line("interface"),
@@ -89,8 +88,8 @@ pub(super) const INSTANCE: &[Keyword] = &[
     line("garp_lower_prio_delay"),
     line("garp_lower_prio_repeat"),
     line("down_timer_adverts"),
-    line("timer_expired_backup").not("would stay BACKUP for one more interval when its own timer was late"),
-    line("thread_timer_expired").not("would stay BACKUP for one more interval when its own timer was late"),
+    line("timer_expired_backup"),
+    line("thread_timer_expired"),
     line("garp_extra_if").not(EXTRA),
     line("vmac_garp_intvl").not(EXTRA),
     line("lower_prio_no_advert"),

@@ -1,12 +1,16 @@
 //! Bodies of fuzz tests: they take any bytes and must not panic. A corpus is replayed by the ordinary tests.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, path::Path};
 
 use lb_core::model::{Family, Protocol};
 
 use super::{
     diagnostic::{Colors, Diagnostic},
     document::Source,
+    keepalived::{
+        self,
+        language::{self, Limits, Memory},
+    },
     ldirectord::{self, Mode},
     names::Resolver,
 };
@@ -36,6 +40,39 @@ pub fn ldirectord(bytes: &[u8]) {
         if strict {
             assert_eq!(again.as_ref(), Some(&config), "{text}");
         }
+    }
+}
+
+/// Reads bytes as keepalived.conf, which may include itself and a small file, resolves them, and renders every problem.
+///
+/// # Panics
+/// When a word of the result does not stand in a file, or a problem is not one line.
+pub fn keepalived(bytes: &[u8]) {
+    let limits = Limits { lines: 5_000, words: 20_000, bytes: 1 << 20 };
+    let settings = language::Settings { config_id: "main".into(), limits, ..language::Settings::default() };
+    let mut memory = Memory::default()
+        .file("dir/small.conf", "vrrp_instance I { interface eth0\n}\n$D= \\\n x ${A} \\\n y {\n")
+        .file("dir/fuzz", String::from_utf8_lossy(bytes));
+    let path = Path::new("dir/fuzz");
+    let source = Source::from_bytes("dir/fuzz", bytes);
+    let (document, sources, _) = language::read_source(source.clone(), path, &settings, &mut memory);
+    let mut blocks = vec![&document.root];
+    while let Some(block) = blocks.pop() {
+        for directive in &block.directives {
+            assert!(!directive.words.is_empty(), "a directive without words");
+            for word in &directive.words {
+                assert!(!word.span.is_empty(), "{word:?} stands nowhere");
+                assert!(!sources.slice(word.span).is_empty(), "{word:?} stands in no file");
+                let _ = language::command_words(&word.text);
+            }
+            blocks.extend(&directive.block);
+        }
+    }
+    let loaded = keepalived::load_source(source, path, &settings, &mut memory);
+    for problem in &loaded.problems {
+        let line = problem.line(&loaded.sources);
+        assert!(!line.contains('\n'), "{line}");
+        let _ = problem.render(&loaded.sources, Colors::No);
     }
 }
 

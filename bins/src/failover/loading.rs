@@ -1,22 +1,14 @@
 //! From files to a configuration that can be put in force.
 
-use std::{
-    fmt,
-    io::{self, IsTerminal as _},
-    path::PathBuf,
-};
+use std::{fmt, io, io::IsTerminal as _, path::PathBuf};
 
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use super::engine::Options;
 use crate::config::{
-    diagnostic::{Colors, Severity},
-    keepalived::{
-        language::{self, Limits, Settings},
-        model::Config,
-        resolve::resolve,
-    },
+    diagnostic::{Colors, Diagnostic},
+    keepalived::{self, language, model::Config},
 };
 
 /// A configuration that can be put in force.
@@ -62,23 +54,22 @@ impl fmt::Display for Lines<'_> {
 /// # Errors
 /// All that is wrong with them, at once.
 pub fn load(options: &Options) -> Result<Loaded, LoadError> {
-    let settings = Settings {
-        config_id: options.config_id.clone().unwrap_or(Settings::default().config_id),
-        unknown: Severity::Warning,
-        limits: Limits::default(),
-    };
-    let (document, sources, mut problems) = language::read(&options.config, &settings)
-        .map_err(|source| LoadError::Read { path: options.config.clone(), source })?;
-    let config = resolve(&document, &mut problems);
-    let refused = problems.any_error();
-    let found = problems.finish();
-    let lines = found.iter().map(|diagnostic| diagnostic.line(&sources)).collect();
-    if refused {
-        let colors = if io::stderr().is_terminal() { Colors::Yes } else { Colors::No };
-        let rendered = found.iter().map(|diagnostic| diagnostic.render(&sources, colors) + "\n").collect();
-        return Err(LoadError::Invalid { lines, rendered });
+    let mut settings = language::Settings::default();
+    if let Some(id) = &options.config_id {
+        settings.config_id.clone_from(id);
     }
-    Ok(Loaded { config, warnings: lines })
+    let path = &options.config;
+    let found =
+        keepalived::load(path, &settings).map_err(|source| LoadError::Read { path: path.clone(), source })?;
+    let lines = found.problems.iter().map(|problem| problem.line(&found.sources)).collect();
+    match found.config {
+        Some(config) => Ok(Loaded { config, warnings: lines }),
+        None => {
+            let colors = if io::stderr().is_terminal() { Colors::Yes } else { Colors::No };
+            let render = |problem: &Diagnostic| problem.render(&found.sources, colors) + "\n";
+            Err(LoadError::Invalid { lines, rendered: found.problems.iter().map(render).collect() })
+        }
+    }
 }
 
 /// Loads beside everything else: files may be many, and large.

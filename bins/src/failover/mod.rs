@@ -13,6 +13,7 @@
 
 mod answer;
 pub mod build;
+pub mod check;
 pub mod cli;
 pub mod dump;
 pub mod engine;

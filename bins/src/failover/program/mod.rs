@@ -15,7 +15,7 @@ mod tests;
 use std::{
     ffi::OsStr,
     io,
-    os::unix::process::ExitStatusExt as _,
+    os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::Arc,
@@ -138,6 +138,17 @@ impl Program {
         self.0.argv.first().map_or("", String::as_str)
     }
 
+    /// Looks whether it could be started, without doing so: the file or directory that others than root can change, if it
+    /// is to be run as root and security is not enabled.
+    ///
+    /// # Errors
+    /// It could not, as far as can be said without trying.
+    pub fn examine(&self) -> Result<Option<PathBuf>, NotRun> {
+        let (path, who, unsafe_place) = self.0.prepare()?;
+        let executable = path.metadata().is_ok_and(|file| file.permissions().mode() & 0o111 != 0);
+        if executable { Ok(unsafe_place) } else { Err(NotRun::NotExecutable(path, who.to_string())) }
+    }
+
     /// Starts it.
     ///
     /// # Errors
@@ -152,10 +163,9 @@ impl Program {
 }
 
 impl Inner {
-    fn start(&self) -> Result<Running, NotRun> {
-        let Some((program, arguments)) = self.argv.split_first() else {
-            return Err(NotRun::Missing(String::new()));
-        };
+    /// What is run, as whom, and where others than root could change it.
+    fn prepare(&self) -> Result<(PathBuf, identity::Who, Option<PathBuf>), NotRun> {
+        let Some(program) = self.argv.first() else { return Err(NotRun::Missing(String::new())) };
         let path = find(program).ok_or_else(|| NotRun::Missing(program.clone()))?;
         let who = self.identity.find(program)?;
         let unsafe_place = if who.is_root() { safety::changeable_by_others(&path) } else { None };
@@ -164,6 +174,12 @@ impl Inner {
         {
             return Err(NotRun::Unsafe { program: path, place: place.clone() });
         }
+        Ok((path, who, unsafe_place))
+    }
+
+    fn start(&self) -> Result<Running, NotRun> {
+        let (path, who, unsafe_place) = self.prepare()?;
+        let (program, arguments) = self.argv.split_first().ok_or_else(|| NotRun::Missing(String::new()))?;
         let mut command = Command::new(&path);
         command.args(arguments);
         let spawned = match spawn(&mut command, who) {

@@ -57,6 +57,41 @@ impl Hook {
         let argv = ["/usr/sbin/sendmail", "-t", "-oi"].map(str::to_owned).to_vec();
         Self { purpose: format!("mail to {}", header(to)), argv, input }
     }
+
+    /// Runs it, and waits for it.
+    ///
+    /// # Errors
+    /// What it was, and why it failed.
+    pub(crate) async fn run(&self) -> Result<(), String> {
+        let (program, arguments) = self.argv.split_first().ok_or("no program is named")?;
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .env_remove("NOTIFY_SOCKET")
+            .process_group(0)
+            .spawn()
+            .map_err(|error| format!("{program} can not be run: {error}"))?;
+        let group = Group::of(child.id());
+        let work = async {
+            if let Some(mut stdin) = child.stdin.take() {
+                // A program that does not read its input has no need of it.
+                let _ = stdin.write_all(self.input.as_bytes()).await;
+            }
+            child.wait().await
+        };
+        let ended = tokio::time::timeout(LIMIT, work).await;
+        if ended.is_ok() {
+            group.leave();
+        }
+        match ended {
+            Ok(Ok(status)) if status.success() => Ok(()),
+            Ok(Ok(status)) => Err(format!("{program} ended with {status}")),
+            Ok(Err(error)) => Err(format!("{program}: {error}")),
+            Err(_) => Err(format!("{program} ran longer than {} s and was ended", LIMIT.as_secs())),
+        }
+    }
 }
 
 /// Runs hooks one after the other, in the order in which they were asked for.
@@ -81,7 +116,7 @@ impl Hooks {
             while let Some(order) = hooks.recv().await {
                 match order {
                     Order::Run(hook) => {
-                        if let Err(error) = run(&hook).await {
+                        if let Err(error) = hook.run().await {
                             task_log.line(&format!("The {} failed: {error}", hook.purpose));
                         }
                     }
@@ -118,37 +153,6 @@ impl Hooks {
     }
 }
 
-async fn run(hook: &Hook) -> Result<(), String> {
-    let (program, arguments) = hook.argv.split_first().ok_or("no program is named")?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .env_remove("NOTIFY_SOCKET")
-        .process_group(0)
-        .spawn()
-        .map_err(|error| format!("{program} can not be run: {error}"))?;
-    let group = Group::of(child.id());
-    let work = async {
-        if let Some(mut stdin) = child.stdin.take() {
-            // A program that does not read its input has no need of it.
-            let _ = stdin.write_all(hook.input.as_bytes()).await;
-        }
-        child.wait().await
-    };
-    let ended = tokio::time::timeout(LIMIT, work).await;
-    if ended.is_ok() {
-        group.leave();
-    }
-    match ended {
-        Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(Ok(status)) => Err(format!("{program} ended with {status}")),
-        Ok(Err(error)) => Err(format!("{program}: {error}")),
-        Err(_) => Err(format!("{program} ran longer than {} s and was ended", LIMIT.as_secs())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,15 +162,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("out");
         let command = format!("printf '%s\\n' > {} ", out.display());
-        run(&Hook::shell("test".into(), &command, &["start", "$(id);x"])).await.unwrap();
+        Hook::shell("test".into(), &command, &["start", "$(id);x"]).run().await.unwrap();
         assert_eq!(std::fs::read_to_string(out).unwrap(), "start\n$(id);x\n");
     }
 
     #[tokio::test]
     async fn what_goes_wrong_is_named() {
-        let error = run(&Hook::program("test".into(), &["/no/such/program"])).await.unwrap_err();
+        let error = Hook::program("test".into(), &["/no/such/program"]).run().await.unwrap_err();
         assert!(error.starts_with("/no/such/program can not be run: No such file"), "{error}");
-        let error = run(&Hook::program("test".into(), &["/bin/false"])).await.unwrap_err();
+        let error = Hook::program("test".into(), &["/bin/false"]).run().await.unwrap_err();
         assert_eq!(error, "/bin/false ended with exit status: 1");
     }
 

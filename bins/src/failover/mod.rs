@@ -25,6 +25,7 @@ pub mod program;
 pub mod service;
 pub mod state;
 pub mod supervise;
+mod task;
 #[cfg(test)]
 mod testing;
 pub mod track;

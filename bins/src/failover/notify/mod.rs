@@ -1,9 +1,21 @@
 //! Who is told of changes: scripts, named pipes, mail.
 //!
-//! What concerns one instance is delivered in the order in which it happened; nothing waits for it.
+//! What concerns one instance is delivered in the order in which it happened; nothing waits for it. Every queue has a
+//! bound: what is too much is left out, the oldest first where the newest tells how things are, and that is said.
 
-use std::sync::Arc;
+mod fifo;
+mod lanes;
+mod mail;
+mod scripts;
+#[cfg(test)]
+mod tests;
+mod words;
 
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use super::program::Policy;
 use crate::{
     config::keepalived::model::{Globals, Notify},
     runtime::log::Log,
@@ -25,7 +37,7 @@ pub struct Notification {
 }
 
 /// Of what kind the subject is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `INSTANCE`.
     Instance,
@@ -54,30 +66,66 @@ pub enum Happened {
     BackupPriority,
 }
 
-/// Delivers notifications.
+/// Delivers notifications. Dropping it ends all that it runs.
 #[derive(Debug)]
 pub struct Notifier {
-    _log: Log,
+    policy: Policy,
+    scripts: scripts::Scripts,
+    fifos: fifo::Fifos,
+    mailer: mail::Mailer,
 }
 
 impl Notifier {
     /// To be called inside a tokio runtime.
     pub fn start(log: Log) -> Self {
-        Self { _log: log }
+        Self {
+            policy: Policy::default(),
+            scripts: scripts::Scripts::start(log.clone()),
+            fifos: fifo::Fifos::new(log.clone()),
+            mailer: mail::Mailer::start(log),
+        }
     }
 
     /// Opens the pipes of this configuration and starts their scripts; those that stay are left as they are.
-    pub fn configure(&mut self, _globals: &Globals) {}
+    pub fn configure(&mut self, globals: &Globals) {
+        self.policy = Policy::of(globals);
+        self.fifos.configure(globals, &self.policy);
+        self.mailer.configure(globals);
+    }
 
     /// Puts a notification into the queues of all who want it.
-    pub fn tell(&mut self, _notification: &Notification, _wanted: &Notify) {}
+    pub fn tell(&mut self, notification: &Notification, wanted: &Notify) {
+        let what = words::in_effect(notification.what, wanted);
+        if let Some(line) = words::line(notification, what, wanted) {
+            self.fifos.vrrp(&line);
+        }
+        for (purpose, command, arguments) in words::scripts(notification, what, wanted) {
+            self.scripts.run(notification, &purpose, command, &self.policy, &arguments);
+        }
+        if wanted.mail {
+            self.mailer.state(notification, what);
+        }
+    }
 
     /// Writes a line, without its line feed, to `lvs_notify_fifo` and `notify_fifo`.
-    pub fn tell_lvs(&mut self, _line: &str) {}
+    pub fn tell_lvs(&mut self, line: &str) {
+        self.fifos.lvs(line);
+    }
 
     /// Sends a mail about a virtual or real server.
-    pub fn mail(&mut self, _subject: &str, _body: &str) {}
+    pub fn mail(&mut self, subject: &str, body: &str) {
+        self.mailer.send(subject, body);
+    }
 
-    /// Waits until all is delivered, but not for longer than 1 s.
-    pub async fn finish(&mut self) {}
+    /// Waits until all is delivered, but not for longer than 1 s. What runs then is asked to end (SIGTERM), and not waited
+    /// for.
+    pub async fn finish(&mut self) {
+        let all = async { tokio::join!(self.scripts.finish(), self.fifos.finish(), self.mailer.finish()) };
+        let _ = timeout(FINISH, all).await;
+        self.scripts.part();
+        self.fifos.part();
+    }
 }
+
+/// How long the end of the daemon waits for notifications, as keepalived does for `notify_stop`.
+const FINISH: Duration = Duration::from_secs(1);

@@ -68,6 +68,11 @@ impl Who {
     }
 }
 
+/// A user and a group as numbers; for the owners of pipes, too.
+pub(super) fn numbers(wanted: &model::User, of: &str) -> Result<(Uid, Gid), NotRun> {
+    look_up(wanted, of).map(|who| (who.uid, who.gid))
+}
+
 fn look_up(wanted: &model::User, program: &str) -> Result<Who, NotRun> {
     let nobody =
         |kind, name: &str| NotRun::Nobody { kind, name: name.to_owned(), program: program.to_owned() };

@@ -36,6 +36,14 @@ use crate::{
     runtime::group::Group,
 };
 
+/// The numbers of a user and group, for the owner of something. Asks the database of users, which may take its time.
+///
+/// # Errors
+/// There is no such user or group.
+pub fn numbers(user: &User, of: &str) -> Result<(nix::unistd::Uid, nix::unistd::Gid), NotRun> {
+    identity::numbers(user, of)
+}
+
 /// From the request to end (SIGTERM) to the end (SIGKILL).
 pub const GRACE: Duration = Duration::from_secs(2);
 
@@ -88,7 +96,7 @@ pub enum NotRun {
         place: PathBuf,
     },
     /// There is no such user or group.
-    #[error("there is no {kind} `{name}` to run {program} as; create it, or correct script_user")]
+    #[error("there is no {kind} `{name}` for {program}; create it, or correct its name")]
     Nobody {
         /// `user` or `group`.
         kind: &'static str,

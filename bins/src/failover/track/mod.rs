@@ -23,11 +23,10 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     io::unix::AsyncFd,
     sync::{mpsc, watch},
-    task::{self, JoinHandle},
     time::{Instant, sleep_until},
 };
 
-use super::program::Policy;
+use super::{program::Policy, task::Task};
 use crate::config::keepalived::model::{Config, Tracked, Tracks};
 
 /// Something that is watched. Instances that name the same one share it.
@@ -190,21 +189,5 @@ async fn at(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Something that goes on until it is dropped.
-#[derive(Debug)]
-struct Task(JoinHandle<()>);
-
-impl Task {
-    fn start(work: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(task::spawn(work))
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

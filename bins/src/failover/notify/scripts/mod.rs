@@ -1,0 +1,188 @@
+//! `notify*`: scripts that are run in order for each instance, and side by side for several.
+//!
+//! A script may run for ten minutes; then it is asked to end, and killed 2 s later. When the daemon ends, those that still
+//! wait for their turn (`notify_stop` behind a long `notify_master`) start after half a second whoever else runs.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::{Kind, Notification, lanes::Lanes};
+use crate::{
+    config::keepalived::model::ScriptCommand,
+    failover::{
+        program::{Ended, Policy, Program},
+        task::{Task, until_set},
+    },
+    runtime::log::Log,
+};
+
+/// Longest run of a script.
+const LIMIT: Duration = Duration::from_secs(600);
+/// How long the end waits for the order to be kept.
+const ORDERLY: Duration = Duration::from_millis(500);
+
+type Key = (Kind, Arc<str>);
+
+/// Runs scripts.
+#[derive(Debug)]
+pub(super) struct Scripts {
+    shared: Arc<Shared>,
+    _work: Task,
+}
+
+#[derive(Debug)]
+struct Shared {
+    lanes: Mutex<Lanes<Key, Job>>,
+    /// There is something to start.
+    news: Notify,
+    /// Something has ended.
+    ended: Notify,
+    /// Whoever runs is to end.
+    parting: watch::Sender<bool>,
+    /// Places that others could change, of which that was said.
+    warned: Mutex<BTreeSet<PathBuf>>,
+    log: Log,
+}
+
+#[derive(Debug)]
+struct Job {
+    purpose: String,
+    program: Program,
+}
+
+impl Scripts {
+    pub(super) fn start(log: Log) -> Self {
+        let shared = Arc::new(Shared {
+            lanes: Mutex::default(),
+            news: Notify::new(),
+            ended: Notify::new(),
+            parting: watch::Sender::new(false),
+            warned: Mutex::default(),
+            log,
+        });
+        Self { _work: Task::start(work(Arc::clone(&shared))), shared }
+    }
+
+    /// Runs a command when it is its turn.
+    pub(super) fn run(
+        &self,
+        about: &Notification,
+        purpose: &str,
+        command: &ScriptCommand,
+        policy: &Policy,
+        arguments: &[String],
+    ) {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let program = Program::new(command, policy, &arguments);
+        let job = Job { purpose: purpose.to_owned(), program };
+        if self.shared.lanes().push((about.of, Arc::clone(&about.name)), job) {
+            self.shared.log.line(&format!(
+                "{} happens faster than its scripts run: older notifications are left out",
+                about.name
+            ));
+        }
+        self.shared.news.notify_one();
+    }
+
+    /// Waits until all have ended.
+    pub(super) async fn finish(&self) {
+        if timeout(ORDERLY, self.shared.idle()).await.is_err() {
+            self.shared.lanes().hurry();
+            self.shared.news.notify_one();
+            self.shared.idle().await;
+        }
+    }
+
+    /// Asks those that run to end.
+    pub(super) fn part(&self) {
+        self.shared.parting.send_replace(true);
+    }
+}
+
+impl Shared {
+    fn lanes(&self) -> MutexGuard<'_, Lanes<Key, Job>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn idle(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.lanes().is_idle() {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+async fn work(shared: Arc<Shared>) {
+    let mut running = JoinSet::new();
+    loop {
+        loop {
+            let Some((key, job)) = shared.lanes().next() else { break };
+            let shared = Arc::clone(&shared);
+            running.spawn(async move {
+                run(&job, &shared).await;
+                key
+            });
+        }
+        tokio::select! {
+            () = shared.news.notified() => {}
+            Some(done) = running.join_next() => {
+                let Ok(key) = done else { continue };
+                let dropped = shared.lanes().done(&key);
+                if dropped > 0 {
+                    shared.log.line(&format!("{dropped} notifications of {} were left out", key.1));
+                }
+                shared.ended.notify_waiters();
+            }
+        }
+    }
+}
+
+async fn run(job: &Job, shared: &Shared) {
+    let failed = |why: &str| shared.log.line(&format!("{} failed: {why}", job.purpose));
+    let mut running = match job.program.start().await {
+        Ok(running) => running,
+        Err(error) => return failed(&error.to_string()),
+    };
+    if let Some(place) = running.unsafe_place()
+        && shared.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(place.to_owned())
+    {
+        shared.log.line(&format!(
+            "{} is run as root, though others than root can change {}: chown root and chmod go-w that, and set \
+             enable_script_security",
+            job.program.name(),
+            place.display()
+        ));
+    }
+    tokio::select! {
+        ended = timeout(LIMIT, running.wait()) => match ended {
+            Ok(Ok(ended)) => {
+                running.leave();
+                if ended != Ended::Exited(0) {
+                    failed(&ended.to_string());
+                }
+            }
+            Ok(Err(error)) => failed(&error.to_string()),
+            Err(_) => {
+                failed(&format!("it ran longer than {} s and is ended", LIMIT.as_secs()));
+                running.end().await;
+            }
+        },
+        () = until_set(shared.parting.subscribe()) => running.part(),
+    }
+}

@@ -30,7 +30,7 @@ use crate::{
         protocol::{Answer, DumpKind, Entry, Request},
     },
     director::wording,
-    lab::demo,
+    lab::{self, demo},
     runtime::{clock::ctime, paths},
 };
 
@@ -97,8 +97,9 @@ enum Command {
     Metrics,
     /// Have the daemon read its configuration again
     Reload,
-    #[command(subcommand, hide = true)]
-    Lab(demo::Role),
+    /// Hosts, switches and cables in a small world of their own
+    #[command(subcommand)]
+    Lab(lab::command::Order),
 }
 
 #[derive(Debug, Args)]
@@ -171,7 +172,7 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
 fn run(Arguments { socket, command }: Arguments) -> Result<bool, Failure> {
     match command {
         Command::Demo(options) => return Ok(demo::run(&options)?),
-        Command::Lab(role) => demo::run_role(&role)?,
+        Command::Lab(order) => return lab::command::run(&order),
         Command::Status { instance, json, watch } => show_status(socket, instance, json, watch)?,
         Command::List(arguments) => list(socket, &arguments)?,
         Command::Events { count, json } => events(socket, count, json)?,

@@ -22,13 +22,16 @@
 //! # }
 //! ```
 
+pub mod command;
 pub mod demo;
 mod error;
 mod faults;
 mod host;
+pub mod meter;
 mod namespaces;
 mod network;
 mod process;
+pub mod topology;
 
 pub use error::{Error, Result};
 pub use host::{Assigned, Host};

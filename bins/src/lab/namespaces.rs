@@ -15,6 +15,7 @@ use std::{
 };
 
 use nix::unistd::{Pid, geteuid};
+use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
 
@@ -24,7 +25,8 @@ const KINDS: [&str; 5] = ["--net", "--mount", "--uts", "--ipc", "--pid"];
 const PATHS: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
 
 /// By what right namespaces are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Right {
     /// This process is root. Programs in the lab may change to other users and take real-time priorities.
     Root,
@@ -73,7 +75,15 @@ impl Right {
         command
     }
 
-    /// A command that runs what is appended to it in the namespaces of this process.
+    /// A command that runs what is appended to it in the namespaces that an anchor holds.
+    pub(super) fn enter(self, pid: Pid) -> Command {
+        let mut command = self.nsenter(pid, &KINDS);
+        // The temporary folder out here is none in there.
+        command.env_remove("TMPDIR");
+        command
+    }
+
+    /// A command that runs what is appended to it in some namespaces of this process.
     fn nsenter(self, pid: Pid, kinds: &[&str]) -> Command {
         let mut command = tool("nsenter");
         command.args(["--target", &pid.to_string()]);
@@ -176,10 +186,7 @@ impl Anchor {
 
     /// A command that runs what is appended to it inside. The process is a child of the one that is started here.
     pub(super) fn enter(&self) -> Command {
-        let mut command = self.right.nsenter(self.pid, &KINDS);
-        // The temporary folder out here is none in there.
-        command.env_remove("TMPDIR");
-        command
+        self.right.enter(self.pid)
     }
 
     /// The same for a program that names processes out here, as `ip` does when it moves interfaces.

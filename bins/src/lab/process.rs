@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
@@ -162,6 +162,11 @@ impl Process {
             thread::sleep(PAUSE);
         }
         Err(Error::InVain(format!("the end of `{}`", self.name)))
+    }
+
+    /// Where its output goes.
+    pub fn log_file(&self) -> &Path {
+        &self.log
     }
 
     /// What it has printed until now.

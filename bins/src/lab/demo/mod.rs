@@ -40,6 +40,7 @@ pub struct Options {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Role {
     /// A small web server that answers with its name
+    #[command(hide = true)]
     Web {
         /// The name
         name: String,
@@ -47,6 +48,7 @@ pub enum Role {
         address: std::net::SocketAddr,
     },
     /// The balancer, with its configuration as text
+    #[command(hide = true)]
     Director {
         /// The text of an ldirectord.cf
         configuration: String,

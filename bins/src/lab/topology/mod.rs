@@ -1,0 +1,126 @@
+//! A lab as a text: which hosts there are, how they are joined, what runs in them.
+//!
+//! ```toml
+//! switches = ["lan"]
+//!
+//! [hosts.client.links]
+//! eth0 = { switch = "lan", addresses = ["10.0.0.10/24"] }
+//!
+//! [hosts.a]
+//! links.eth0 = { switch = "lan", addresses = ["10.0.0.1/24"] }
+//! files."/etc/keepalived/keepalived.conf" = "a.conf"   # from the folder of this text
+//! setup = ["ip route add default via 10.0.0.10"]       # each ends before the next one starts
+//! run = ["lb-failover -n -l"]                          # these go on
+//! ```
+
+mod build;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, path::Path};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::config::{
+    diagnostic::{Diagnostic, Problems},
+    document::{Source, Span},
+};
+
+pub(super) use build::path;
+pub use build::{BuildError, Built, build};
+
+/// Hosts, switches and cables to be.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topology {
+    /// Names of the switches.
+    #[serde(default)]
+    pub switches: Vec<Spanned<String>>,
+    /// The hosts, by name.
+    pub hosts: BTreeMap<Spanned<String>, HostPlan>,
+}
+
+/// One host to be.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostPlan {
+    /// Its cables, by the interface's name.
+    #[serde(default)]
+    pub links: BTreeMap<Spanned<String>, LinkPlan>,
+    /// Files that it gets: the path there, and the path here, seen from the folder of the topology.
+    #[serde(default)]
+    pub files: BTreeMap<String, Spanned<String>>,
+    /// Lines of shell that are run one after the other when all cables are there.
+    #[serde(default)]
+    pub setup: Vec<Spanned<String>>,
+    /// Lines of shell that go on until the lab ends.
+    #[serde(default)]
+    pub run: Vec<Spanned<String>>,
+}
+
+/// One cable to be.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkPlan {
+    /// The switch at its other end.
+    pub switch: Spanned<String>,
+    /// Addresses of the interface.
+    #[serde(default)]
+    pub addresses: Vec<Spanned<String>>,
+}
+
+impl LinkPlan {
+    /// Its addresses; [`Topology::parse`] has made sure that they are some.
+    pub fn nets(&self) -> Vec<IpNet> {
+        self.addresses.iter().filter_map(|text| text.get_ref().parse().ok()).collect()
+    }
+}
+
+impl Topology {
+    /// Reads one. Paths in it are seen from `folder`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in the order of the text.
+    pub fn parse(source: &Source, folder: &Path) -> Result<Self, Vec<Diagnostic>> {
+        let topology: Self = toml::from_str(source.text()).map_err(|error| {
+            let span = error.span().map_or_else(Span::default, |range| Span::new(range.start, range.end));
+            vec![Diagnostic::error(span, error.message().trim_end_matches('.').to_owned())]
+        })?;
+        let mut problems = Problems::new();
+        for plan in topology.hosts.values() {
+            for link in plan.links.values() {
+                topology.check(link, &mut problems);
+            }
+            for file in plan.files.values() {
+                if !folder.join(file.get_ref()).is_file() {
+                    let message = format!("there is no file `{}`", folder.join(file.get_ref()).display());
+                    problems.push(Diagnostic::error(place(file), message));
+                }
+            }
+        }
+        if problems.is_empty() { Ok(topology) } else { Err(problems.finish()) }
+    }
+
+    fn check(&self, link: &LinkPlan, problems: &mut Problems) {
+        let name = link.switch.get_ref();
+        let known = || self.switches.iter().map(|switch| switch.get_ref().as_str());
+        if !known().any(|switch| switch == name) {
+            let unknown = Diagnostic::error(place(&link.switch), format!("there is no switch `{name}`"));
+            problems.push(unknown.did_you_mean(name, known()));
+        }
+        for address in &link.addresses {
+            if address.get_ref().parse::<IpNet>().is_err() {
+                let message = format!("`{}` is no address with the length of its prefix", address.get_ref());
+                problems.push(
+                    Diagnostic::error(place(address), message).help("write it as 10.0.0.1/24 or fd00::1/64"),
+                );
+            }
+        }
+    }
+}
+
+fn place<T>(value: &Spanned<T>) -> Span {
+    Span::new(value.span().start, value.span().end)
+}

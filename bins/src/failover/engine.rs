@@ -441,6 +441,7 @@ fn told(what: &Happening) -> Option<What> {
         Happening::Router(Heard::Late { by }) => What::Late(*by),
         Happening::Router(Heard::State { .. } | Heard::Priority { .. } | Heard::Ready(_))
         | Happening::Link(_) => return None,
+        Happening::Router(event) => What::Router(*event),
         other => What::Trouble(other.to_string()),
     })
 }

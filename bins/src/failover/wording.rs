@@ -13,7 +13,7 @@ use lb_vrrp::track::Status;
 
 use super::{
     event::{Event, Subject, What},
-    track::TrackerId,
+    track::{Report, TrackerId},
 };
 
 /// What was known of a subject before an event.
@@ -29,7 +29,7 @@ pub struct Known<'a> {
 pub fn lines(event: &Event, known: Known<'_>, detail: bool) -> Vec<String> {
     let name = match &event.subject {
         Subject::Daemon => return of_daemon(&event.what).into_iter().collect(),
-        Subject::Tracker(id) => return of_tracker(id, &event.what),
+        Subject::Tracker(id) => return of_tracker(id, &event.what).into_iter().collect(),
         Subject::Group(group) => return of_group(group, &event.what).into_iter().collect(),
         Subject::Instance(name) => name,
     };
@@ -91,43 +91,14 @@ fn of_group(name: &str, what: &What) -> Option<String> {
     }
 }
 
-fn of_tracker(id: &TrackerId, what: &What) -> Vec<String> {
-    let (status, detail) = match what {
-        What::Tracked { status, detail } => (status, detail),
-        What::Trouble(text) | What::Note(text) => return vec![format!("{}: {text}", tracker(id))],
-        _ => return Vec::new(),
-    };
-    let behind = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
-    let returned = detail.strip_prefix("exited with status ");
-    if let (TrackerId::Script(name), Some(code)) = (id, returned) {
-        let now = format!("Script `{name}` now returning {code}");
-        return match status {
-            Status::Up => vec![now, format!("VRRP_Script({name}) succeeded")],
-            _ => vec![now, format!("VRRP_Script({name}) failed ({detail})")],
-        };
-    }
-    let text = match (id, status) {
-        (_, Status::Unknown) => return Vec::new(),
-        (TrackerId::Interface(name), Status::Up) => format!("Netlink reports {name} up"),
-        (TrackerId::Interface(name), _) => format!("Netlink reports {name} down"),
-        (TrackerId::Script(_), Status::Up) => format!("{} succeeded", tracker(id)),
-        (TrackerId::Script(_), _) if detail == "timed out" => format!("{} timed_out", tracker(id)),
-        (TrackerId::Script(_), _) => format!("{} failed{behind}", tracker(id)),
-        (TrackerId::Process(name), Status::Up) => format!("Quorum gained for tracked process {name}"),
-        (TrackerId::Process(name), _) => format!("Quorum lost for tracked process {name}{behind}"),
-        (TrackerId::File(name), Status::Value(value)) => {
-            format!("tracked file {name} is now {value}{behind}")
+fn of_tracker(id: &TrackerId, what: &What) -> Option<String> {
+    match what {
+        What::Tracked { status: Status::Unknown, detail } if detail.is_empty() => None,
+        What::Tracked { status, detail } => {
+            Some(Report { id: id.clone(), status: *status, detail: detail.clone() }.wording())
         }
-        (TrackerId::File(name), _) => format!("tracked file {name} can not be read{behind}"),
-    };
-    vec![text]
-}
-
-/// `VRRP_Script(chk)`.
-fn tracker(id: &TrackerId) -> String {
-    match id {
-        TrackerId::Script(name) => format!("VRRP_Script({name})"),
-        other => other.to_string(),
+        What::Trouble(text) | What::Note(text) => Some(format!("{id}: {text}")),
+        _ => None,
     }
 }
 

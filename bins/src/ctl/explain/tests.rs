@@ -140,7 +140,7 @@ fn a_tracker_that_is_a_fault_is_named_as_one() {
     instance.trackers.clear();
     assert_eq!(
         reasons(&instance),
-        ["interface eth0 down"],
+        ["its interface is down or has no carrier"],
         "what it says itself, when nothing else is known"
     );
 }

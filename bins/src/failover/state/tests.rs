@@ -176,11 +176,8 @@ fn an_interface_that_is_down_is_a_fault_that_the_protocol_sees_by_itself() {
 fn maintenance_is_a_fault_of_all_until_it_ends_by_itself() {
     let (mut state, _) = open(vec![instance("a", Tracks::default()), instance("b", Tracks::default())]);
     becomes(&mut state, "a", Protocol::Active);
-    let order = Maintenance {
-        reason: "new disk".to_owned(),
-        since: NOW,
-        until: Some(NOW + Duration::from_secs(60)),
-    };
+    let order =
+        Maintenance { reason: "new disk".to_owned(), since: NOW, until: Some(NOW + Duration::from_secs(60)) };
     let steps = state.maintain(Some(order), NOW);
     assert_eq!(orders(&steps), [("a", Order::Fault), ("b", Order::Fault)]);
     let steps = becomes(&mut state, "a", Protocol::Initialize);

@@ -15,7 +15,8 @@ use crate::failover::{
 pub fn why(why: &Why) -> String {
     match why {
         Why::Protocol(cause) => protocol(cause),
-        Why::Interface(text) | Why::Refused(text) => text.clone(),
+        Why::Interface(text) => format!("its interface {text}"),
+        Why::Refused(text) => text.clone(),
         Why::Tracker(id) => tracker(id),
         Why::Recovered => "what kept it from taking part is over".to_owned(),
         Why::Group(name) => format!("sync group {name}"),

@@ -1,6 +1,6 @@
 //! `lbctl explain`: how an instance came to be what it is, and why it is not MASTER.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use lb_core::Time;
 use lb_vrrp::track::Effect;
@@ -18,8 +18,10 @@ use crate::{
     runtime::clock::ctime,
 };
 
-/// Nanoseconds before and after a change within which what happened has to do with it.
-const NEAR: u64 = 60_000_000_000;
+/// Within so long before and after a change, what happened to the instance has to do with it.
+const NEAR: Duration = Duration::from_secs(60);
+/// The same of what happened to the daemon, the group, and what is tracked.
+const NEARER: Duration = Duration::from_secs(10);
 
 /// The explanation for people.
 pub fn render(explanation: &Explanation) -> String {
@@ -57,7 +59,7 @@ fn timeline(explanation: &Explanation, change: &Event) -> String {
     for event in story.before.iter().chain([change]).chain(&story.after) {
         steps.extend(steps_of(event));
     }
-    for event in &explanation.related {
+    for event in explanation.related.iter().filter(|event| is_near(event.at, change.at, NEARER)) {
         let about = match &event.subject {
             Subject::Daemon => String::new(),
             Subject::Group(name) => format!("group {name}: "),
@@ -67,7 +69,7 @@ fn timeline(explanation: &Explanation, change: &Event) -> String {
         };
         steps.extend(steps_of(event).into_iter().map(|(at, text)| (at, about.clone() + &text)));
     }
-    steps.retain(|(at, _)| at.as_nanos().abs_diff(change.at.as_nanos()) <= NEAR);
+    steps.retain(|(at, _)| is_near(*at, change.at, NEAR));
     // Stable: what happened in the same moment stays in the order in which it was written down.
     steps.sort_by_key(|(at, _)| *at);
     steps.iter().fold(String::new(), |mut out, (at, text)| {
@@ -96,11 +98,12 @@ fn sentence(event: &Event) -> String {
     match &event.what {
         What::State { from, to, why, priority } => {
             let with = if *priority == 0 { String::new() } else { format!(" with priority {priority}") };
-            format!("{from} -> {to}{with}: {}", wording::why(why))
+            format!("{from} -> {to}{with}: {}", wording::why(*to, why))
         }
         What::Priority { from, to } => format!("priority {from} -> {to}"),
         What::NewMaster { source, priority } => format!("{source} is MASTER, with priority {priority}"),
         What::Tracked { status, detail } => match &event.subject {
+            Subject::Tracker(id) if detail.starts_with("now ") => format!("{id} is {detail}"),
             Subject::Tracker(id) => found(id, *status, detail),
             subject => format!("{subject}: {detail}"),
         },
@@ -134,6 +137,10 @@ fn reasons(instance: &InstanceStatus) -> Vec<String> {
             Effect::Change(_) => {}
         }
     }
+    if let Some(reason) = &instance.handed_over {
+        reasons
+            .push(format!("the operator handed it over ({reason}): it takes over when nobody else is there"));
+    }
     if let Some(master) = &instance.master {
         let heard =
             master.heard.map_or_else(String::new, |heard| format!(", heard {} ago", span(seconds(heard))));
@@ -155,6 +162,10 @@ fn reasons(instance: &InstanceStatus) -> Vec<String> {
         reasons.push(instance.why.clone());
     }
     reasons
+}
+
+fn is_near(at: Time, of: Time, limit: Duration) -> bool {
+    at.since(of).max(of.since(at)) <= limit
 }
 
 /// Milliseconds from `of` to `at`; negative when it was before.

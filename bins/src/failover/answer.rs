@@ -162,6 +162,7 @@ impl Engine {
             since,
             why,
             priority: instance.priority(),
+            handed_over: instance.handed_over(),
             shares: shares.collect(),
             heard: None,
             driver: driver.as_ref().map(Driven::from),

@@ -41,6 +41,9 @@ impl Journal {
     /// What a peer, a script or a link can cause again and again is written to the log once a second for each kind and
     /// subject, with the number of those that were left out; changes of state, ten times a second.
     pub fn record(&mut self, event: Event) {
+        if is_usual(&event.what) {
+            return;
+        }
         let now = event.at;
         let chapter = self.chapters.entry(event.subject.clone()).or_default();
         if let Some(left_out) = self.limits.take(now, &event) {
@@ -110,6 +113,11 @@ impl Journal {
         }
         self.newest.push_back(entry);
     }
+}
+
+/// What goes on all the time while an instance takes no part.
+fn is_usual(what: &What) -> bool {
+    matches!(what, What::Router(lb_vrrp::Event::Dropped { reason: lb_vrrp::DropReason::NotRunning, .. }))
 }
 
 #[cfg(test)]

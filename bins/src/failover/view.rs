@@ -59,6 +59,8 @@ pub struct InstanceView<'a> {
     pub why: &'a Why,
     /// The priority that it runs with.
     pub priority: Priority,
+    /// Why the operator handed it over; `None` once it was MASTER again.
+    pub handed_over: Option<&'a str>,
     /// What its trackers do to it.
     pub shares: Vec<Share<'a>>,
     /// When a MASTER was heard last, by this instance as Backup.

@@ -58,7 +58,8 @@ pub fn lines(event: &Event, known: Known<'_>, detail: bool) -> Vec<String> {
         What::PutBack(address) => {
             format!("address {address} was removed by somebody else; it is put back and announced")
         }
-        What::Ordered(text) | What::Trouble(text) | What::Note(text) => text.clone(),
+        What::Ordered(text) => format!("ordered by the operator: {text}"),
+        What::Trouble(text) | What::Note(text) => text.clone(),
         What::Rejected(text) => format!("the new configuration is not taken: {text}"),
         What::Late(by) => late(*by),
         What::NewMaster { .. } | What::Installed(_) | What::Removed(_) | What::Basis { .. } => {

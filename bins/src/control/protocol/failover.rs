@@ -40,6 +40,9 @@ pub struct InstanceStatus {
     pub base_priority: Priority,
     /// The one that it runs with.
     pub priority: Priority,
+    /// Why the operator handed it over: it takes over again only when nobody else is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handed_over: Option<String>,
     /// It does not preempt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nopreempt: bool,

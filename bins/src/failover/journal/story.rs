@@ -56,6 +56,10 @@ impl Chapter {
             self.story.after.clear();
             return;
         }
+        // However many messages are dropped, none changes a state.
+        if matches!(event.what, What::Router(lb_vrrp::Event::Dropped { .. })) {
+            return;
+        }
         if self.story.change.is_some() && self.story.after.len() < AFTER {
             self.story.after.push(event.clone());
         }

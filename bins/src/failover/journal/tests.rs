@@ -164,3 +164,21 @@ fn a_window_begins_with_its_first_line() {
     assert_eq!(take(&mut limits, 1900), Some(2));
     assert_eq!(limits.expire(Time::ZERO + Duration::from_millis(2899)), []);
 }
+
+#[test]
+fn dropped_messages_push_nothing_out_and_usual_ones_are_not_told() {
+    let mut book = Book::new();
+    let one = instance("VI_1");
+    let dropped = |reason| What::Router(lb_vrrp::Event::Dropped { source: [10, 9, 0, 2].into(), reason });
+    book.record(1, &one, What::Ordered("disk".to_owned()));
+    for second in 1..30 {
+        book.record(second * 1000, &one, dropped(lb_vrrp::DropReason::AuthText));
+        book.record(second * 1000, &one, dropped(lb_vrrp::DropReason::NotRunning));
+    }
+    book.record(40_000, &one, state(Condition::Master, Condition::Backup));
+    let lines = book.lines();
+    assert_eq!(lines.iter().filter(|line| line.contains("takes no part")).count(), 0);
+    assert_eq!(lines.iter().filter(|line| line.contains("authentication text is wrong")).count(), 29);
+    let story = book.journal.story(&one).unwrap();
+    assert_eq!(story.before.len(), 1, "{story:?}");
+}

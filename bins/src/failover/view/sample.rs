@@ -62,6 +62,7 @@ impl Sample {
             since: Time::from_nanos(ago(millis)),
             why,
             priority: config.priority,
+            handed_over: None,
             shares: Vec::new(),
             heard: None,
             driver: Some(driven(config, condition)),

@@ -86,7 +86,7 @@ impl InstanceView<'_> {
             name: config.name.clone(),
             state: self.condition,
             since: seconds(now, self.since),
-            why: wording::why(self.why),
+            why: wording::why(self.condition, self.why),
             interface: config.interface.clone(),
             link: driver
                 .filter(|driver| driver.link != lb_vrrp::driver::LinkState::Ready)
@@ -100,6 +100,7 @@ impl InstanceView<'_> {
             advert_interval: config.advert_int.duration().as_secs_f64(),
             base_priority: config.priority,
             priority: self.priority,
+            handed_over: self.handed_over.map(str::to_owned),
             nopreempt: config.preempt == Preempt::No,
             preempt_delay: match config.preempt {
                 Preempt::After(delay) => delay.as_secs_f64(),
@@ -133,7 +134,7 @@ impl GroupView<'_> {
             name: self.config.name.clone(),
             state: self.condition,
             since: seconds(now, self.since),
-            why: wording::why(self.why),
+            why: wording::why(self.condition, self.why),
             members: self.config.members.clone(),
         }
     }

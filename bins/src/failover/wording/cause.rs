@@ -11,12 +11,13 @@ use crate::failover::{
     track::TrackerId,
 };
 
-/// Why an instance or group is what it is, as part of a sentence.
-pub fn why(why: &Why) -> String {
+/// Why an instance or group is in this state, as part of a sentence.
+pub fn why(state: Condition, why: &Why) -> String {
     match why {
         Why::Protocol(cause) => protocol(cause),
         Why::Interface(text) => format!("its interface {text}"),
         Why::Refused(text) => text.clone(),
+        Why::Tracker(id) if state == Condition::Init => format!("nothing is known of {id} yet"),
         Why::Tracker(id) => tracker(id),
         Why::Recovered => "what kept it from taking part is over".to_owned(),
         Why::Group(name) => format!("sync group {name}"),
@@ -35,7 +36,7 @@ pub(super) fn of_state(event: &Event, known: Known<'_>, detail: bool) -> Vec<Str
     });
     let mut lines = before(*from, *to, why, *priority, detail);
     let init = if (*from, *to) == (Condition::Init, Condition::Backup) { " (init)" } else { "" };
-    let cause = behind(why, heard, event.at).map_or_else(String::new, |cause| format!(" ({cause})"));
+    let cause = behind(*to, why, heard, event.at).map_or_else(String::new, |cause| format!(" ({cause})"));
     lines.push(format!("Entering {to} STATE{init}{cause}"));
     if detail && *to == Condition::Master {
         lines.push("setting VIPs.".to_owned());
@@ -72,7 +73,7 @@ fn starts_with_fault(from: Condition, to: Condition) -> bool {
 }
 
 /// What is said behind the new state: `heard nothing from 10.9.0.2 for 3.4 s`.
-pub(super) fn behind(of: &Why, heard: Option<(Time, IpAddr)>, at: Time) -> Option<String> {
+fn behind(to: Condition, of: &Why, heard: Option<(Time, IpAddr)>, at: Time) -> Option<String> {
     match (of, heard) {
         (Why::Protocol(Cause::Silence), Some((last, source))) => {
             Some(format!("heard nothing from {source} for {:.1} s", at.since(last).as_secs_f64()))
@@ -80,7 +81,7 @@ pub(super) fn behind(of: &Why, heard: Option<(Time, IpAddr)>, at: Time) -> Optio
         (Why::Protocol(Cause::Startup | Cause::Shutdown) | Why::Lifecycle, _) => None,
         // The line before says it.
         (Why::Protocol(Cause::HigherPriority(..) | Cause::GreaterAddress(_)), _) => None,
-        (of, _) => Some(why(of)),
+        (of, _) => Some(why(to, of)),
     }
 }
 
@@ -104,8 +105,8 @@ fn protocol(cause: &Cause) -> String {
 fn tracker(id: &TrackerId) -> String {
     match id {
         TrackerId::Interface(name) => format!("interface {name} is down"),
-        TrackerId::Script(name) => format!("script {name} failed or has not returned yet"),
+        TrackerId::Script(name) => format!("script {name} failed"),
         TrackerId::Process(name) => format!("process {name} has no quorum"),
-        TrackerId::File(name) => format!("what stands in file {name}"),
+        TrackerId::File(name) => format!("the number in file {name}"),
     }
 }

@@ -1,6 +1,6 @@
 //! What peers said, apart from changes of state.
 
-use lb_vrrp::Event;
+use lb_vrrp::{DropReason, Event};
 
 /// The words for it, without the instance; `None` when it is no line of the log.
 pub(super) fn line(event: &Event, ours: Option<u8>, detail: bool) -> Option<String> {
@@ -11,6 +11,8 @@ pub(super) fn line(event: &Event, ours: Option<u8>, detail: bool) -> Option<Stri
                 "Received advert from {source} with lower priority {priority}{ours}, forcing new election"
             )
         }
+        // Others go on while this one does not take part.
+        Event::Dropped { reason: DropReason::NotRunning, .. } => return None,
         Event::Dropped { source, reason } => format!("dropped a message of {source}: {reason}"),
         Event::IntervalMismatch { source, theirs, ours } => {
             format!("advert interval of {source} is {theirs} where ours is {ours}")

@@ -92,10 +92,7 @@ fn start_and_fault_have_their_words() {
     let script = || Why::Tracker(TrackerId::Script("chk".to_owned()));
     assert_eq!(
         without(&state(Init, Fault, script())),
-        [
-            "(VI_1) entering FAULT state due to script chk",
-            "(VI_1) Entering FAULT STATE (script chk failed or has not returned yet)",
-        ]
+        ["(VI_1) entering FAULT state due to script chk", "(VI_1) Entering FAULT STATE (script chk failed)",]
     );
     assert_eq!(without(&state(Master, Fault, script())).len(), 1);
     let file = Why::Tracker(TrackerId::File("tf".to_owned()));

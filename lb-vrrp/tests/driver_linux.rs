@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use driver_lab::{Killed, Lab, VIP, VIP6, VRID, config, instance, ip, is_advert, isolated, wait_until};
 use lb_vrrp::{
     Cause, Config, Event, Family, Farewell, Preempt, State, Vrid,
-    driver::{Driver, Happening, Instance, InstanceError, LinkState, VirtualMac, linux::Linux},
+    driver::{Driver, Happening, Instance, LinkState, VirtualMac, linux::Linux},
     wire::{Mac, ah::Key, gratuitous_arp, unsolicited_na, virtual_mac},
 };
 
@@ -300,16 +300,25 @@ fn a_successor_goes_on_without_a_failover() {
 }
 
 #[test]
-fn an_unknown_interface_is_named() {
-    isolated("an_unknown_interface_is_named", || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut driver = Driver::new(Linux::new().unwrap());
-            let test = Instance::new("test", "nowhere0", config(100, CALM, &[VIP]).build().unwrap());
-            let error = driver.add(test).unwrap_err();
-            assert!(matches!(error, InstanceError::NoInterface { .. }));
-            assert!(error.to_string().contains("nowhere0"), "{error}");
-        });
+fn an_interface_that_does_not_exist_yet_is_waited_for() {
+    isolated("an_interface_that_does_not_exist_yet_is_waited_for", || {
+        let lab = Lab::new();
+        let later = Instance::new("test", "later0", config(100, QUICK, &[VIP]).build().unwrap());
+        let mut one = lab.start(1, vec![later]);
+        one.wait("that it is not there", |what| matches!(what, Happening::Link(LinkState::Gone)));
+        lab.nodes[0].ip(concat!(
+            "link add later0 type veth peer name later1\n",
+            "addr add 10.1.0.1/24 dev later0\n",
+            "link set later1 up\n",
+            "link set later0 up\n",
+        ));
+        one.wait_for_installed();
+        // Under another name, it is another interface.
+        lab.nodes[0].ip("link set later0 down\nlink set later0 name other0\nlink set other0 up\n");
+        one.wait_for_state(State::Initialize);
+        one.wait("that it is gone", |what| matches!(what, Happening::Link(LinkState::Gone)));
+        lab.nodes[0].ip("link set other0 down\nlink set other0 name later0\nlink set later0 up\n");
+        one.wait_for_state(State::Active);
     });
 }
 

@@ -4,12 +4,13 @@ use std::{io, net::IpAddr, sync::Arc};
 
 use super::{
     instance::Instance,
+    members::Member,
     notice::{Happening, LinkState},
-    platform::{Link, Listening, Platform, VirtualLink},
+    platform::{Link, LinkChange, Listening, Platform, VirtualLink},
     run::Driver,
     work::{Change, Device, Occasion, Place},
 };
-use crate::{Config, Family, Farewell, Input, RouterKey, VirtualRouter, wire::Mac};
+use crate::{Config, Family, Farewell, Input, RouterKey, State, VirtualRouter, wire::Mac};
 
 impl<P: Platform> Driver<P> {
     /// Brings an instance to what its interface is now.
@@ -29,14 +30,66 @@ impl<P: Platform> Driver<P> {
         }
         let state = match (state, link, source) {
             (LinkState::Ready, Some(link), Some(source)) => self.enter(id, &link, source),
-            (state, ..) => {
-                self.input(id, Input::Shutdown(Farewell::Silent));
-                state
-            }
+            (state, ..) => state,
         };
         let Some(member) = self.members.get_mut(id) else { return };
-        if std::mem::replace(&mut member.link, state) != state {
+        let seen = std::mem::replace(&mut member.seen, true);
+        let changed = std::mem::replace(&mut member.link, state) != state;
+        // That there is no such interface is news at first, and no error: it may come yet.
+        if changed || !seen {
             self.tell(id, Happening::Link(state));
+        }
+        self.settle(id, Farewell::Silent);
+    }
+
+    /// Whether nothing keeps an instance from taking part.
+    pub(super) fn is_fit(&self, id: usize) -> bool {
+        let fit = |member: &Member| member.link == LinkState::Ready && member.wanted && !member.fault;
+        self.members.get(id).is_some_and(fit)
+    }
+
+    /// Has an instance take part.
+    pub(super) fn start(&mut self, id: usize) {
+        self.input(id, Input::WallClock(self.platform.wall_clock()));
+        self.input(id, Input::Startup);
+    }
+
+    /// Something about interfaces or addresses changed.
+    pub(super) fn notice_change(&mut self, change: LinkChange) {
+        match change {
+            LinkChange::Link { name } => {
+                for id in self.members.on_interface(&name).to_vec() {
+                    self.look_at(id);
+                }
+                for id in self.members.with_device(&name).to_vec() {
+                    self.look_at(id);
+                }
+            }
+            LinkChange::Address { interface, address, present } => {
+                let ours = self.members.with_address(address).to_vec();
+                for id in &ours {
+                    self.notice_virtual_address(*id, interface, address, present);
+                }
+                if ours.is_empty() {
+                    let on_it = |(id, member): (usize, &Member)| {
+                        let link = self.platform.link(&member.instance.interface);
+                        let is_here = link.is_some_and(|link| link.index == interface);
+                        (is_here || member.place.as_ref()?.is_also_on(interface)).then_some(id)
+                    };
+                    let ids: Vec<usize> = self.members.iter().filter_map(on_it).collect();
+                    ids.into_iter().for_each(|id| self.look_at(id));
+                }
+            }
+        }
+    }
+
+    /// A virtual address went: was it us? The kernel's answer to the attempt to put it back tells.
+    fn notice_virtual_address(&mut self, id: usize, interface: u32, address: IpAddr, present: bool) {
+        let Some(member) = self.members.get(id) else { return };
+        let Some(key) = member.key else { return };
+        let is_active = self.endpoint.router(key).is_some_and(|router| router.state() == State::Active);
+        if !present && is_active && member.instance.put_back {
+            self.orders.push((member.desk, Change::Lost(interface, address)));
         }
     }
 
@@ -56,7 +109,7 @@ impl<P: Platform> Driver<P> {
         }
         let Some(member) = self.members.get_mut(id) else { return LinkState::Gone };
         member.source = Some(source);
-        let (wanted, priority) = (member.wanted, member.priority.take());
+        let priority = member.priority.take();
         let place = place(&member.instance, link, source, |name| self.platform.link(name));
         let own = is_new.then(|| own_addresses(&member.instance, link));
         let moved = member.place.as_ref() != Some(&place);
@@ -79,9 +132,8 @@ impl<P: Platform> Driver<P> {
         if is_new && self.has_addresses(id, link) {
             self.input(id, Input::Found);
         }
-        if wanted {
-            self.input(id, Input::WallClock(self.platform.wall_clock()));
-            self.input(id, Input::Startup);
+        if is_new && self.groups.has(id) {
+            self.input(id, Input::Hold(true));
         }
         LinkState::Ready
     }

@@ -11,9 +11,9 @@ use super::{
     notice::LinkState,
 };
 use crate::{
-    Farewell, Priority, State,
+    Farewell, Interval, Priority, State,
     endpoint::EndpointStats,
-    router::{self, RouterStats},
+    router::{self, Basis, Heard, RouterStats},
 };
 
 /// Gives orders to a driver that runs, from anywhere in the program. Each is carried out when it returns, as far as the
@@ -34,6 +34,9 @@ pub enum ControlError {
     /// An instance can not be what it was ordered to be.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// A sync group can not be what it was ordered to be.
+    #[error("sync group {0:?}: its name is taken, or an instance is a member of another one")]
+    Group(String),
     /// It takes no part at the moment, so that it can not do what was ordered.
     #[error("instance {0:?} takes no part: its interface is not ready, or it was shut down")]
     NotRunning(String),
@@ -55,6 +58,14 @@ pub struct Status {
     pub source: Option<IpAddr>,
     /// Whether its interface can be used.
     pub link: LinkState,
+    /// Whether it was said to have a fault; see [`Control::fault`].
+    pub fault: bool,
+    /// The latest advertisement of another router that was accepted.
+    pub heard: Option<Heard>,
+    /// When its state changed the last time, and what that was based on; `None` if it did not yet in this process.
+    pub basis: Option<Basis>,
+    /// The interval that it waits by: the Active router's, as it was learned, or its own.
+    pub active_interval: Interval,
     /// Whether its addresses are still there although it is not Active, until another router is heard.
     pub lingers: bool,
     /// Index of its virtual interface, if it has one.
@@ -65,6 +76,20 @@ pub struct Status {
     pub addresses: usize,
     /// Its counters.
     pub stats: RouterStats,
+}
+
+/// What a sync group is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its state: Active when all members are, Initialize when one can take no part.
+    pub state: State,
+    /// Whether a member has a fault, or a link that can not be used.
+    pub fault: bool,
+    /// Its members, the first one deciding between two hosts.
+    pub members: Vec<Arc<str>>,
 }
 
 /// What is to be remembered to go on without a failover after the process was replaced: give it to
@@ -82,6 +107,12 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, ControlError>>;
 
 pub(super) enum Command {
     Order(String, Order, Reply<()>),
+    Orders(Vec<(String, Order)>, Reply<Vec<ControlError>>),
+    AddGroup(String, Vec<String>, Reply<()>),
+    RemoveGroup(String, Reply<()>),
+    ChangeGroup(String, Vec<String>, Reply<()>),
+    Groups(Reply<Vec<GroupStatus>>),
+    SnapshotOf(String, Reply<Snapshot>),
     Add(Box<Instance>, Reply<()>),
     Remove(String, Reply<()>),
     Reconfigure(Box<Instance>, Reply<()>),
@@ -90,16 +121,30 @@ pub(super) enum Command {
     Snapshot(Reply<Snapshot>),
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Order {
+/// An order for an instance, for [`Control::orders`]. Each is also a method of [`Control`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Order {
+    /// [`Control::set_priority`].
     Priority(Priority),
+    /// [`Control::take_over`].
     TakeOver,
+    /// [`Control::step_down`].
     StepDown(Farewell),
+    /// [`Control::peer_down`].
     PeerDown(IpAddr),
+    /// [`Control::announce`].
     Announce,
+    /// [`Control::hold`].
     Hold(bool),
+    /// [`Control::startup`].
     Startup,
+    /// [`Control::shutdown`].
     Shutdown(Farewell),
+    /// [`Control::fault`].
+    Fault(Farewell),
+    /// [`Control::recovered`].
+    Recovered,
 }
 
 impl Control {
@@ -169,6 +214,65 @@ impl Control {
         self.order(instance, Order::Shutdown(farewell)).await
     }
 
+    /// An instance can take no part, for a reason that this driver does not see, until it has
+    /// [`recovered`](Self::recovered). An Active one parts as is said; the members of its sync group linger.
+    ///
+    /// # Errors
+    /// As [`set_priority`](Self::set_priority).
+    pub async fn fault(&self, instance: &str, farewell: Farewell) -> Result<(), ControlError> {
+        self.order(instance, Order::Fault(farewell)).await
+    }
+
+    /// The fault of an instance is over. It takes part if nothing else keeps it, or another member of its group, from it.
+    ///
+    /// # Errors
+    /// As [`set_priority`](Self::set_priority).
+    pub async fn recovered(&self, instance: &str) -> Result<(), ControlError> {
+        self.order(instance, Order::Recovered).await
+    }
+
+    /// Gives many orders at once, in this order: what they make the routers send goes out together. Returns the errors of
+    /// those that were not carried out.
+    ///
+    /// # Errors
+    /// [`ControlError::Ended`].
+    pub async fn orders(&self, orders: Vec<(String, Order)>) -> Result<Vec<ControlError>, ControlError> {
+        self.ask(|reply| Command::Orders(orders, reply)).await
+    }
+
+    /// Adds a sync group; see [`Driver::add_group`](super::Driver::add_group).
+    ///
+    /// # Errors
+    /// [`ControlError::Group`] besides those of [`set_priority`](Self::set_priority).
+    pub async fn add_group(&self, name: &str, members: Vec<String>) -> Result<(), ControlError> {
+        self.ask(|reply| Command::AddGroup(name.to_owned(), members, reply)).await
+    }
+
+    /// Gives a sync group other members. Those that stay keep their state; the order of those that stay is kept, and new
+    /// ones come after them.
+    ///
+    /// # Errors
+    /// As [`add_group`](Self::add_group).
+    pub async fn change_group(&self, name: &str, members: Vec<String>) -> Result<(), ControlError> {
+        self.ask(|reply| Command::ChangeGroup(name.to_owned(), members, reply)).await
+    }
+
+    /// Dissolves a sync group. Its members go on by themselves.
+    ///
+    /// # Errors
+    /// As [`set_priority`](Self::set_priority).
+    pub async fn remove_group(&self, name: &str) -> Result<(), ControlError> {
+        self.ask(|reply| Command::RemoveGroup(name.to_owned(), reply)).await
+    }
+
+    /// All sync groups, by name.
+    ///
+    /// # Errors
+    /// [`ControlError::Ended`].
+    pub async fn groups(&self) -> Result<Vec<GroupStatus>, ControlError> {
+        self.ask(Command::Groups).await
+    }
+
     /// Adds an instance.
     ///
     /// # Errors
@@ -227,6 +331,14 @@ impl Control {
     /// [`ControlError::Ended`].
     pub async fn snapshot(&self) -> Result<Snapshot, ControlError> {
         self.ask(Command::Snapshot).await
+    }
+
+    /// What is to be remembered of one instance, as of now.
+    ///
+    /// # Errors
+    /// As [`set_priority`](Self::set_priority).
+    pub async fn snapshot_of(&self, instance: &str) -> Result<Snapshot, ControlError> {
+        self.ask(|reply| Command::SnapshotOf(instance.to_owned(), reply)).await
     }
 
     async fn order(&self, instance: &str, order: Order) -> Result<(), ControlError> {

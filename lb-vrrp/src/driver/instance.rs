@@ -114,14 +114,6 @@ pub enum InstanceError {
     /// It has no name, or another instance has it.
     #[error("instance {0:?}: the name is empty or taken: give each instance a name of its own")]
     Name(String),
-    /// There is no such interface.
-    #[error("instance {name:?}: there is no interface {interface:?}: see `ip link` for those there are")]
-    NoInterface {
-        /// The instance.
-        name: String,
-        /// The interface.
-        interface: String,
-    },
     /// Another instance has the same virtual router identifier on the same interface and family.
     #[error(
         "instance {name:?}: virtual router id {vrid} is that of instance {other:?} on the same interface"

@@ -42,6 +42,10 @@ pub(super) struct Member {
     pub(super) place: Option<Place>,
     /// Whether it is to take part when it can.
     pub(super) wanted: bool,
+    /// Whether it was said to have a fault.
+    pub(super) fault: bool,
+    /// Whether its interface was looked at.
+    pub(super) seen: bool,
     pub(super) restore: Option<Box<router::Snapshot>>,
     /// When a dropped message was told the last time.
     pub(super) told_drop: Option<Time>,
@@ -98,6 +102,8 @@ impl Members {
             instance,
             desk,
             link: LinkState::Gone,
+            fault: false,
+            seen: false,
             key: None,
             parked: None,
             priority: None,

@@ -20,6 +20,7 @@
 mod address;
 mod attend;
 mod control;
+mod groups;
 mod instance;
 #[cfg(all(feature = "linux", target_os = "linux"))]
 pub mod linux;
@@ -33,7 +34,7 @@ mod run;
 mod work;
 
 pub use address::{AddressAttributes, VirtualAddress};
-pub use control::{Control, ControlError, Snapshot, Status};
+pub use control::{Control, ControlError, GroupStatus, Order, Snapshot, Status};
 pub use instance::{Announcing, Instance, InstanceError, VirtualMac};
 pub use notice::{Happening, LinkState, Notice, Notices, Told};
 pub use platform::{

@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use ipnet::IpNet;
 use tokio::sync::broadcast;
 
-use crate::{Event, Time, wire::ah::AhError};
+use crate::{Event, State, Time, router::Basis, wire::ah::AhError};
 
 /// Something that happened to an instance.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Notice {
     pub instance: Arc<str>,
     /// What.
     pub what: Happening,
+    /// With [`Event::State`], what the change was based on.
+    pub basis: Option<Arc<Basis>>,
 }
 
 /// What happened.
@@ -71,6 +73,16 @@ pub enum Happening {
     },
     /// The interface can be used, or can not.
     Link(LinkState),
+    /// The instance has a fault, so that it takes no part, or has none any more; see
+    /// [`Control::fault`](super::Control::fault).
+    Fault(bool),
+    /// A sync group changed its state: it is its name that stands for the instance's.
+    Group {
+        /// What it was.
+        from: State,
+        /// What it is.
+        to: State,
+    },
     /// Something else failed: advertisements or announcements could not be sent, or the virtual interface not be made.
     Failed {
         /// What was tried.
@@ -136,6 +148,9 @@ impl fmt::Display for Happening {
                 write!(f, "address {address} waits for interface {interface}, which is not there")
             }
             Self::Link(state) => write!(f, "the interface {state}"),
+            Self::Fault(true) => f.write_str("takes no part: it has a fault"),
+            Self::Fault(false) => f.write_str("its fault is over"),
+            Self::Group { from, to } => write!(f, "the group: {from} -> {to}"),
             Self::Failed { what, error } => write!(f, "{what}: {error}"),
         }
     }
@@ -179,11 +194,16 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    /// So many are kept for who is slow.
+    /// So many are kept for who is slow, unless more are asked for.
     const KEPT: usize = 1024;
 
     pub(super) fn new() -> Self {
         Self { sender: broadcast::Sender::new(Self::KEPT), log: true }
+    }
+
+    /// Keeps so many. Who listened before hears nothing more.
+    pub(super) fn keep(&mut self, notices: usize) {
+        self.sender = broadcast::Sender::new(notices.max(1));
     }
 
     pub(super) fn set_log(&mut self, log: bool) {
@@ -196,10 +216,14 @@ impl Teller {
 
     /// One line in the log, and a notice. Nobody listening is no error.
     pub(super) fn tell(&self, at: Time, instance: &Arc<str>, what: Happening) {
+        self.tell_why(at, instance, what, None);
+    }
+
+    pub(super) fn tell_why(&self, at: Time, instance: &Arc<str>, what: Happening, basis: Option<Basis>) {
         if self.log {
             log(instance, &what);
         }
-        drop(self.sender.send(Notice { at, instance: instance.clone(), what }));
+        drop(self.sender.send(Notice { at, instance: instance.clone(), what, basis: basis.map(Arc::new) }));
     }
 }
 
@@ -211,6 +235,8 @@ fn log(instance: &Arc<str>, what: &Happening) {
         Happening::Router(Event::State { .. } | Event::Priority { .. } | Event::NewActive { .. })
         | Happening::Installed { .. }
         | Happening::Removed { .. }
+        | Happening::Fault(false)
+        | Happening::Group { .. }
         | Happening::Link(LinkState::Ready) => tracing::info!(%instance, "{what}"),
         _ => tracing::warn!(%instance, "{what}"),
     }

@@ -7,6 +7,7 @@ use super::{
     control::{Command, ControlError, Order, Snapshot, Status},
     instance::{Instance, InstanceError},
     members::Member,
+    notice::Happening,
     platform::Platform,
     run::Driver,
     work::{Change, Occasion},
@@ -18,28 +19,43 @@ impl<P: Platform> Driver<P> {
     pub(super) fn obey(&mut self, command: Command) {
         match command {
             Command::Order(name, order, reply) => drop(reply.send(self.order(&name, order))),
+            Command::Orders(orders, reply) => {
+                let failed = |(name, order): (String, Order)| self.order(&name, order).err();
+                drop(reply.send(Ok(orders.into_iter().filter_map(failed).collect())));
+            }
+            Command::AddGroup(name, members, reply) => {
+                drop(reply.send(self.add_group(&name, members.iter().map(String::as_str))));
+            }
+            Command::RemoveGroup(name, reply) => drop(reply.send(self.remove_group(&name))),
+            Command::ChangeGroup(name, members, reply) => {
+                drop(reply.send(self.change_group(&name, &members)));
+            }
+            Command::Groups(reply) => drop(reply.send(Ok(self.group_statuses()))),
+            Command::SnapshotOf(name, reply) => {
+                let id = self.find(&name);
+                drop(reply.send(id.map(|id| self.snapshot(|other| other == id))));
+            }
             Command::Add(instance, reply) => drop(reply.send(self.add_running(*instance))),
             Command::Remove(name, reply) => drop(reply.send(self.remove(&name))),
             Command::Reconfigure(instance, reply) => drop(reply.send(self.reconfigure(*instance))),
             Command::Status(name, reply) => drop(reply.send(self.status(name.as_deref()))),
             Command::Stats(reply) => drop(reply.send(Ok(self.endpoint.stats()))),
-            Command::Snapshot(reply) => drop(reply.send(Ok(self.snapshot()))),
+            Command::Snapshot(reply) => drop(reply.send(Ok(self.snapshot(|_| true)))),
         }
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
+    /// What is to be remembered of these instances.
+    pub(super) fn snapshot(&self, of: impl Fn(usize) -> bool) -> Snapshot {
         let now = self.platform.now();
-        let routers = self.members.iter().filter_map(|(_, member)| {
+        let members = || self.members.iter().filter(|(id, _)| of(*id));
+        let routers = members().filter_map(|(_, member)| {
             let router = member.key.and_then(|key| self.endpoint.router(key)).or(member.parked.as_deref())?;
             Some((member.instance.name.clone(), router.snapshot(now)))
         });
         let sequence = |(_, member): (usize, &Member)| {
             Some((member.instance.name.clone(), member.guard.as_ref()?.sequence()))
         };
-        Snapshot {
-            instances: routers.collect(),
-            sequences: self.members.iter().filter_map(sequence).collect(),
-        }
+        Snapshot { instances: routers.collect(), sequences: members().filter_map(sequence).collect() }
     }
 
     fn order(&mut self, name: &str, order: Order) -> Result<(), ControlError> {
@@ -53,19 +69,15 @@ impl<P: Platform> Driver<P> {
                 }
                 return Ok(());
             }
-            Order::Startup => {
-                if let Some(member) = self.members.get_mut(id) {
-                    member.wanted = true;
+            Order::Startup => return self.allow(id, Farewell::Silent, |member| member.wanted = true),
+            Order::Shutdown(farewell) => return self.allow(id, farewell, |member| member.wanted = false),
+            Order::Fault(_) | Order::Recovered => {
+                let fault = matches!(order, Order::Fault(_));
+                let farewell = if let Order::Fault(farewell) = order { farewell } else { Farewell::Silent };
+                if self.members.get(id).is_some_and(|member| member.fault != fault) {
+                    self.tell(id, Happening::Fault(fault));
                 }
-                self.look_at(id);
-                return Ok(());
-            }
-            Order::Shutdown(farewell) => {
-                if let Some(member) = self.members.get_mut(id) {
-                    member.wanted = false;
-                }
-                self.input(id, Input::Shutdown(farewell));
-                return Ok(());
+                return self.allow(id, farewell, |member| member.fault = fault);
             }
             Order::TakeOver => Input::TakeOver,
             Order::StepDown(farewell) => Input::StepDown(farewell),
@@ -82,6 +94,20 @@ impl<P: Platform> Driver<P> {
         Ok(())
     }
 
+    /// Changes what an instance is allowed, and has it follow.
+    fn allow(
+        &mut self,
+        id: usize,
+        farewell: Farewell,
+        change: impl FnOnce(&mut Member),
+    ) -> Result<(), ControlError> {
+        if let Some(member) = self.members.get_mut(id) {
+            change(member);
+        }
+        self.settle(id, farewell);
+        Ok(())
+    }
+
     fn add_running(&mut self, instance: Instance) -> Result<(), ControlError> {
         let name = instance.name.clone();
         self.add(instance)?;
@@ -92,6 +118,7 @@ impl<P: Platform> Driver<P> {
 
     fn remove(&mut self, name: &str) -> Result<(), ControlError> {
         let id = self.find(name)?;
+        self.leave_group(id);
         self.input(id, Input::Shutdown(Farewell::Resign));
         self.carry_out();
         if let Some(member) = self.members.remove(id) {
@@ -176,6 +203,11 @@ impl<P: Platform> Driver<P> {
             active: router.and_then(|router| router.active()),
             source: router.map(|router| router.source()),
             link: member.link,
+            fault: member.fault,
+            heard: router.and_then(|router| router.heard()),
+            basis: router.and_then(|router| router.basis()),
+            active_interval: router
+                .map_or(member.instance.config.interval(), |router| router.active_interval()),
             lingers: router.is_some_and(|router| router.lingers()),
             virtual_link: progress.link,
             installed: progress.installed,
@@ -184,7 +216,7 @@ impl<P: Platform> Driver<P> {
         }
     }
 
-    fn find(&self, name: &str) -> Result<usize, ControlError> {
+    pub(super) fn find(&self, name: &str) -> Result<usize, ControlError> {
         self.members.named(name).ok_or_else(|| ControlError::Unknown(name.to_owned()))
     }
 }

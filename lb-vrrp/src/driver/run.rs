@@ -15,10 +15,11 @@ use tokio::{runtime::Handle, sync::mpsc, task::JoinSet};
 
 use super::{
     control::{Command, Control, Snapshot},
+    groups::Groups,
     instance::{Instance, InstanceError},
     members::Members,
     notice::{Happening, Notices, Teller},
-    platform::{LinkChange, Platform, Received, Via},
+    platform::{Platform, Received, Via},
     work::{Change, Desk, Occasion, Worker},
 };
 use crate::{
@@ -51,6 +52,9 @@ pub struct Driver<P> {
     pub(super) platform: P,
     pub(super) endpoint: Endpoint,
     pub(super) members: Members,
+    pub(super) groups: Groups,
+    /// Whether [`run`](Self::run) has begun.
+    pub(super) runs: bool,
     pub(super) desk: Desk,
     pub(super) teller: Teller,
     commands: mpsc::Receiver<Command>,
@@ -98,6 +102,8 @@ impl<P: Platform> Driver<P> {
             platform,
             endpoint: Endpoint::new(),
             members: Members::default(),
+            groups: Groups::default(),
+            runs: false,
             desk: Desk::default(),
             teller: Teller::new(),
             commands,
@@ -112,15 +118,13 @@ impl<P: Platform> Driver<P> {
         }
     }
 
-    /// Adds an instance. It takes part when the driver runs and its interface is up and has an address.
+    /// Adds an instance. It takes part when the driver runs and its interface is up and has an address; one that does not
+    /// exist yet is waited for.
     ///
     /// # Errors
-    /// Why it can not be; that there is no such interface, among others.
+    /// Why it can not be.
     pub fn add(&mut self, instance: Instance) -> Result<(), InstanceError> {
         self.members.check(&instance)?;
-        if self.platform.link(&instance.interface).is_none() {
-            return Err(InstanceError::NoInterface { name: instance.name, interface: instance.interface });
-        }
         let name: Arc<str> = instance.name.as_str().into();
         let desk = self.desk.open(name.clone(), instance.installed().collect(), instance.announcing);
         self.members.insert(name, instance, desk);
@@ -180,6 +184,12 @@ impl<P: Platform> Driver<P> {
         self.farewell = farewell;
     }
 
+    /// Keeps so many notices for who listens and is slow. Default: 1024; when many instances change at once, several for
+    /// each. Give it before [`handles`](Self::handles).
+    pub fn keep_notices(&mut self, notices: usize) {
+        self.teller.keep(notices);
+    }
+
     /// The handle for orders, and what is told from now on.
     ///
     /// # Panics
@@ -210,6 +220,7 @@ impl<P: Platform> Driver<P> {
         for id in self.members.ids() {
             self.look_at(id);
         }
+        self.start_groups();
         self.carry_out();
         let mut shutdown = pin!(shutdown);
         let mut last = None;
@@ -217,7 +228,8 @@ impl<P: Platform> Driver<P> {
             if let Some(snapshot) = last.take_if(|_| !self.lingers()) {
                 break snapshot;
             }
-            let deadline = self.endpoint.poll_timeout();
+            let deadlines = [self.endpoint.poll_timeout(), self.groups.poll_timeout()];
+            let deadline = deadlines.into_iter().flatten().min();
             let wake = poll_fn(|cx| {
                 if last.is_none() && shutdown.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(Wake::Shutdown);
@@ -270,6 +282,7 @@ impl<P: Platform> Driver<P> {
             }
         });
         self.endpoint.handle_timeout(all_until);
+        self.time_out_groups(all_until);
     }
 
     /// For trailers that carry the time: clocks drift, and are set. To look costs so little that it is done whenever
@@ -289,7 +302,22 @@ impl<P: Platform> Driver<P> {
 
     /// Carries out what the routers say: messages first, all of them at once, then addresses.
     pub(super) fn carry_out(&mut self) {
-        let Self { platform, endpoint, members, orders, teller, unsent, packet, .. } = self;
+        self.drain();
+        while self.follow_groups() {
+            self.drain();
+        }
+        let Self { platform, unsent, .. } = self;
+        platform.flush(&mut |interface, error| unsent.push((interface, error)));
+        if !self.orders.is_empty() {
+            self.desk.order(self.orders.drain(..));
+        }
+        if !self.unsent.is_empty() {
+            self.tell_unsent();
+        }
+    }
+
+    fn drain(&mut self) {
+        let Self { platform, endpoint, members, groups, orders, teller, packet, .. } = self;
         while let Some((key, output)) = endpoint.poll_output() {
             let Some(id) = members.with_key(key) else { continue };
             let Some(member) = members.get_mut(id) else { continue };
@@ -331,16 +359,13 @@ impl<P: Platform> Driver<P> {
                         Some((source, error)) => Happening::Refused { source, error },
                         None => Happening::Router(event),
                     };
-                    teller.tell(now, &member.name, what);
+                    groups.hear(id, event);
+                    let is_change = matches!(event, Event::State { .. });
+                    let name = member.name.clone();
+                    let basis = endpoint.router(key).filter(|_| is_change).and_then(|router| router.basis());
+                    teller.tell_why(now, &name, what, basis);
                 }
             }
-        }
-        platform.flush(&mut |interface, error| unsent.push((interface, error)));
-        if !orders.is_empty() {
-            self.desk.order(self.orders.drain(..));
-        }
-        if !self.unsent.is_empty() {
-            self.tell_unsent();
         }
     }
 
@@ -361,47 +386,10 @@ impl<P: Platform> Driver<P> {
         }
     }
 
-    fn notice_change(&mut self, change: LinkChange) {
-        match change {
-            LinkChange::Link { name } => {
-                for id in self.members.on_interface(&name).to_vec() {
-                    self.look_at(id);
-                }
-                for id in self.members.with_device(&name).to_vec() {
-                    self.look_at(id);
-                }
-            }
-            LinkChange::Address { interface, address, present } => {
-                let ours = self.members.with_address(address).to_vec();
-                for id in &ours {
-                    self.notice_virtual_address(*id, interface, address, present);
-                }
-                if ours.is_empty() {
-                    let on_it = |(id, member): (usize, &super::members::Member)| {
-                        let link = self.platform.link(&member.instance.interface);
-                        let is_here = link.is_some_and(|link| link.index == interface);
-                        (is_here || member.place.as_ref()?.is_also_on(interface)).then_some(id)
-                    };
-                    let ids: Vec<usize> = self.members.iter().filter_map(on_it).collect();
-                    ids.into_iter().for_each(|id| self.look_at(id));
-                }
-            }
-        }
-    }
-
-    /// A virtual address went: was it us? The kernel's answer to the attempt to put it back tells.
-    fn notice_virtual_address(&mut self, id: usize, interface: u32, address: IpAddr, present: bool) {
-        let Some(member) = self.members.get(id) else { return };
-        let Some(key) = member.key else { return };
-        let is_active = self.endpoint.router(key).is_some_and(|router| router.state() == State::Active);
-        if !present && is_active && member.instance.put_back {
-            self.orders.push((member.desk, Change::Lost(interface, address)));
-        }
-    }
-
     /// The end begins: everybody parts, or leaves everything as it is.
     fn end(&mut self) -> Snapshot {
-        let snapshot = self.snapshot();
+        let snapshot = self.snapshot(|_| true);
+        self.groups.dissolve();
         if self.keep {
             return snapshot;
         }

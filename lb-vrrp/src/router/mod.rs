@@ -1,5 +1,6 @@
 //! The state machine of one virtual router (RFC 9568 §6, RFC 3768 §6).
 
+mod basis;
 mod config;
 mod essence;
 mod hold;
@@ -18,6 +19,7 @@ mod transition;
 use alloc::{boxed::Box, collections::VecDeque};
 use core::net::IpAddr;
 
+pub use basis::{Basis, Heard};
 pub use config::{
     ChecksumPolicy, Config, ConfigBuilder, ConfigError, ConfigErrors, Mode, OtherRouter, Preempt, Profile,
 };
@@ -50,6 +52,10 @@ pub struct VirtualRouter {
     lingers: Option<Time>,
     /// Why the router will become Active when the deadline passes.
     pending: Cause,
+    /// The latest advertisement of another router.
+    heard: Option<Heard>,
+    /// What the latest change of state was based on.
+    basis: Option<basis::Kept>,
     /// The Active router, as a Backup sees it.
     active: Option<Peer>,
     /// Since when lower priorities only were heard, for a delayed preemption.
@@ -127,6 +133,8 @@ impl VirtualRouter {
             deadline: None,
             lingers: None,
             pending: Cause::Silence,
+            heard: None,
+            basis: None,
             active: None,
             lower_since: None,
             last_sent: None,
@@ -196,7 +204,11 @@ impl VirtualRouter {
     /// next deadline is later than `now` then.
     pub fn handle_timeout(&mut self, now: Time) {
         match self.deadline {
-            Some(deadline) if now >= deadline => self.time_out(now, deadline),
+            Some(deadline) if now >= deadline => {
+                let from = self.state;
+                self.time_out(now, deadline);
+                self.note_due(from, deadline);
+            }
             _ => {}
         }
         self.end_lingering(now);

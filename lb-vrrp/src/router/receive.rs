@@ -5,7 +5,7 @@ use core::{mem::replace, net::IpAddr};
 use subtle::ConstantTimeEq;
 
 use super::{
-    AnnounceReason, Cause, ChecksumPolicy, Datagram, Event, Mode, Peer, Preempt, State, VirtualRouter,
+    AnnounceReason, Cause, ChecksumPolicy, Datagram, Event, Heard, Mode, Peer, Preempt, State, VirtualRouter,
 };
 use crate::{
     Family, Interval, Priority, Time, Version, VersionMode,
@@ -27,6 +27,7 @@ impl VirtualRouter {
             match advert.priority {
                 None => self.hear_resignation(now, received, source),
                 Some(priority) => {
+                    self.heard = Some(Heard { at: received, source, priority });
                     self.note_successor(received);
                     self.hear(now, received, source, priority, advert.interval, advert.version);
                     Ok(())
@@ -261,10 +262,17 @@ impl VirtualRouter {
             }
             State::Backup => self.hear_lower(received, source, priority, interval),
             State::Active if priority > self.priority => {
-                self.yield_to(received, source, priority, interval, Cause::HigherPriority(source, priority));
+                self.yield_to(
+                    now,
+                    received,
+                    source,
+                    priority,
+                    interval,
+                    Cause::HigherPriority(source, priority),
+                );
             }
             State::Active if priority == self.priority && source > self.source => {
-                self.yield_to(received, source, priority, interval, Cause::GreaterAddress(source));
+                self.yield_to(now, received, source, priority, interval, Cause::GreaterAddress(source));
             }
             State::Active => self.outlast(now, received, source, priority, version),
         }
@@ -306,6 +314,7 @@ impl VirtualRouter {
     /// An Active router becomes Backup of this one.
     fn yield_to(
         &mut self,
+        now: Time,
         received: Time,
         source: IpAddr,
         priority: Priority,
@@ -316,7 +325,7 @@ impl VirtualRouter {
         self.active = Some(Peer { source, priority, resigned: false });
         self.pending = Cause::Silence;
         self.lower_since = None;
-        self.become_backup(received, cause);
+        self.become_backup(now, received, cause);
     }
 
     /// An Active router stays Active although another is, too.

@@ -132,7 +132,7 @@ impl VirtualRouter {
                 self.remove();
             }
             self.deadline = Some(now + self.down_interval());
-            return self.change_state(State::Backup, Cause::Stalled);
+            return self.change_state(now, State::Backup, Cause::Stalled);
         }
         self.advertise(now, false);
         self.queue.push_back(Action::Install);

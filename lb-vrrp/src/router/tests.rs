@@ -2,6 +2,7 @@
 
 use crate as vrrp;
 
+mod basis;
 mod drops;
 mod handover;
 mod linger;

@@ -28,7 +28,7 @@ impl VirtualRouter {
             // What a predecessor may have left behind when it was killed.
             self.remove();
         }
-        self.change_state(State::Backup, Cause::Startup);
+        self.change_state(now, State::Backup, Cause::Startup);
         if self.priority.is_owner() {
             self.claim(now, Cause::Owner);
         }
@@ -46,7 +46,7 @@ impl VirtualRouter {
         }
         self.deadline = None;
         self.forget_active();
-        self.change_state(State::Initialize, Cause::Shutdown);
+        self.change_state(now, State::Initialize, Cause::Shutdown);
     }
 
     /// RFC 9568 §6.4.2: advertise, then announce the addresses.
@@ -58,15 +58,15 @@ impl VirtualRouter {
         self.deadline = Some(now + self.config.interval.duration());
         self.forget_active();
         self.stats.count_active(cause);
-        self.change_state(State::Active, cause);
+        self.change_state(now, State::Active, cause);
         self.note_stability(now);
     }
 
     /// Leaves Active to another router, which was heard at this time; the caller has learned its interval.
-    pub(super) fn become_backup(&mut self, heard: Time, cause: Cause) {
-        self.part(heard, Farewell::Silent);
+    pub(super) fn become_backup(&mut self, now: Time, heard: Time, cause: Cause) {
+        self.part(now, Farewell::Silent);
         self.deadline = Some(heard + self.down_interval());
-        self.change_state(State::Backup, cause);
+        self.change_state(now, State::Backup, cause);
     }
 
     /// Leaves Active without another router in sight.
@@ -75,7 +75,7 @@ impl VirtualRouter {
         self.interval = self.config.interval;
         self.forget_active();
         self.deadline = Some(now + self.down_interval());
-        self.change_state(State::Backup, cause);
+        self.change_state(now, State::Backup, cause);
     }
 
     pub(super) fn time_out(&mut self, now: Time, deadline: Time) {
@@ -186,7 +186,8 @@ impl VirtualRouter {
         self.last_announced = Some(now);
     }
 
-    pub(super) fn change_state(&mut self, to: State, cause: Cause) {
+    pub(super) fn change_state(&mut self, now: Time, to: State, cause: Cause) {
+        self.keep_basis(now);
         let from = core::mem::replace(&mut self.state, to);
         self.ready = false;
         self.event(Event::State { from, to, cause });

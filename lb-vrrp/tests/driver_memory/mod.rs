@@ -1,4 +1,5 @@
 //! A machine in memory.
+#![allow(dead_code, reason = "not every test file uses everything")]
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "as in any test")]
 
 use std::{
@@ -126,6 +127,17 @@ impl Memory {
         self.with(|machine| {
             machine.addresses.remove(&address);
             machine.changes.push_back(LinkChange::Address { interface: 2, address, present: false });
+        });
+        self.wake.notify_one();
+    }
+
+    /// The interface has another name.
+    pub fn rename(&self, from: &str, to: &str) {
+        self.with(|machine| {
+            machine.links[0].name = to.to_owned();
+            for name in [from, to] {
+                machine.changes.push_back(LinkChange::Link { name: name.to_owned() });
+            }
         });
         self.wake.notify_one();
     }

@@ -203,7 +203,7 @@ impl Engine {
 
     /// The protocol tells something.
     async fn hear(&mut self, notice: Notice) {
-        let Notice { at, instance: name, what } = notice;
+        let Notice { at, instance: name, what, .. } = notice;
         let at = self.time_of(at);
         let steps = match &what {
             Happening::Router(Heard::State { to, cause, .. }) => self.state.changed(&name, *to, *cause, at),

@@ -101,6 +101,7 @@ struct Signals {
     interrupt: Signal,
     data: Signal,
     stats: Signal,
+    json: Signal,
 }
 
 impl Signals {
@@ -111,6 +112,8 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             data: signal(SignalKind::user_defined1())?,
             stats: signal(SignalKind::user_defined2())?,
+            // keepalived's number for it.
+            json: signal(SignalKind::from_raw(nix::libc::SIGRTMIN() + 2))?,
         })
     }
 
@@ -122,6 +125,7 @@ impl Signals {
                 _ = self.interrupt.recv() => Signalled::Stop,
                 _ = self.data.recv() => Signalled::Dump(DumpKind::Data),
                 _ = self.stats.recv() => Signalled::Dump(DumpKind::Stats),
+                _ = self.json.recv() => Signalled::Dump(DumpKind::Json),
             };
             if to.send(signalled).await.is_err() {
                 return;

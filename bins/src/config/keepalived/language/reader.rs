@@ -1,5 +1,7 @@
 //! Reads lines: conditions, definitions, sequences and includes first, then words.
 
+mod inclusion;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
@@ -10,7 +12,7 @@ use super::{
     Settings,
     builder::Builder,
     definitions::{self, Context, Definitions, Expansion, Impossible, Lines},
-    include::{self, Checks},
+    include::Checks,
     lexer::{self, Quoting, Token},
     line::Line,
     sequence,
@@ -25,11 +27,8 @@ use crate::config::{
 
 /// keepalived 2.2.7 takes what follows so many bytes for another line.
 const KEEPALIVED_LINE: usize = 1_023;
-/// Files within files.
-const DEEPEST_INCLUDE: usize = 32;
 /// Lines of definitions and sequences within each other.
 const DEEPEST_LINE: usize = 64;
-const MOST_FILES: usize = 20_000;
 
 /// Reads a file that was loaded already, and what it includes.
 pub(super) fn read(
@@ -356,77 +355,6 @@ impl Reader<'_> {
             self.checks = self.checks.set(rest.iter().map(|word| word.text.as_str()));
         }
         self.builder.directive(words);
-    }
-
-    fn include(&mut self, name: Line<'_>, checks: Checks) {
-        let place = name.whole();
-        let checks = self.checks.and(checks);
-        let text = name.text.trim_matches('"');
-        let directory =
-            self.files.last().and_then(|file| file.parent()).map(Path::to_owned).unwrap_or_default();
-        let found = include::matches(text, &directory, &*self.surroundings);
-        if checks.brace && !found.empty.is_empty() {
-            let message = format!("no file for `{}`", found.empty.join("`, `"));
-            self.problems.push(Diagnostic::error(place, message));
-        }
-        if found.paths.is_empty() {
-            let strict = if found.wildcards { checks.wildcard } else { checks.matching };
-            if strict {
-                self.problems.push(Diagnostic::error(place, format!("no file matches `{text}`")));
-            } else if !found.wildcards {
-                self.problems.push(Diagnostic::warning(place, format!("no file matches `{text}`")));
-            }
-        }
-        for path in found.paths {
-            if self.exhausted {
-                return;
-            }
-            self.included_file(path, place, checks, found.wildcards);
-        }
-    }
-
-    fn included_file(&mut self, path: PathBuf, place: Span, checks: Checks, wildcards: bool) {
-        self.included += 1;
-        let refuse = if self.files.contains(&path) {
-            Some("this file includes itself".to_owned())
-        } else if self.files.len() >= DEEPEST_INCLUDE {
-            Some(format!("more than {DEEPEST_INCLUDE} files include each other"))
-        } else if self.included > MOST_FILES {
-            Some(format!("more than {MOST_FILES} files are included"))
-        } else {
-            None
-        };
-        if let Some(message) = refuse {
-            self.problems.push(Diagnostic::error(place, message));
-            return;
-        }
-        let name = path.display().to_string();
-        let (base, source) = match self.loaded.get(&path) {
-            Some((base, source)) => (*base, Arc::clone(source)),
-            None => match self.surroundings.read(&path) {
-                Ok(source) => {
-                    let source = Arc::new(source);
-                    self.bytes += source.text().len();
-                    let base = self.sources.add(Arc::clone(&source));
-                    self.loaded.insert(path.clone(), (base, Arc::clone(&source)));
-                    (base, source)
-                }
-                Err(error) => {
-                    let missing = error.kind() == std::io::ErrorKind::NotFound;
-                    let strict = if missing && !wildcards { checks.matching } else { checks.readable };
-                    let message = format!("`{name}` can not be read: {error}");
-                    self.problems.push(match strict {
-                        true => Diagnostic::error(place, message),
-                        false => Diagnostic::warning(place, message)
-                            .help("`includea` in place of `include` makes that an error"),
-                    });
-                    return;
-                }
-            },
-        };
-        let before = self.checks;
-        self.file(&source, base, path);
-        self.checks = before;
     }
 
     /// Counts a line, and says once when there are too many.

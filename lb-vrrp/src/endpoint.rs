@@ -5,7 +5,7 @@ mod schedule;
 mod stats;
 mod strangers;
 
-use alloc::{boxed::Box, collections::BTreeMap, collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, collections::VecDeque, sync::Arc, vec::Vec};
 
 pub use key::RouterKey;
 use schedule::Schedule;
@@ -160,7 +160,12 @@ impl Endpoint {
     ///
     /// # Errors
     /// When there is no such router, or the configuration is for another one.
-    pub fn reconfigure(&mut self, now: Time, key: RouterKey, config: Config) -> Result<(), OtherRouter> {
+    pub fn reconfigure(
+        &mut self,
+        now: Time,
+        key: RouterKey,
+        config: impl Into<Arc<Config>>,
+    ) -> Result<(), OtherRouter> {
         match self.index.get(&key).copied() {
             Some(place) => self.with(place, |router| router.reconfigure(now, config)),
             None => Err(OtherRouter),

@@ -176,7 +176,8 @@ async fn failures_to_send_are_told_once_a_second() {
         .priority(Priority::OWNER)
         .interval(Interval::from_centiseconds(10).unwrap())
         .build()
-        .unwrap();
+        .unwrap()
+        .into();
     let mut running = start(&memory, instance);
     let mut failures = 0;
     let is_failure = |what: &Happening| matches!(what, Happening::Failed { .. });

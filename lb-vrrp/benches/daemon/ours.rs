@@ -1,4 +1,4 @@
-//! Our daemon: the driver on one thread, until it is told to end.
+//! Our daemon: the driver on one thread and its addresses on another, until it is told to end.
 
 use std::process::Stdio;
 
@@ -28,14 +28,21 @@ pub(crate) fn run(plan: Plan) -> Result<()> {
         let _ = signals.wait();
         let _ = end.send(());
     })?;
+    let addresses = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let addresses_on = addresses.handle().clone();
+    std::thread::Builder::new()
+        .name("addresses".to_owned())
+        .stack_size(256 << 10)
+        .spawn(move || addresses.block_on(std::future::pending::<()>()))?;
     if plan.realtime {
         realtime::lock_memory()?;
         realtime::set_priority(50)?;
     }
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut driver = Driver::new(Linux::new()?);
+        driver.addresses_on(addresses_on);
+        driver.log(false);
         for router in plan.all() {
             let config = Config::v3(Vrid::new(router.id)?, [router.address.into()])
                 .priority(Priority::new(plan.priority)?)

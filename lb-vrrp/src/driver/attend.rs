@@ -10,7 +10,7 @@ use super::{
     run::Driver,
     work::{Change, Device, Occasion, Place},
 };
-use crate::{Config, Family, Farewell, Input, RouterKey, State, VirtualRouter, wire::Mac};
+use crate::{Family, Farewell, Input, RouterKey, State, VirtualRouter, wire::Mac};
 
 impl<P: Platform> Driver<P> {
     /// Brings an instance to what its interface is now.
@@ -66,7 +66,7 @@ impl<P: Platform> Driver<P> {
                 }
             }
             LinkChange::Address { interface, address, present } => {
-                let ours = self.members.with_address(address).to_vec();
+                let ours: Vec<usize> = self.members.with_address(address).collect();
                 for id in &ours {
                     self.notice_virtual_address(*id, interface, address, present);
                 }
@@ -110,7 +110,7 @@ impl<P: Platform> Driver<P> {
         let Some(member) = self.members.get_mut(id) else { return LinkState::Gone };
         member.source = Some(source);
         let priority = member.priority.take();
-        let place = place(&member.instance, link, source, |name| self.platform.link(name));
+        let place = Arc::new(place(&member.instance, link, source, |name| self.platform.link(name)));
         let own = is_new.then(|| own_addresses(&member.instance, link));
         let moved = member.place.as_ref() != Some(&place);
         member.place = Some(place.clone());
@@ -153,7 +153,7 @@ impl<P: Platform> Driver<P> {
     fn join(&mut self, id: usize, link: &Link, source: IpAddr) -> io::Result<()> {
         let Some(member) = self.members.get_mut(id) else { return Ok(()) };
         let key = RouterKey::new(link.index, &member.instance.config);
-        let config: Config = member.instance.config.clone();
+        let config = member.instance.config.clone();
         let listening = listening(&member.instance, link.index);
         self.platform.listen(listening)?;
         let router = match (member.parked.take(), member.restore.take()) {

@@ -9,7 +9,10 @@ use std::{
 use ipnet::IpNet;
 use thiserror::Error;
 
-use super::address::{VirtualAddress, is_interface_name};
+use super::{
+    address::{VirtualAddress, is_interface_name},
+    work::Assets,
+};
 use crate::{
     Config, Family,
     router::Mode,
@@ -24,8 +27,8 @@ pub struct Instance {
     pub name: String,
     /// Name of the interface.
     pub interface: String,
-    /// The virtual router. Its addresses are the ones that are advertised.
-    pub config: Config,
+    /// The virtual router, which shares it. Its addresses are the ones that are advertised.
+    pub config: Arc<Config>,
     /// How the advertised addresses are installed, and how many of their bits are the network. Those that do not stand
     /// here have all of them, /32 or /128, and no attributes. Default: none stands here.
     pub addresses: Vec<VirtualAddress>,
@@ -49,7 +52,8 @@ pub struct Instance {
     /// Whether it takes part from the beginning; otherwise once it is told to by
     /// [`Control::startup`](super::Control::startup). Default: yes.
     pub starts: bool,
-    /// TTL or hop limit of advertisements by unicast, 1 to 255. By multicast it is 255 always. Default: 255.
+    /// TTL or hop limit of advertisements by unicast, 1 to 255. By multicast, and in IP authentication headers, which cover
+    /// it, it is 255 always. Default: 255.
     pub unicast_ttl: u8,
 }
 
@@ -190,11 +194,15 @@ pub enum InstanceError {
 
 impl Instance {
     /// An instance with the defaults.
-    pub fn new(name: impl Into<String>, interface: impl Into<String>, config: Config) -> Self {
+    pub fn new(
+        name: impl Into<String>,
+        interface: impl Into<String>,
+        config: impl Into<Arc<Config>>,
+    ) -> Self {
         Self {
             name: name.into(),
             interface: interface.into(),
-            config,
+            config: config.into(),
             addresses: Vec::new(),
             unadvertised: Vec::new(),
             source: None,
@@ -214,6 +222,11 @@ impl Instance {
             given.cloned().unwrap_or_else(|| address.into())
         });
         advertised.chain(self.unadvertised.iter().cloned())
+    }
+
+    /// What there is to install and announce.
+    pub(super) fn assets(&self, name: Arc<str>) -> Assets {
+        Assets { name, addresses: self.installed().collect(), announcing: self.announcing }
     }
 
     /// Interfaces other than its own that its addresses are on, each once.

@@ -1,7 +1,7 @@
 //! The instances of a driver, and how they are found.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
@@ -39,7 +39,7 @@ pub(super) struct Member {
     /// Where its advertisements come from, once it was ready.
     pub(super) source: Option<IpAddr>,
     /// Where its addresses are.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<Arc<Place>>,
     /// Whether it is to take part when it can.
     pub(super) wanted: bool,
     /// Whether it was said to have a fault.
@@ -62,8 +62,8 @@ pub(super) struct Members {
     interfaces: HashMap<String, Vec<usize>>,
     /// Members with addresses on an interface that is not theirs.
     devices: HashMap<Arc<str>, Vec<usize>>,
-    /// Who has a virtual address: one instance per interface.
-    virtual_addresses: HashMap<IpAddr, Vec<usize>>,
+    /// Who has which virtual address.
+    virtual_addresses: BTreeSet<(IpAddr, usize)>,
 }
 
 impl Members {
@@ -214,8 +214,8 @@ impl Members {
     }
 
     /// Members that have this virtual address.
-    pub(super) fn with_address(&self, address: IpAddr) -> &[usize] {
-        self.virtual_addresses.get(&address).map_or(&[], Vec::as_slice)
+    pub(super) fn with_address(&self, address: IpAddr) -> impl Iterator<Item = usize> {
+        self.virtual_addresses.range((address, 0)..=(address, usize::MAX)).map(|(_, id)| *id)
     }
 
     /// The address that advertisements of a member come from, on its link as it is now.
@@ -230,8 +230,8 @@ impl Members {
             IpAddr::V6(address) => address.is_unicast_link_local() == link_local,
         };
         // Virtual addresses come and go with the state, or were left behind by a predecessor.
-        let real =
-            link.primary(config.family(), |address| fits(address) && self.with_address(address).is_empty());
+        let real = link
+            .primary(config.family(), |address| fits(address) && self.with_address(address).next().is_none());
         // Those of an owner may be all that its interface has, unless it was this driver that put them there.
         let is_owned = |address: IpAddr| {
             config.priority().is_owner()
@@ -245,12 +245,7 @@ impl Members {
         for device in instance.devices() {
             self.devices.entry(device).or_default().push(id);
         }
-        for net in instance.installed() {
-            let ids = self.virtual_addresses.entry(net.addr()).or_default();
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
+        self.virtual_addresses.extend(instance.installed().map(|address| (address.addr(), id)));
     }
 
     fn remove_addresses(&mut self, id: usize, instance: &Instance) {
@@ -259,13 +254,8 @@ impl Members {
                 ids.retain(|other| *other != id);
             }
         }
-        for net in instance.installed() {
-            if let Some(ids) = self.virtual_addresses.get_mut(&net.addr()) {
-                ids.retain(|other| *other != id);
-                if ids.is_empty() {
-                    self.virtual_addresses.remove(&net.addr());
-                }
-            }
+        for address in instance.installed() {
+            self.virtual_addresses.remove(&(address.addr(), id));
         }
     }
 }

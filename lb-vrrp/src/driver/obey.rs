@@ -150,7 +150,7 @@ impl<P: Platform> Driver<P> {
             return Err(InstanceError::Fixed { name: instance.name, what }.into());
         }
         let (desk, key) = (member.desk, member.key);
-        let addresses: Arc<[_]> = instance.installed().collect();
+        let assets = instance.assets(member.name.clone());
         let installs = old.announcing != instance.announcing || !old.installed().eq(instance.installed());
         let (before, after) = (old.group(), instance.group());
         if let Some(key) = key
@@ -163,7 +163,7 @@ impl<P: Platform> Driver<P> {
             self.platform.unlisten(old);
         }
         let config = instance.config.clone();
-        let announcing = instance.announcing;
+        self.tolerate(config.interval());
         self.members.replace(id, instance);
         match key {
             // The configuration is for the same router, as was just checked.
@@ -175,7 +175,7 @@ impl<P: Platform> Driver<P> {
             }
         }
         if installs {
-            self.orders.push((desk, Change::Addresses(addresses, announcing)));
+            self.orders.push((desk, Change::Assets(Arc::new(assets))));
             self.orders.push((desk, Change::Announce(Occasion::Active)));
         }
         self.look_at(id);

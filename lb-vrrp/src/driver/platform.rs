@@ -32,8 +32,11 @@ pub trait Platform: Send + 'static {
     /// The next change of a link or its addresses, until there is none. The links are changed already when it is told.
     fn poll_change(&mut self) -> Option<LinkChange>;
 
-    /// Whether there is something to receive, a link has changed, or the deadline is over. The platform may let a deadline
-    /// pass by a fraction of a millisecond, to do several at once.
+    /// From now on, deadlines that come soon after others may be late by so much, to be done in one go with those that
+    /// follow: a small part of the shortest interval. A platform need not make use of it, which is the default.
+    fn tolerate(&mut self, _lateness: Duration) {}
+
+    /// Whether there is something to receive, a link has changed, or the deadline is over.
     ///
     /// # Errors
     /// When it can not go on.
@@ -119,7 +122,7 @@ pub struct Link {
     pub up: bool,
     /// Its Ethernet address; `None` when it has none.
     pub mac: Option<Mac>,
-    /// Its addresses.
+    /// Its addresses. Those that were added through [`Addressing::apply`] may be missing.
     pub addresses: BTreeMap<IpAddr, LinkAddress>,
 }
 
@@ -199,7 +202,7 @@ pub struct Via {
     pub mac: Option<Mac>,
     /// Whether the payload is a whole IPv4 packet, with an IP authentication header.
     pub sealed: bool,
-    /// TTL or hop limit. Of a whole packet it is in there already.
+    /// TTL or hop limit. A whole packet has it already.
     pub ttl: u8,
 }
 

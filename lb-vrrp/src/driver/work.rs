@@ -4,9 +4,9 @@
 mod burst;
 mod desk;
 mod job;
-mod relapse;
+mod rescue;
 mod worker;
 
 pub(super) use burst::Occasion;
-pub(super) use desk::{Change, Desk, Device, Place};
+pub(super) use desk::{Assets, Change, Desk, Device, Place};
 pub(super) use worker::Worker;

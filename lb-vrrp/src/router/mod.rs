@@ -16,7 +16,7 @@ mod told;
 mod trailer;
 mod transition;
 
-use alloc::{boxed::Box, collections::VecDeque};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
 use core::net::IpAddr;
 
 pub use basis::{Basis, Heard};
@@ -38,7 +38,7 @@ use crate::{Family, Interval, Priority, Time, Version, VersionMode, wire::Checks
 /// after construction as long as outputs are drained after each input.
 #[derive(Clone, Debug)]
 pub struct VirtualRouter {
-    config: Config,
+    config: Arc<Config>,
     /// Primary address of the interface, which advertisements come from.
     source: IpAddr,
     state: State,
@@ -123,7 +123,8 @@ impl VirtualRouter {
     /// # Errors
     /// [`ConfigError::Source`] when `source` is of another family than the virtual addresses,
     /// [`ConfigError::SourceNotLinkLocal`] when it has to be link-local and is not.
-    pub fn new(config: Config, source: IpAddr) -> Result<Self, ConfigError> {
+    pub fn new(config: impl Into<Arc<Config>>, source: IpAddr) -> Result<Self, ConfigError> {
+        let config = config.into();
         config.check_source(source)?;
         Ok(Self {
             source,
@@ -285,7 +286,8 @@ impl VirtualRouter {
     ///
     /// # Errors
     /// When the configuration is for another virtual router. Nothing has changed then.
-    pub fn reconfigure(&mut self, now: Time, config: Config) -> Result<(), OtherRouter> {
+    pub fn reconfigure(&mut self, now: Time, config: impl Into<Arc<Config>>) -> Result<(), OtherRouter> {
+        let config = config.into();
         if (config.vrid, config.family(), config.version)
             != (self.config.vrid, self.config.family(), self.config.version)
         {

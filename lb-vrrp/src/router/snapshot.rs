@@ -1,5 +1,6 @@
 //! To go on after the process was replaced, without a failover.
 
+use alloc::sync::Arc;
 use core::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -77,7 +78,7 @@ impl VirtualRouter {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn restore(
-        config: Config,
+        config: impl Into<Arc<Config>>,
         source: IpAddr,
         snapshot: &Snapshot,
         now: Time,

@@ -25,6 +25,7 @@
 
 mod replay;
 
+use alloc::sync::Arc;
 use core::net::Ipv4Addr;
 
 use hmac::{Hmac, KeyInit, Mac as _};
@@ -100,18 +101,18 @@ pub enum AhError {
 
 /// The key of a group of routers, expanded. It does not show itself in [`Debug`].
 #[derive(Clone)]
-pub struct Key(Hmac<Md5>);
+pub struct Key(Arc<Hmac<Md5>>);
 
 impl Key {
     /// A key of these bytes. keepalived uses the characters of `auth_pass`, at most the first eight (measured against
     /// 2.2.7). Trailing zeros do not count.
     pub fn new(password: &[u8]) -> Self {
-        Self(Hmac::new_from_slice(password).expect("HMAC takes keys of any length"))
+        Self(Arc::new(Hmac::new_from_slice(password).expect("HMAC takes keys of any length")))
     }
 
     /// The digest of a packet whose mutable fields are 0.
     fn digest(&self, ip: &[u8], header: &[u8], message: &[u8]) -> [u8; ICV_LEN] {
-        let digest = self.0.clone().chain_update(ip).chain_update(header).chain_update([0; ICV_LEN]);
+        let digest = Hmac::clone(&self.0).chain_update(ip).chain_update(header).chain_update([0; ICV_LEN]);
         let digest = digest.chain_update(message).finalize().into_bytes();
         let mut icv = [0; ICV_LEN];
         icv.copy_from_slice(&digest[..ICV_LEN]);

@@ -60,7 +60,7 @@ fn start_active(kind: Kind, plan: Plan, lan: &Lan) -> Result<(Daemon, Watch<Addr
 /// One router each on a switched link; both have settled.
 struct Duel {
     first: Daemon,
-    _second: Daemon,
+    second: Daemon,
     /// What the second router sees.
     frames: Watch<Frame>,
     lan: Lan,
@@ -72,7 +72,7 @@ impl Duel {
         let (first, _) = start_active(kind, plan, &lan)?;
         let frames = Watch::frames(&lan.second)?;
         let second = Daemon::start(kind, plan.second(), &lan.second)?;
-        let duel = Self { first, _second: second, frames, lan };
+        let duel = Self { first, second, frames, lan };
         duel.settle(plan)?;
         Ok(duel)
     }

@@ -41,8 +41,8 @@ pub(super) struct NetlinkAddressing {
 }
 
 impl NetlinkAddressing {
-    pub(super) fn new(packets: Arc<PacketSocket>) -> io::Result<Self> {
-        Ok(Self { requests: Arc::new(Mutex::new(Requests::new()?)), packets, alone: false })
+    pub(super) fn new(requests: Requests, packets: Arc<PacketSocket>) -> Self {
+        Self { requests: Arc::new(Mutex::new(requests)), packets, alone: false }
     }
 
     /// The same, on a thread of its own or not.

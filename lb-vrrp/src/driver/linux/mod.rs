@@ -3,13 +3,15 @@
 //!
 //! # Time
 //! [`Time`] is `CLOCK_BOOTTIME`, which goes on while the machine sleeps. A timer descriptor on that clock wakes the driver
-//! at its one deadline, with the precision of the kernel's timers; tokio's have one millisecond. The kernel says in
+//! at its one deadline, with the precision of the kernel's timers; tokio's have one millisecond. Deadlines that follow
+//! another one closely wait for each other, for 2 ms at most, so that one system call sends what is due; one after a quiet
+//! time is not delayed. The kernel says in
 //! `CLOCK_REALTIME` when it received a message; the difference of the two clocks is read for each batch of messages, so
 //! that somebody who sets the clock moves no more than the messages of that moment.
 //!
 //! # Authentication
-//! Instances with an IP authentication header share one more raw socket per interface, for protocol 51, which takes and
-//! gives whole packets (`IP_HDRINCL`). It is there only while there is such an instance. The kernel needs no security
+//! Instances with an IP authentication header share one more raw socket per interface, for protocol 51, which gives whole
+//! packets, and one that takes them (`IP_HDRINCL`). They are opened for the first such instance. The kernel needs no security
 //! association for it.
 //!
 //! # Privileges
@@ -51,12 +53,13 @@ mod monitor;
 mod netlink;
 mod packet;
 mod port;
+mod sender;
 mod suspect;
 pub(super) mod sys;
 mod virtual_link;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map},
     io,
     os::fd::AsFd,
     sync::Arc,
@@ -77,8 +80,10 @@ use tokio::io::unix::AsyncFd;
 
 use addressing::NetlinkAddressing;
 use monitor::Monitor;
+use netlink::Requests;
 use packet::PacketSocket;
 use port::{Port, RECEIVE_BUFFER};
+use sender::Sender;
 use sys::{BATCH, Inbox, Reactor};
 
 use super::platform::{Addressing, Link, LinkChange, Listening, Platform, Received, Via};
@@ -90,13 +95,16 @@ pub struct Linux {
     timer: TimerFd,
     /// What the timer is set to.
     armed: Option<Time>,
-    /// When deadlines were looked at the last time.
+    /// When deadlines were looked at the last time, and how long until they are again at the earliest.
     looked: Time,
+    lateness: Duration,
     ports: Vec<Option<Port>>,
     index: HashMap<PortKey, usize>,
-    /// Ports with something to receive, and with something to send.
+    /// Ports with something to receive.
     readable: Vec<usize>,
-    unsent: Vec<usize>,
+    senders: HashMap<(Family, bool), Sender>,
+    /// Interfaces on which something could not be sent just now.
+    failing: Vec<u32>,
     inbox: Inbox,
     packets: Arc<PacketSocket>,
     frames: frame::Frames,
@@ -124,9 +132,6 @@ impl LinuxError {
     }
 }
 
-/// Deadlines within so short a time are done at once: at 40,000 advertisements a second, twenty of them. A deadline after
-/// a quiet time is not delayed.
-const COALESCE: Duration = Duration::from_micros(500);
 /// More batches than a full receive buffer holds: the kernel counts 768 bytes at least for a message, and twice the
 /// buffer that was asked for.
 const BATCHES: usize = 2 * RECEIVE_BUFFER / 768 / BATCH + 1;
@@ -151,10 +156,11 @@ impl Linux {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(TimerClock::CLOCK_BOOTTIME, flags).map_err(io::Error::from);
         let timer = timer.map_err(LinuxError::new("making a timer"))?;
-        let monitor = Monitor::new().map_err(LinuxError::new("reading the links by netlink"))?;
+        let requests = Requests::new().map_err(LinuxError::new("opening netlink"))?;
+        let monitor =
+            Monitor::new(requests.port()).map_err(LinuxError::new("reading the links by netlink"))?;
         let packets = Arc::new(PacketSocket::new().map_err(LinuxError::new("opening a packet socket"))?);
-        let addressing =
-            NetlinkAddressing::new(packets.clone()).map_err(LinuxError::new("opening netlink"))?;
+        let addressing = NetlinkAddressing::new(requests, packets.clone());
         let add = |fd: &dyn AsFd, token| epoll.add(fd.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, token));
         add(&timer, TIMER)
             .and_then(|()| add(&monitor, MONITOR))
@@ -166,10 +172,12 @@ impl Linux {
             timer,
             armed: None,
             looked: Time::ZERO,
+            lateness: Duration::ZERO,
             ports: Vec::new(),
             index: HashMap::new(),
             readable: Vec::new(),
-            unsent: Vec::new(),
+            senders: HashMap::new(),
+            failing: Vec::new(),
             inbox: Inbox::new(),
             packets,
             frames: frame::Frames::default(),
@@ -180,7 +188,7 @@ impl Linux {
 
     /// Sets the timer; an error of it would be one of this program.
     fn arm(&mut self, deadline: Option<Time>) -> io::Result<()> {
-        let at = deadline.map(|deadline| deadline.max(self.looked + COALESCE));
+        let at = deadline.map(|deadline| deadline.max(self.looked + self.lateness));
         if at == self.armed {
             return Ok(());
         }
@@ -262,6 +270,10 @@ impl Platform for Linux {
         self.monitor.poll_change()
     }
 
+    fn tolerate(&mut self, lateness: Duration) {
+        self.lateness = lateness;
+    }
+
     fn poll_ready(&mut self, cx: &mut Context<'_>, deadline: Option<Time>) -> Poll<io::Result<()>> {
         self.arm(deadline)?;
         let mut is_ready = !self.readable.is_empty() || self.monitor.has_change();
@@ -297,6 +309,9 @@ impl Platform for Linux {
     }
 
     fn listen(&mut self, on: Listening) -> io::Result<()> {
+        if let hash_map::Entry::Vacant(sender) = self.senders.entry((on.family, on.sealed)) {
+            sender.insert(Sender::open(on.family, on.sealed)?);
+        }
         let key = (on.interface, on.family, on.sealed);
         let place = match self.index.get(&key) {
             Some(place) => *place,
@@ -336,24 +351,22 @@ impl Platform for Linux {
         if let Some(mac) = via.mac {
             return self.frames.push(via.interface, mac, via.sealed, message);
         }
-        let Some(place) = self.index.get(&(via.interface, Family::of(message.source), via.sealed)).copied()
-        else {
-            return;
-        };
-        let Some(port) = &mut self.ports[place] else { return };
-        if port.push(message, via.ttl) == 1 {
-            self.unsent.push(place);
+        if let Some(sender) = self.senders.get_mut(&(Family::of(message.source), via.sealed)) {
+            sender.push(via.interface, via.ttl, message);
         }
     }
 
     fn flush(&mut self, failed: &mut dyn FnMut(u32, io::Error)) {
-        for place in self.unsent.drain(..) {
-            if let Some(Some(port)) = self.ports.get_mut(place)
-                && let Err(error) = port.flush()
-            {
-                failed(port.interface(), error);
-            }
+        let failing = &mut self.failing;
+        for sender in self.senders.values_mut() {
+            sender.flush(&mut |interface, error| {
+                if !failing.contains(&interface) {
+                    failing.push(interface);
+                    failed(interface, error);
+                }
+            });
         }
+        failing.clear();
         if let Some(interface) = self.frames.first()
             && let Err(error) = self.frames.flush(&self.packets)
         {
@@ -371,9 +384,6 @@ impl Linux {
     fn close(&mut self, place: usize, key: PortKey) {
         self.index.remove(&key);
         self.readable.retain(|readable| *readable != place);
-        if let Some(mut port) = self.ports[place].take() {
-            self.unsent.retain(|unsent| *unsent != place);
-            drop(port.flush());
-        }
+        self.ports[place] = None;
     }
 }

@@ -14,7 +14,7 @@ use netlink_packet_route::{
     link::{LinkAttribute, LinkFlags, LinkMessage},
 };
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
-use socket2::SockRef;
+use socket2::{SockFilter, SockRef};
 
 use super::netlink::{BUFFER, messages};
 use crate::{
@@ -52,9 +52,11 @@ enum Dump {
 }
 
 impl Monitor {
-    /// Reads all links and addresses.
-    pub(super) fn new() -> io::Result<Self> {
+    /// Reads all links and addresses. `our_port`: where this program asks for new addresses from, which it need not be told
+    /// of: thousands of them would be decoded beside the protocol.
+    pub(super) fn new(our_port: u32) -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
+        SockRef::from(&socket).attach_filter(&not_our_own(our_port))?;
         socket.bind_auto()?;
         GROUPS.into_iter().try_for_each(|group| socket.add_membership(group))?;
         let forced =
@@ -216,8 +218,9 @@ impl Monitor {
     }
 
     fn remove_address(&mut self, interface: u32, address: IpAddr) {
-        let removed = self.links.get_mut(&interface).and_then(|link| link.addresses.remove(&address));
-        if removed.is_some() {
+        // One that this program has added is not known here.
+        if let Some(link) = self.links.get_mut(&interface) {
+            link.addresses.remove(&address);
             self.changes.push_back(LinkChange::Address { interface, address, present: false });
         }
     }
@@ -261,6 +264,23 @@ impl Monitor {
         message.serialize(&mut bytes);
         self.socket.send_to(&bytes, &SocketAddr::new(0, 0), 0).map(drop)
     }
+}
+
+/// Lets all messages pass but those about new addresses that are answers to requests from this port.
+fn not_our_own(port: u32) -> [SockFilter; 6] {
+    let load = |size, offset| SockFilter::new((libc::BPF_LD | size | libc::BPF_ABS) as u16, 0, 0, offset);
+    let unless =
+        |value, skip| SockFilter::new((libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16, 0, skip, value);
+    let end = |length| SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, length);
+    // The filter reads in network order what netlink writes in the machine's own: nlmsg_type and nlmsg_pid.
+    [
+        load(libc::BPF_H, 4),
+        unless(u32::from(libc::RTM_NEWADDR.to_be()), 3),
+        load(libc::BPF_W, 12),
+        unless(port.to_be(), 1),
+        end(0),
+        end(u32::MAX),
+    ]
 }
 
 /// Bridges tell of their ports by messages about links, which are gone when the port is.

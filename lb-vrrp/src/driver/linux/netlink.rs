@@ -15,6 +15,7 @@ use socket2::SockRef;
 /// A netlink socket for requests. Its calls wait for the kernel.
 pub(super) struct Requests {
     socket: Socket,
+    port: u32,
     sequence: u32,
     send: Vec<u8>,
     receive: Vec<u8>,
@@ -37,12 +38,17 @@ pub(super) enum Kind {
 impl Requests {
     pub(super) fn new() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind_auto()?;
+        let port = socket.bind_auto()?.port_number();
         socket.connect(&SocketAddr::new(0, 0))?;
         // Without a copy of the request in each answer. Old kernels do not know this option.
         drop(socket.set_cap_ack(true));
         SockRef::from(&socket).set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { socket, sequence: 0, send: Vec::new(), receive: Vec::with_capacity(BUFFER) })
+        Ok(Self { socket, port, sequence: 0, send: Vec::new(), receive: Vec::with_capacity(BUFFER) })
+    }
+
+    /// Where requests come from, as the kernel tells others of what they changed.
+    pub(super) fn port(&self) -> u32 {
+        self.port
     }
 
     /// One request.

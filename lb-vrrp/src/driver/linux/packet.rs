@@ -36,7 +36,9 @@ impl PacketSocket {
     }
 
     pub(super) fn flush(&self, outbox: &mut Outbox) -> io::Result<()> {
-        outbox.flush(self.socket.as_fd()).map_err(|(_, error)| error)
+        let mut result = Ok(());
+        outbox.flush(self.socket.as_fd(), &mut |_, error| result = Err(error));
+        result
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is received and sent on one interface in one family: a raw socket for all virtual routers there.
+//! What is received on one interface in one family: a raw socket for all virtual routers there.
 
 use std::{
     collections::HashMap,
@@ -12,10 +12,10 @@ use pnet::packet::ipv4::Ipv4Packet;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
 use super::{
-    control::{Control, Name, Said},
-    sys::{self, BATCH, Inbox, Outbox},
+    control::Said,
+    sys::{self, BATCH, Inbox},
 };
-use crate::{Datagram, Envelope, Family, Time, Transmit, driver::platform::Received};
+use crate::{Datagram, Envelope, Family, Time, driver::platform::Received};
 
 /// VRRP's protocol number (RFC 9568 §5.1.1.4).
 const VRRP: i32 = 112;
@@ -23,19 +23,21 @@ const VRRP: i32 = 112;
 const HEADER: i32 = 51;
 /// Room for what arrives while this process does not run: some thousand messages.
 pub(super) const RECEIVE_BUFFER: usize = 1 << 20;
-/// CS6, network control (RFC 4594 §3.1).
-const TRAFFIC_CLASS: u32 = 0xc0;
 
 pub(super) struct Port {
     socket: Socket,
     interface: u32,
     family: Family,
-    /// Whether messages are in IP authentication headers; then they are sent with an IP header of our own.
+    /// Whether messages are in IP authentication headers.
     sealed: bool,
     /// How many virtual routers listen, and how many of them to each group.
     listeners: usize,
     groups: HashMap<IpAddr, usize>,
-    outbox: Outbox,
+}
+
+/// The protocol number of messages.
+pub(super) fn protocol(sealed: bool) -> i32 {
+    if sealed { HEADER } else { VRRP }
 }
 
 impl Port {
@@ -45,27 +47,15 @@ impl Port {
             Family::V6 => Domain::IPV6,
         };
         let kind = Type::RAW.nonblocking().cloexec();
-        let socket = Socket::new(domain, kind, Some(Protocol::from(if sealed { HEADER } else { VRRP })))?;
+        let socket = Socket::new(domain, kind, Some(Protocol::from(protocol(sealed))))?;
         socket.bind_device(Some(name.as_bytes()))?;
         match family {
             Family::V4 => {
                 // Only groups that this socket joined, not those of other programs.
                 socket.set_multicast_all_v4(false)?;
-                socket.set_multicast_loop_v4(false)?;
-                socket.set_multicast_ttl_v4(255)?;
-                socket.set_ttl_v4(255)?;
-                socket.set_tos_v4(TRAFFIC_CLASS)?;
-                if sealed {
-                    socket.set_header_included_v4(true)?;
-                }
             }
             Family::V6 => {
                 socket.set_multicast_all_v6(false)?;
-                socket.set_multicast_loop_v6(false)?;
-                socket.set_multicast_hops_v6(255)?;
-                socket.set_unicast_hops_v6(255)?;
-                socket.set_tclass_v6(TRAFFIC_CLASS)?;
-                socket.set_multicast_if_v6(interface)?;
                 setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
                 setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
             }
@@ -75,19 +65,7 @@ impl Port {
         if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
             socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         }
-        Ok(Self {
-            socket,
-            interface,
-            family,
-            sealed,
-            listeners: 0,
-            groups: HashMap::new(),
-            outbox: Outbox::default(),
-        })
-    }
-
-    pub(super) fn interface(&self) -> u32 {
-        self.interface
+        Ok(Self { socket, interface, family, sealed, listeners: 0, groups: HashMap::new() })
     }
 
     pub(super) fn is_unused(&self) -> bool {
@@ -176,22 +154,6 @@ impl Port {
             }
         };
         Some(Received::Message(Datagram { received, envelope, payload }))
-    }
-
-    /// Queues a message, and tells how many there are now.
-    pub(super) fn push(&mut self, message: Transmit<'_>, ttl: u8) -> usize {
-        let name = Name::ip(message.destination, self.interface);
-        let control = Control::from(message.source, self.interface, ttl);
-        self.outbox.push(name, control, |bytes| bytes.extend_from_slice(message.payload));
-        self.outbox.len()
-    }
-
-    /// Sends what is queued; the error of the last message that could not be sent.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        if self.outbox.is_empty() {
-            return Ok(());
-        }
-        self.outbox.flush(self.socket.as_fd()).map_err(|(_, error)| error)
     }
 }
 

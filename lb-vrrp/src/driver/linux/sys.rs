@@ -151,16 +151,6 @@ struct Entry {
 unsafe impl Send for Outbox {}
 
 impl Outbox {
-    /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// How many wait.
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// Adds a message; `write` appends its bytes.
     pub(super) fn push(
         &mut self,
@@ -174,9 +164,9 @@ impl Outbox {
         self.entries.push(Entry { start, length, name, name_length, control, control_length });
     }
 
-    /// Sends all that waits, in order. Never blocks: what the kernel does not take is lost, as on a full wire. Tells how
-    /// many were lost, and why the last of them was.
-    pub(super) fn flush(&mut self, socket: BorrowedFd<'_>) -> Result<(), (usize, io::Error)> {
+    /// Sends all that waits, in order. Never blocks: what the kernel does not take is lost, as on a full wire. Tells which
+    /// ones were lost, and why.
+    pub(super) fn flush(&mut self, socket: BorrowedFd<'_>, failed: &mut dyn FnMut(usize, io::Error)) {
         self.slices.clear();
         for entry in &self.entries {
             let bytes = &self.bytes[entry.start..][..entry.length];
@@ -196,8 +186,6 @@ impl Outbox {
             }
             self.headers.push(header);
         }
-        let mut lost = 0;
-        let mut error = None;
         let mut next = 0;
         while next < self.headers.len() {
             let headers = &mut self.headers[next..];
@@ -216,15 +204,13 @@ impl Outbox {
                 Ok(sent) if sent > 0 => next += sent,
                 _ => {
                     // The first one of these was refused, the others were not tried.
-                    error = Some(io::Error::last_os_error());
-                    lost += 1;
+                    failed(next, io::Error::last_os_error());
                     next += 1;
                 }
             }
         }
         self.entries.clear();
         self.bytes.clear();
-        error.map_or(Ok(()), |error| Err((lost, error)))
     }
 }
 

@@ -41,13 +41,11 @@ struct Slot {
 /// What is wanted of the addresses of an instance.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    pub(crate) name: Arc<str>,
+    pub(crate) assets: Arc<Assets>,
     /// `None` until the instance was on an interface.
-    pub(crate) place: Option<Place>,
-    pub(crate) addresses: Arc<[VirtualAddress]>,
+    pub(crate) place: Option<Arc<Place>>,
     /// Addresses that are not to be touched, since they are the interface's own.
     pub(crate) own: Arc<[IpAddr]>,
-    pub(crate) announcing: Announcing,
     pub(crate) aim: Aim,
     /// Changes when anything above does: what was begun is to be begun again.
     pub(crate) epoch: u64,
@@ -61,6 +59,14 @@ pub(crate) struct Wanted {
     pub(crate) retired: Vec<VirtualAddress>,
     /// Whether the instance is at its end: its virtual interface goes, too.
     pub(crate) ends: bool,
+}
+
+/// What an instance has, by its configuration.
+#[derive(Debug)]
+pub(crate) struct Assets {
+    pub(crate) name: Arc<str>,
+    pub(crate) addresses: Box<[VirtualAddress]>,
+    pub(crate) announcing: Announcing,
 }
 
 /// What is to become of the addresses.
@@ -111,18 +117,11 @@ pub(crate) struct Progress {
 
 impl Desk {
     /// A place for another instance.
-    pub(crate) fn open(
-        &self,
-        name: Arc<str>,
-        addresses: Arc<[VirtualAddress]>,
-        announcing: Announcing,
-    ) -> usize {
+    pub(crate) fn open(&self, assets: Assets) -> usize {
         let wanted = Wanted {
-            name,
+            assets: Arc::new(assets),
             place: None,
-            addresses,
-            own: Arc::from([]),
-            announcing,
+            own: Arc::default(),
             aim: Aim::Leave,
             epoch: 0,
             announce: None,
@@ -239,9 +238,9 @@ pub(crate) enum Change {
     /// Somebody else removed this address from this interface.
     Lost(u32, IpAddr),
     /// The instance is here now; these addresses are the interface's own, if that is to be changed.
-    Place(Place, Option<Arc<[IpAddr]>>),
-    /// It has other addresses.
-    Addresses(Arc<[VirtualAddress]>, Announcing),
+    Place(Arc<Place>, Option<Arc<[IpAddr]>>),
+    /// It has other addresses, or announces them in another way.
+    Assets(Arc<Assets>),
     /// It ends.
     End,
 }
@@ -263,11 +262,13 @@ impl Change {
             Self::Lost(interface, address) => drop(wanted.lost.insert((interface, address))),
             Self::Place(mut place, own) => {
                 // Addresses that are configured no longer may be yet to be removed from there.
-                let before = wanted.place.take().map_or_else(Default::default, |place| place.devices);
-                let is_new = |device: &Device| place.devices.iter().all(|other| other.name != device.name);
-                let left: Vec<Device> = before.into_iter().filter(is_new).collect();
-                if !left.is_empty() {
-                    place.devices = std::mem::take(&mut place.devices).into_iter().chain(left).collect();
+                if let Some(before) = wanted.place.take() {
+                    let is_gone = |device: &&Device| place.devices.iter().all(|now| now.name != device.name);
+                    let gone: Vec<Device> = before.devices.iter().filter(is_gone).cloned().collect();
+                    if !gone.is_empty() {
+                        let devices = place.devices.iter().cloned().chain(gone).collect();
+                        place = Arc::new(Place { devices, ..Place::clone(&place) });
+                    }
                 }
                 wanted.place = Some(place);
                 if let Some(own) = own {
@@ -275,12 +276,11 @@ impl Change {
                 }
                 wanted.epoch += 1;
             }
-            Self::Addresses(addresses, announcing) => {
-                let stays: HashSet<&VirtualAddress> = addresses.iter().collect();
-                let gone = wanted.addresses.iter().filter(|old| !stays.contains(old)).cloned();
+            Self::Assets(assets) => {
+                let stays: HashSet<&VirtualAddress> = assets.addresses.iter().collect();
+                let gone = wanted.assets.addresses.iter().filter(|old| !stays.contains(old)).cloned();
                 wanted.retired.extend(gone);
-                wanted.addresses = addresses;
-                wanted.announcing = announcing;
+                wanted.assets = assets;
                 wanted.epoch += 1;
             }
             Self::End => {

@@ -1,11 +1,11 @@
-use std::{collections::BTreeSet, net::IpAddr};
+use std::net::IpAddr;
 
 use tokio::time::Instant;
 
 use super::{
     burst::{Burst, Occasion},
     desk::{Aim, Progress, Wanted},
-    relapse::Relapses,
+    rescue::Rescue,
 };
 use crate::{
     driver::{address::VirtualAddress, platform::Announcement},
@@ -27,12 +27,8 @@ pub(super) struct Job {
     pub(super) announce: Option<Occasion>,
     pub(super) link: Option<u32>,
     pub(super) burst: Option<Burst>,
-    pub(super) relapses: Relapses,
-    /// Addresses that are put back later, and when the first of them is.
-    pub(super) held: BTreeSet<(u32, IpAddr)>,
-    pub(super) release: Option<Instant>,
-    /// What was put back in this batch: the first address, its interface, how often, and how many.
-    pub(super) rescued: Option<(IpAddr, u32, u32, usize)>,
+    /// There since somebody else removed an address.
+    pub(super) rescue: Option<Box<Rescue>>,
     pub(super) retry: Option<Instant>,
 }
 
@@ -58,10 +54,7 @@ impl Job {
             finished: false,
             link: None,
             burst: None,
-            relapses: Relapses::default(),
-            held: BTreeSet::new(),
-            release: None,
-            rescued: None,
+            rescue: None,
             retry: None,
         }
     }
@@ -74,9 +67,9 @@ impl Job {
         self.announce = self.wanted.announce.max(self.announce.filter(|_| self.installs()));
         self.burst = None;
         self.retry = None;
-        self.held.clear();
-        if !self.installs() {
-            self.relapses.clear();
+        match &mut self.rescue {
+            Some(rescue) if self.wanted.aim == Aim::Install => rescue.held.clear(),
+            rescue => *rescue = None,
         }
         self.again();
     }
@@ -96,7 +89,8 @@ impl Job {
         if !self.installs() {
             return found;
         }
-        for address in self.wanted.addresses.iter().filter(|address| address.is_tracked()) {
+        let mut rescue = self.rescue.take().unwrap_or_default();
+        for address in self.wanted.assets.addresses.iter().filter(|address| address.is_tracked()) {
             if found.len() == room {
                 self.wanted.lost = lost;
                 break;
@@ -106,14 +100,12 @@ impl Job {
             if !lost.remove(&entry) {
                 continue;
             }
-            match self.relapses.may(entry.1, now) {
+            match rescue.relapses.may(entry.1, now) {
                 at if at <= now => found.push((interface, address.clone())),
-                later => {
-                    self.release = Some(self.release.map_or(later, |release| release.min(later)));
-                    self.held.insert(entry);
-                }
+                later => rescue.hold(entry, later),
             }
         }
+        self.rescue = Some(rescue);
         found
     }
 
@@ -129,7 +121,7 @@ impl Job {
 
     /// Whether the first announcement goes along with the installation.
     pub(super) fn announces_along(&self) -> bool {
-        let announcing = &self.wanted.announcing;
+        let announcing = &self.wanted.assets.announcing;
         self.announce == Some(Occasion::Active)
             && announcing.repeat > 0
             && announcing.frame_interval.is_zero()

@@ -12,6 +12,7 @@ use super::{
     burst::{Burst, FRAMES},
     desk::{Aim, Desk, Wanted},
     job::Job,
+    rescue::Rescued,
 };
 use crate::driver::{
     address::VirtualAddress,
@@ -143,9 +144,9 @@ impl Worker {
             && let Err((what, error)) = self.prepare(&mut job).await
         {
             job.failed += 1;
-            job.cursor = job.wanted.addresses.len();
+            job.cursor = job.wanted.assets.addresses.len();
             let happening = Happening::Failed { what, error: error.to_string().into() };
-            self.teller.tell(self.addressing.now(), &job.wanted.name, happening);
+            self.teller.tell(self.addressing.now(), &job.wanted.assets.name, happening);
         }
         self.jobs.insert(place, job);
     }
@@ -195,16 +196,16 @@ impl Worker {
         for (interface, address) in job.rescue(CHUNK.saturating_sub(steps.len()), Instant::now()) {
             steps.push(step(interface, &address, true, StepKind::PutBack));
         }
-        if let Some(release) = job.release {
+        if let Some(release) = job.rescue.as_ref().and_then(|rescue| rescue.release) {
             self.due.push(Reverse((release, place)));
         }
         let add = job.installs();
         if job.wanted.aim == Aim::Leave {
-            job.cursor = job.wanted.addresses.len();
+            job.cursor = job.wanted.assets.addresses.len();
         }
         let mut waits = None;
-        while job.cursor < job.wanted.addresses.len() && steps.len() < CHUNK {
-            let address = &job.wanted.addresses[job.cursor];
+        while job.cursor < job.wanted.assets.addresses.len() && steps.len() < CHUNK {
+            let address = &job.wanted.assets.addresses[job.cursor];
             job.cursor += 1;
             // The interface's own addresses are there, and stay.
             if own.contains(&address.addr()) {
@@ -240,9 +241,8 @@ impl Worker {
                     announcements.extend(job.announcement(address));
                 }
                 if put_back {
-                    let times = job.relapses.count(address.addr(), Instant::now());
-                    let first = (address.addr(), step.change.interface, times, 0);
-                    job.rescued.get_or_insert(first).3 += 1;
+                    let rescue = job.rescue.get_or_insert_default();
+                    rescue.count(address.addr(), step.change.interface, Instant::now());
                 }
             }
             Err(error) => {
@@ -263,7 +263,7 @@ impl Worker {
         if job.finished && !job.wanted.lost.is_empty() {
             self.desk.put_back(place);
         }
-        if job.wanted.place.is_some() && job.cursor < job.wanted.addresses.len() {
+        if job.wanted.place.is_some() && job.cursor < job.wanted.assets.addresses.len() {
             self.desk.note(place, job.progress());
             return self.desk.put_back(place);
         }
@@ -274,7 +274,7 @@ impl Worker {
         {
             let begun = just_finished && job.announces_along();
             job.announce = None;
-            let burst = Burst::new(&job.wanted.announcing, occasion, now, begun);
+            let burst = Burst::new(&job.wanted.assets.announcing, occasion, now, begun);
             // One that is going on is not begun again by what comes many times a second.
             let goes_on = job.burst.is_some_and(|burst| burst.is_first()) && !just_finished;
             if let Some(burst) = burst.filter(|_| !goes_on) {
@@ -310,10 +310,10 @@ impl Worker {
     }
 
     async fn tell_rescued(&mut self, place: usize) {
-        let rescued = self.jobs.get_mut(&place).and_then(|job| job.rescued.take());
-        let Some((address, interface, times, all)) = rescued else { return };
+        let rescued = self.jobs.get_mut(&place).and_then(|job| job.rescue.as_mut()?.done.take());
+        let Some(Rescued { address, interface, times, more }) = rescued else { return };
         let suspect = self.addressing.suspect(interface).await.map(Arc::from);
-        self.tell(place, Happening::PutBack { address, more: all - 1, times, suspect });
+        self.tell(place, Happening::PutBack { address, more, times, suspect });
     }
 
     async fn put_away(&mut self, place: usize, link: u32, ends: bool) {
@@ -346,17 +346,16 @@ impl Worker {
                 job.again();
                 self.desk.put_back(place);
             }
-            if job.release.is_some_and(|release| release <= now) {
-                job.release = None;
-                job.wanted.lost.append(&mut job.held);
+            if let Some(mut held) = job.rescue.as_mut().and_then(|rescue| rescue.release(now)) {
+                job.wanted.lost.append(&mut held);
                 self.desk.put_back(place);
             }
             let Some(burst) = job.burst.filter(|burst| burst.due <= now) else { continue };
-            let all = job.wanted.addresses.len();
-            let count = burst.count(&job.wanted.announcing, all);
-            let addresses = job.wanted.addresses[burst.cursor..burst.cursor + count].iter();
+            let all = job.wanted.assets.addresses.len();
+            let count = burst.count(&job.wanted.assets.announcing, all);
+            let addresses = job.wanted.assets.addresses[burst.cursor..burst.cursor + count].iter();
             announcements.extend(addresses.filter_map(|address| job.announcement(address)));
-            job.burst = burst.after(count, all, &job.wanted.announcing, now);
+            job.burst = burst.after(count, all, &job.wanted.assets.announcing, now);
             if let Some(next) = &job.burst {
                 self.due.push(Reverse((next.due, place)));
             }
@@ -372,7 +371,7 @@ impl Worker {
 
     fn tell(&self, place: usize, what: Happening) {
         if let Some(job) = self.jobs.get(&place) {
-            self.teller.tell(self.addressing.now(), &job.wanted.name, what);
+            self.teller.tell(self.addressing.now(), &job.wanted.assets.name, what);
         }
     }
 }

@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -8,6 +12,51 @@ const AT_ONCE: u32 = 10;
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 /// From then on it is put back this long after the last time.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Addresses of an instance that somebody else removed, and that are put back.
+#[derive(Debug, Default)]
+pub(super) struct Rescue {
+    pub(super) relapses: Relapses,
+    /// Those that are put back later, and when the first of them is.
+    pub(super) held: BTreeSet<(u32, IpAddr)>,
+    pub(super) release: Option<Instant>,
+    /// What was put back in this batch.
+    pub(super) done: Option<Rescued>,
+}
+
+/// What was put back in a batch.
+#[derive(Debug)]
+pub(super) struct Rescued {
+    /// The first address, its interface, and how often it was.
+    pub(super) address: IpAddr,
+    pub(super) interface: u32,
+    pub(super) times: u32,
+    /// How many others.
+    pub(super) more: usize,
+}
+
+impl Rescue {
+    /// This one is put back then.
+    pub(super) fn hold(&mut self, entry: (u32, IpAddr), until: Instant) {
+        self.release = Some(self.release.map_or(until, |release| release.min(until)));
+        self.held.insert(entry);
+    }
+
+    /// Those that were held, when it is time.
+    pub(super) fn release(&mut self, now: Instant) -> Option<BTreeSet<(u32, IpAddr)>> {
+        self.release.take_if(|release| *release <= now)?;
+        Some(std::mem::take(&mut self.held))
+    }
+
+    /// This one was put back.
+    pub(super) fn count(&mut self, address: IpAddr, interface: u32, now: Instant) {
+        let times = self.relapses.count(address, now);
+        match &mut self.done {
+            Some(done) => done.more += 1,
+            none => *none = Some(Rescued { address, interface, times, more: 0 }),
+        }
+    }
+}
 
 /// How often addresses of an instance were put back lately: two programs that undo each other's work at full speed would
 /// flood the machine and its link.
@@ -40,10 +89,6 @@ impl Relapses {
         relapse.last = now;
         relapse.times += 1;
         relapse.times
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     options::Options,
     plan::Plan,
     report::{Figure, Report, Row},
-    watch::Watch,
+    watch::{AddressChange, Watch, now},
 };
 
 /// The bars of a size.
@@ -20,8 +20,10 @@ struct Bars {
 }
 
 pub(super) fn each_second(kind: Kind, options: &Options, report: &mut Report) -> Result<()> {
+    measure(kind, Plan::new(1_000, 100), None, options, report)?;
     measure(kind, Plan::new(4_000, 100), None, options, report)?;
-    measure(kind, Plan::new(10_000, 100), Some(Bars { cpu: 3.0, memory: 20.0 }), options, report)
+    measure(kind, Plan::new(10_000, 100), Some(Bars { cpu: 3.0, memory: 20.0 }), options, report)?;
+    measure(kind, Plan::new(16_000, 100), None, options, report)
 }
 
 pub(super) fn ten_times_a_second(kind: Kind, options: &Options, report: &mut Report) -> Result<()> {
@@ -33,7 +35,9 @@ const BURSTS: f64 = 9.0;
 
 fn measure(kind: Kind, plan: Plan, bars: Option<Bars>, options: &Options, report: &mut Report) -> Result<()> {
     let lan = Lan::direct(plan.links())?;
+    let started = now();
     let (first, one) = start_active(kind, plan, &lan)?;
+    let started_in = (last_added(&one, started) - started) as f64 / 1e9 - plan.down();
     let two = Watch::addresses(&lan.second)?;
     let second = Daemon::start(kind, plan.second(), &lan.second)?;
     pause(BURSTS + 4.0 * plan.seconds());
@@ -54,7 +58,24 @@ fn measure(kind: Kind, plan: Plan, bars: Option<Bars>, options: &Options, report
     }
     let due = plan.routers as f64 / plan.seconds();
     report.add(row("advertisements sent of those due", "%", None), kind, rate / due * 100.0);
+    report.add(row("start: until the last is Active, beyond the down interval", "s", None), kind, started_in);
     let spurious = Row::new(name("addresses that came or went"), "").of(Figure::Most).bar(0.0);
     report.add(spurious, kind, (changes() - changed) as f64);
-    Ok(())
+    let from = now();
+    first.terminate()?;
+    for _ in 0..600 {
+        if two.held() >= plan.routers {
+            let taken = (last_added(&two, from) - from) as f64 / 1e9 - plan.second().skew();
+            report.add(row("taking over all of them, beyond skew time", "s", None), kind, taken);
+            return Ok(());
+        }
+        pause(0.1);
+    }
+    Err(format!("{} of {} were taken over within a minute", two.held(), plan.routers).into())
+}
+
+/// When the last address was added since then.
+fn last_added(addresses: &Watch<AddressChange>, from: u64) -> u64 {
+    let added = addresses.since(from).into_iter().filter(|(_, change)| change.added);
+    added.map(|(at, _)| at).max().unwrap_or(from)
 }

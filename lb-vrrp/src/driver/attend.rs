@@ -1,6 +1,6 @@
 //! Instances and their interfaces: who takes part, and from which address.
 
-use std::{io, net::IpAddr, sync::Arc};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use super::{
     instance::Instance,
@@ -10,9 +10,21 @@ use super::{
     run::Driver,
     work::{Change, Device, Occasion, Place},
 };
-use crate::{Family, Farewell, Input, RouterKey, State, VirtualRouter, wire::Mac};
+use crate::{Family, Farewell, Input, Interval, RouterKey, State, VirtualRouter, wire::Mac};
+
+/// What deadlines may be late by, at least: at 100,000 advertisements a second, 25 of them go in one system call.
+const MIN_LATENESS: Duration = Duration::from_micros(250);
+/// And at most.
+pub(super) const MAX_LATENESS: Duration = Duration::from_millis(2);
 
 impl<P: Platform> Driver<P> {
+    /// Deadlines of a router with this interval may be late by half a percent of it, within bounds.
+    pub(super) fn tolerate(&mut self, interval: Interval) {
+        let lateness = (interval.duration() / 200).clamp(MIN_LATENESS, MAX_LATENESS);
+        self.lateness = self.lateness.min(lateness);
+        self.platform.tolerate(self.lateness);
+    }
+
     /// Brings an instance to what its interface is now.
     pub(super) fn look_at(&mut self, id: usize) {
         let Some(member) = self.members.get(id) else { return };
@@ -110,7 +122,12 @@ impl<P: Platform> Driver<P> {
         let Some(member) = self.members.get_mut(id) else { return LinkState::Gone };
         member.source = Some(source);
         let priority = member.priority.take();
-        let place = Arc::new(place(&member.instance, link, source, |name| self.platform.link(name)));
+        let mut place = Arc::new(place(&member.instance, link, source, |name| self.platform.link(name)));
+        // Those on one interface are mostly in the same place.
+        match &self.place {
+            Some(last) if **last == *place => place = last.clone(),
+            _ => self.place = Some(place.clone()),
+        }
         let own = is_new.then(|| own_addresses(&member.instance, link));
         let moved = member.place.as_ref() != Some(&place);
         member.place = Some(place.clone());

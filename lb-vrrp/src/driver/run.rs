@@ -14,17 +14,17 @@ use thiserror::Error;
 use tokio::{runtime::Handle, sync::mpsc, task::JoinSet};
 
 use super::{
+    attend,
     control::{Command, Control, Snapshot},
     groups::Groups,
     instance::{Instance, InstanceError},
     members::Members,
     notice::{Happening, Notices, Teller},
     platform::{Platform, Received, Via},
-    work::{Change, Desk, Occasion, Worker},
+    work::{Change, Desk, Occasion, Place, Worker},
 };
 use crate::{
-    AnnounceReason, Datagram, DropReason, Endpoint, Event, Farewell, Input, Interval, Output, State, Time,
-    Transmit,
+    AnnounceReason, Datagram, DropReason, Endpoint, Event, Farewell, Input, Output, State, Time, Transmit,
     wire::ah::{Guard, OVERHEAD},
 };
 
@@ -64,8 +64,10 @@ pub struct Driver<P> {
     /// Where addresses are changed, if not on the runtime that the driver runs on.
     addresses_on: Option<Handle>,
     farewell: Farewell,
+    /// Where the addresses of the latest instance are.
+    pub(super) place: Option<Arc<Place>>,
     /// How late deadlines may be.
-    lateness: Duration,
+    pub(super) lateness: Duration,
     /// Orders for addresses that go to the desk after the advertisements.
     pub(super) orders: Vec<(usize, Change)>,
     unsent: Vec<(u32, io::Error)>,
@@ -84,10 +86,6 @@ pub enum DriverError {
     Platform(#[source] io::Error),
 }
 
-/// What deadlines may be late by, at least: at 100,000 advertisements a second, 25 of them go in one system call.
-const MIN_LATENESS: Duration = Duration::from_micros(250);
-/// And at most.
-const MAX_LATENESS: Duration = Duration::from_millis(2);
 /// Orders that wait.
 const COMMANDS: usize = 64;
 /// Changes of links that are looked at between messages.
@@ -116,7 +114,8 @@ impl<P: Platform> Driver<P> {
             keep: false,
             addresses_on: None,
             farewell: Farewell::Linger,
-            lateness: MAX_LATENESS,
+            place: None,
+            lateness: attend::MAX_LATENESS,
             orders: Vec::new(),
             unsent: Vec::new(),
             packet: Vec::new(),
@@ -136,13 +135,6 @@ impl<P: Platform> Driver<P> {
         let desk = self.desk.open(instance.assets(name.clone()));
         self.members.insert(name, instance, desk);
         Ok(())
-    }
-
-    /// Deadlines of a router with this interval may be late by half a percent of it, within bounds.
-    pub(super) fn tolerate(&mut self, interval: Interval) {
-        let lateness = (interval.duration() / 200).clamp(MIN_LATENESS, MAX_LATENESS);
-        self.lateness = self.lateness.min(lateness);
-        self.platform.tolerate(self.lateness);
     }
 
     /// Goes on where another process left off: instances of the same name and configuration keep their state. Give it

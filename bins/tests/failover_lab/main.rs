@@ -1,0 +1,16 @@
+//! lb-failover in a lab: real interfaces that go down, cables that are cut, processes that die, and keepalived on the other
+//! node.
+//!
+//! What is asserted is who has the addresses in the end, and in which order what happened; never how long it took.
+
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod article;
+mod faults;
+mod node;
+mod peers;
+mod reload;
+mod scale;

@@ -1,0 +1,137 @@
+//! Two nodes and a client at one switch.
+
+use std::{net::IpAddr, path::Path, process::Command};
+
+use lb_bins::lab::{Host, Lab, Process};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::support::{skip, wait};
+
+/// Whose daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Ours,
+    Keepalived,
+}
+
+/// A host with a daemon, or without one for the time being.
+pub(crate) struct Node {
+    pub(crate) host: Host,
+    kind: Kind,
+    daemon: Option<Process>,
+}
+
+/// An empty lab; none where something is missing that it needs.
+pub(crate) fn lab(test: &str, programs: &[(&str, &str)]) -> Option<Lab> {
+    for (program, package) in programs {
+        if !Path::new(program).exists() {
+            skip(test, &format!("{program} (apt-get install {package})"));
+            return None;
+        }
+    }
+    match Lab::new() {
+        Ok(lab) => Some(lab),
+        Err(error) => {
+            skip(test, &error.to_string());
+            None
+        }
+    }
+}
+
+/// Two nodes at the switch `lan`: `a` with 10.0.0.1, `b` with 10.0.0.2.
+pub(crate) fn nodes(lab: &Lab, kinds: [Kind; 2]) -> [Node; 2] {
+    lab.switch("lan").unwrap();
+    [("a", 1, kinds[0]), ("b", 2, kinds[1])].map(|(name, number, kind)| {
+        let host = lab.host(name).unwrap();
+        let nets = [format!("10.0.0.{number}/24"), format!("fd00::{number}/64")];
+        lab.link(&host, "lan", "eth0", &nets.map(|net| net.parse().unwrap())).unwrap();
+        Node::new(host, kind)
+    })
+}
+
+impl Node {
+    pub(crate) fn new(host: Host, kind: Kind) -> Self {
+        Self { host, kind, daemon: None }
+    }
+
+    pub(crate) fn configure(&self, text: &str) {
+        self.host.write("/etc/keepalived/keepalived.conf", text).unwrap();
+    }
+
+    /// Starts its daemon.
+    pub(crate) fn start(&mut self) {
+        let mut command = match self.kind {
+            Kind::Ours => Command::new(env!("CARGO_BIN_EXE_lb-failover")),
+            Kind::Keepalived => Command::new("/usr/sbin/keepalived"),
+        };
+        command.args(["-n", "-l", "-D"]);
+        self.daemon = Some(self.host.spawn(&command).unwrap());
+    }
+
+    pub(crate) fn daemon(&mut self) -> &mut Process {
+        self.daemon.as_mut().unwrap()
+    }
+
+    /// Everything that the daemon has said.
+    pub(crate) fn log(&self) -> String {
+        self.daemon.as_ref().map_or_else(String::new, Process::log)
+    }
+
+    /// How often the daemon has said this.
+    pub(crate) fn said(&self, text: &str) -> usize {
+        self.log().lines().filter(|line| line.contains(text)).count()
+    }
+
+    pub(crate) fn wait_for_line(&self, text: &str) {
+        wait(&format!("{} to say `{text}`", self.host.name()), || (self.said(text) > 0).then_some(()));
+    }
+
+    pub(crate) fn has(&self, address: &str) -> bool {
+        self.host.has(address.parse::<IpAddr>().unwrap()).unwrap()
+    }
+
+    /// Waits until it has the address, or has not.
+    pub(crate) fn wait_for(&self, address: &str, there: bool) {
+        let what = format!("{} with {address}: {there}", self.host.name());
+        wait(&what, || (self.has(address) == there).then_some(()));
+    }
+
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        self.daemon().signal(signal).unwrap();
+    }
+
+    /// What `lbctl` prints in the host, if it ends well.
+    pub(crate) fn lbctl(&self, arguments: &[&str]) -> String {
+        self.host.run(Command::new(env!("CARGO_BIN_EXE_lbctl")).args(arguments)).unwrap()
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        serde_json::from_str(&self.lbctl(&["status", "--json"])).unwrap()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let addresses = self.host.addresses().unwrap_or_default();
+            let addresses: Vec<String> =
+                addresses.iter().map(|one| format!("{} {}", one.interface, one.net)).collect();
+            eprintln!("--- {} has {addresses:?}; its daemon said\n{}", self.host.name(), self.log());
+        }
+    }
+}
+
+/// Waits until the first node has the address and the second has not.
+pub(crate) fn settle(with: &Node, without: &Node, address: &str) {
+    with.wait_for(address, true);
+    without.wait_for(address, false);
+}
+
+/// An instance of VRRP version 3 on eth0 with adverts five times a second.
+pub(crate) fn instance(name: &str, id: u8, priority: u8, address: &str, more: &str) -> String {
+    format!(
+        "vrrp_instance {name} {{\n  state BACKUP\n  interface eth0\n  virtual_router_id {id}\n  priority {priority}\n  \
+         version 3\n  advert_int 0.2\n  {more}\n  virtual_ipaddress {{\n    {address}\n  }}\n}}\n"
+    )
+}

@@ -13,6 +13,7 @@ use crate::{
         server::Call,
     },
     services::{
+        orders,
         state::Place,
         status::{self, seconds},
     },
@@ -50,34 +51,15 @@ impl Director {
         let _ = reply.send(answer);
     }
 
-    /// Puts a server under an order, or ends those that it is under: without a service, every one of them.
+    /// Puts a server under an order, or ends those that it is under.
     fn order(&mut self, server: ServerKey, service: Option<ServiceKey>, order: Option<Override>) -> Answer {
-        let known = self.state.policy().iter().any(|(key, entry)| {
-            service.is_none_or(|service| service == *key) && entry.servers.contains_key(&server)
-        });
-        if !known {
-            return Answer::Error(unknown(&server, service.as_ref()));
-        }
-        let places: Vec<Option<ServiceKey>> = match order {
-            Some(_) => vec![service],
-            None => {
-                let orders = self.state.overrides().iter().filter(|(of, ..)| **of == server);
-                let places = orders.map(|(_, place, _)| place.copied());
-                places.filter(|place| service.is_none() || *place == service).collect()
+        match orders::order(&mut self.state, server, service, order, self.clock.now()) {
+            Ok((events, done)) => {
+                self.tell(events);
+                Answer::Done(done)
             }
-        };
-        if places.is_empty() {
-            return Answer::Done(format!("{server}: no such order was in force"));
+            Err(why) => Answer::Error(why),
         }
-        let now = self.clock.now();
-        let mut count = 0;
-        for place in places {
-            let events = self.state.order(server, place, order.clone(), now);
-            count += events.len();
-            self.tell(events);
-        }
-        let changes = if count == 1 { "change" } else { "changes" };
-        Answer::Done(format!("{server}: {count} {changes} in the data plane"))
     }
 
     async fn status(&self) -> Status {
@@ -120,10 +102,3 @@ impl Director {
 
 const NO_INSTANCES: &str =
     "this is lb-director, which has no VRRP instances; name the socket of lb-failover with --socket";
-
-fn unknown(server: &ServerKey, service: Option<&ServiceKey>) -> String {
-    match service {
-        None => format!("no service of the configuration has the real server {server}; see `lbctl status`"),
-        Some(service) => format!("the service {service} has no real server {server}; see `lbctl status`"),
-    }
-}

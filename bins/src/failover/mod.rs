@@ -12,6 +12,7 @@
 //! ```
 
 mod answer;
+pub mod balance;
 pub mod build;
 pub mod check;
 pub mod cli;

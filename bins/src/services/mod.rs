@@ -4,6 +4,7 @@
 //! - [`upkeep`] keeps the data plane equal to that, whatever others do to it.
 //! - [`status`] says it all to those who ask.
 
+pub mod orders;
 pub mod rates;
 pub mod state;
 pub mod status;

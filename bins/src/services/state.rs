@@ -87,14 +87,21 @@ impl State {
 
     /// A check has come to a conclusion about some servers.
     pub fn checked(&mut self, places: &[Place], health: Health, seen: &str, now: Time) -> Vec<Event> {
+        self.learn(places.iter().map(|place| (*place, health)), seen, now)
+    }
+
+    /// Something is known of servers otherwise than by one check.
+    pub fn learn(
+        &mut self,
+        known: impl IntoIterator<Item = (Place, Health)>,
+        how: &str,
+        now: Time,
+    ) -> Vec<Event> {
         let mut changed = false;
-        for (service, server) in places {
-            changed |= self.health.set(*service, *server, health) != health;
+        for ((service, server), health) in known {
+            changed |= self.health.set(service, server, health) != health;
         }
-        if !changed {
-            return Vec::new();
-        }
-        self.decide(now, &Cause::Check(seen.to_owned()))
+        if changed { self.decide(now, &Cause::Check(how.to_owned())) } else { Vec::new() }
     }
 
     /// Servers have another weight from now on, because a check says so.

@@ -79,6 +79,11 @@ impl Upkeep {
         &self.foreign
     }
 
+    /// Takes services that are in the data plane already as our own: they go unless they are desired.
+    pub fn own(&mut self, services: impl IntoIterator<Item = ServiceKey>) {
+        self.reconciler.adopt(services);
+    }
+
     /// Which data plane it is, why, and what is wrong with it.
     pub fn status(&self) -> DataPlaneStatus {
         DataPlaneStatus {

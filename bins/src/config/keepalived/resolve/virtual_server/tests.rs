@@ -1,64 +1,20 @@
-use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::Path, time::Duration};
 
 use lb_core::model::{Forwarding, SchedulerFlags, SchedulerKind, ServiceKey, Weight};
 use lb_health::{Payload, probe::dns::RecordType};
 
 use super::*;
-use crate::config::{
-    document::Source,
-    keepalived::{
-        language::{Directive, Document, Word},
-        model::{CheckerKind, HttpVersion, Pace, Sni, VirtualName},
-    },
+use crate::config::keepalived::{
+    language::{self, Settings},
+    model::{Checker, CheckerKind, HttpVersion, Pace, Sni, VirtualName},
 };
-
-/// What words and braces say, without anything else of the language.
-fn block(text: &str) -> Block {
-    let mut stack = vec![Block::default()];
-    for line in Source::new("test", text).lines() {
-        let mut words = Vec::new();
-        let mut rest = line.text;
-        loop {
-            rest = rest.trim_start();
-            let (word, after) = match rest.strip_prefix('"') {
-                Some(quoted) => quoted.split_once('"').expect("an end of the quotation"),
-                None => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
-            };
-            match word {
-                "" if rest.is_empty() => break,
-                "{" => {
-                    stack
-                        .last_mut()
-                        .unwrap()
-                        .directives
-                        .push(Directive { words: std::mem::take(&mut words), block: None });
-                    stack.push(Block::default());
-                }
-                "}" => {
-                    let done = stack.pop().unwrap();
-                    stack.last_mut().unwrap().directives.last_mut().unwrap().block = Some(done);
-                }
-                word => {
-                    let start = line.span.start + (word.as_ptr() as usize - line.text.as_ptr() as usize);
-                    words.push(Word { text: word.to_owned(), span: Span::new(start, start + word.len()) });
-                }
-            }
-            rest = after;
-        }
-        if !words.is_empty() {
-            stack.last_mut().unwrap().directives.push(Directive { words, block: None });
-        }
-    }
-    assert_eq!(stack.len(), 1, "braces");
-    stack.pop().unwrap()
-}
 
 /// The virtual servers, and the problems as one line each.
 fn resolve(text: &str) -> (Vec<VirtualServer>, Vec<String>) {
-    let mut problems = Problems::new();
-    let servers = super::super::resolve(&Document { root: block(text) }, &mut problems).virtual_servers;
-    let source = Source::new("f", text);
-    let lines = problems.finish().iter().map(|problem| problem.line(&source)).collect();
+    let (document, sources, mut problems) =
+        language::read_text(text, Path::new("f"), &Settings::default(), &mut language::Machine::default());
+    let servers = super::super::resolve(&document, &mut problems).virtual_servers;
+    let lines = problems.finish().iter().map(|problem| problem.line(&sources)).collect();
     (servers, lines)
 }
 
@@ -84,8 +40,6 @@ fn real(lines: &str) -> VirtualServer {
 fn check(lines: &str) -> Checker {
     real(lines).reals[0].checkers[0].clone()
 }
-
-use crate::config::keepalived::model::Checker;
 
 const SECOND: Duration = Duration::from_secs(1);
 

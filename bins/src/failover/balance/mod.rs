@@ -1,0 +1,199 @@
+//! The virtual servers of a keepalived.conf, kept in a data plane.
+//!
+//! ```text
+//! model ──policy──▶ lb_core::Policy ─┐
+//! looks ──watch──▶ vitals ───────────┼─ services::State ─▶ table ─ services::Upkeep ─▶ data plane
+//! orders of the operator ────────────┘        └──▶ View ──news──▶ log, FIFO, mails, scripts
+//! ```
+//!
+//! `policy`, `vitals` and `news` are pure. Everything runs in a task of its own ([`Balance`] is its handle), so that no
+//! election waits for a data plane, and no data plane for a script.
+//!
+//! # Like keepalived, and safer
+//! - Without `alpha` a server is in use before its first check, as in keepalived. The first look is made within a second
+//!   of the start however long `delay_loop` and `warmup` are, and one failure suffices then.
+//! - A server that was found down stays down over a reload until a check says otherwise.
+//! - A check that can not be made (no such program, no such user) counts as failed, and says why.
+//! - What others change in the data plane is put right every ten seconds; what is not ours is left alone.
+//! - Equal checks of one server in several virtual servers are one.
+
+mod news;
+mod number;
+mod policy;
+mod probes;
+mod scripts;
+mod suspension;
+mod task;
+#[cfg(test)]
+mod tests;
+mod vitals;
+mod watch;
+mod wording;
+
+use std::{collections::BTreeSet, fmt, io, net::IpAddr, sync::Arc, time::Duration};
+
+use lb_core::{Event, model::ServiceKey};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use self::task::Task;
+use crate::{
+    config::keepalived::model::Config,
+    control::protocol::{Answer, DataPlaneStatus, Request, ServiceStatus},
+    runtime::{
+        clock::Clock,
+        log::Log,
+        plane::{Choice, OpenError},
+    },
+};
+
+/// How virtual servers are kept.
+#[derive(Clone)]
+pub struct Settings {
+    /// The data plane. It is opened when there is a virtual server. Default: the first that works.
+    pub plane: Choice,
+    /// How often the whole data plane is read and put right. Default 10 s.
+    pub sync_interval: Duration,
+    /// Which addresses are on this host. Default: those of its interfaces.
+    pub addresses: Arc<dyn Fn() -> io::Result<BTreeSet<IpAddr>> + Send + Sync>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            plane: Choice::Auto,
+            sync_interval: Duration::from_secs(10),
+            addresses: Arc::new(suspension::addresses_here),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { plane, sync_interval, .. } = self;
+        f.debug_struct("Settings")
+            .field("plane", plane)
+            .field("sync_interval", sync_interval)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What others have to be told. Scripts are run and log lines are written here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A line for `lvs_notify_fifo` and `notify_fifo`, without its line feed: `VS [10.0.0.1]:tcp:80 UP`.
+    Fifo(String),
+    /// A mail.
+    Mail {
+        /// Its subject, without the name of the router.
+        subject: String,
+        /// Its text.
+        body: String,
+    },
+}
+
+/// What is known of the virtual servers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Status {
+    /// The data plane; `None` = there is no need of one.
+    pub data_plane: Option<DataPlaneStatus>,
+    /// The virtual servers.
+    pub services: Vec<ServiceStatus>,
+    /// Services in the data plane that are not ours.
+    pub foreign: BTreeSet<ServiceKey>,
+}
+
+/// Keeps virtual servers until it is stopped or dropped.
+#[derive(Debug)]
+pub struct Balance {
+    orders: mpsc::UnboundedSender<Order>,
+    task: JoinHandle<()>,
+}
+
+/// What is asked of the task.
+#[derive(Debug)]
+enum Order {
+    Configure(Box<Config>),
+    LookForAddresses,
+    Status(oneshot::Sender<Status>),
+    Events(usize, oneshot::Sender<Vec<Event>>),
+    Serve(Request, oneshot::Sender<Answer>),
+    Stop { keep: bool },
+}
+
+impl Balance {
+    /// Puts the virtual servers of a configuration in force, and keeps them. To be called inside a tokio runtime.
+    ///
+    /// The queue of outputs has no bound, and needs none: it gets what changed, and checks have their pace.
+    ///
+    /// # Errors
+    /// There are virtual servers, and no data plane for them. Nothing was changed then.
+    pub async fn start(
+        config: &Config,
+        settings: Settings,
+        clock: Clock,
+        log: Log,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Output>), OpenError> {
+        let (outputs, told) = mpsc::unbounded_channel();
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let task = Task::start(config, settings, clock, log, outputs).await?;
+        let task = tokio::spawn(task.run(inbox));
+        Ok((Self { orders, task }, told))
+    }
+
+    /// Puts another configuration in force. Only what differs is touched; what is known of a server is kept.
+    pub fn configure(&self, config: &Config) {
+        self.order(Order::Configure(Box::new(Config {
+            globals: config.globals.clone(),
+            virtual_servers: config.virtual_servers.clone(),
+            ..Config::default()
+        })));
+    }
+
+    /// Addresses of this host may have changed: `ha_suspend` has to know. Without it that is noticed within a second.
+    pub fn look_for_addresses(&self) {
+        self.order(Order::LookForAddresses);
+    }
+
+    /// What is known.
+    pub async fn status(&self) -> Status {
+        self.ask(Order::Status).await.unwrap_or_default()
+    }
+
+    /// The newest events, at most so many, oldest first.
+    pub async fn events(&self, count: usize) -> Vec<Event> {
+        self.ask(|reply| Order::Events(count, reply)).await.unwrap_or_default()
+    }
+
+    /// Answers [`Request::Table`], [`Request::Connections`] and [`Request::Order`].
+    pub async fn serve(&self, request: Request) -> Answer {
+        let answer = self.ask(|reply| Order::Serve(request, reply)).await;
+        answer.unwrap_or_else(|| Answer::Error("the virtual servers are being stopped".to_owned()))
+    }
+
+    /// Stops: tells what `omega` wants told, and unless `keep` takes what is ours out of the data plane.
+    pub async fn stop(mut self, keep: bool) {
+        self.order(Order::Stop { keep });
+        // It ends with a panic or not at all; in both cases there is nothing left to wait for.
+        let _ = (&mut self.task).await;
+    }
+
+    fn order(&self, order: Order) {
+        // A task that has ended needs no orders.
+        let _ = self.orders.send(order);
+    }
+
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.order(order(reply));
+        answer.await.ok()
+    }
+}
+
+impl Drop for Balance {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

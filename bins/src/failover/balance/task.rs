@@ -1,0 +1,426 @@
+//! The task: verdicts, orders and time come in; decisions go to the data plane, news to those who are told.
+
+mod answer;
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    time::Duration,
+};
+
+use lb_core::{
+    Event, Health, HealthView, Overrides, desired, desired::Policy as Wanted, model::ServiceTable,
+};
+use lb_health::{Leaning, RunnerSettings, Verdict};
+use tokio::sync::mpsc;
+
+use super::{
+    Order, Output, Settings,
+    news::{News, View},
+    policy::{places, policy},
+    scripts::Scripts,
+    suspension,
+    watch::{Seat, Watch},
+    wording,
+};
+use crate::{
+    config::keepalived::model::{Config, VirtualServer},
+    director::wording::line as plane_line,
+    failover::program::Policy,
+    runtime::{
+        clock::Clock,
+        log::Log,
+        plane::{self, OpenError},
+    },
+    services::{
+        state::{Place, State},
+        status::seen,
+        upkeep::{Finding, Upkeep},
+    },
+};
+
+/// How often time alone is a reason to look around.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How long scripts may take when the daemon ends.
+const LAST_SCRIPTS: Duration = Duration::from_secs(1);
+
+/// Events that are kept; about 300 bytes each.
+const KEPT: usize = 4096;
+
+pub(super) struct Task {
+    settings: Settings,
+    clock: Clock,
+    log: Log,
+    outputs: mpsc::UnboundedSender<Output>,
+    servers: Vec<VirtualServer>,
+    programs: Policy,
+    /// `lvs_flush`: what the data plane holds at the start goes.
+    flush: bool,
+    /// What the data plane held when it was opened.
+    held: ServiceTable,
+    state: State,
+    watch: Watch,
+    /// Which virtual servers are not checked at the moment.
+    suspended: Vec<bool>,
+    /// What was told last of each virtual server.
+    views: Vec<View>,
+    upkeep: Option<Upkeep>,
+    /// Why there is no data plane though one is needed.
+    closed: Option<String>,
+    scripts: Scripts,
+    events: VecDeque<Event>,
+}
+
+impl Task {
+    pub(super) async fn start(
+        config: &Config,
+        settings: Settings,
+        clock: Clock,
+        log: Log,
+        outputs: mpsc::UnboundedSender<Output>,
+    ) -> Result<Self, OpenError> {
+        let runner = RunnerSettings { origin: clock.origin().into(), ..RunnerSettings::default() };
+        let mut task = Self {
+            settings,
+            clock,
+            scripts: Scripts::start(log.clone()),
+            log,
+            outputs,
+            servers: Vec::new(),
+            programs: Policy::default(),
+            flush: config.globals.lvs_flush,
+            held: ServiceTable::new(),
+            state: State::default(),
+            watch: Watch::start(runner),
+            suspended: Vec::new(),
+            views: Vec::new(),
+            upkeep: None,
+            closed: None,
+            events: VecDeque::new(),
+        };
+        if !config.virtual_servers.is_empty() {
+            let wanted = policy(&config.virtual_servers, |_, real| real.spec.weight);
+            task.open(&wanted).await?;
+        }
+        task.configure(config).await;
+        Ok(task)
+    }
+
+    pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                order = inbox.recv() => match order {
+                    Some(Order::Stop { keep }) => return self.stop(keep).await,
+                    Some(order) => self.obey(order).await,
+                    None => return self.stop(false).await,
+                },
+                verdict = self.watch.verdict() => {
+                    self.checked(&verdict);
+                    // What else has come meanwhile goes into the same batch.
+                    while let Some(verdict) = self.watch.try_verdict() {
+                        self.checked(&verdict);
+                    }
+                    self.sync().await;
+                }
+                _ = beat.tick() => self.beat().await,
+            }
+        }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Configure(config) => self.configure(&config).await,
+            Order::LookForAddresses => self.suspend(),
+            // Whoever asked may be gone.
+            Order::Status(reply) => drop(reply.send(self.status().await)),
+            Order::Events(count, reply) => {
+                let newest = self.events.iter().skip(self.events.len().saturating_sub(count));
+                drop(reply.send(newest.cloned().collect()));
+            }
+            Order::Serve(request, reply) => drop(reply.send(self.answer(request).await)),
+            Order::Stop { .. } => {}
+        }
+    }
+
+    /// Opens the data plane for these services.
+    async fn open(&mut self, wanted: &Wanted) -> Result<(), OpenError> {
+        let opened = plane::open(self.settings.plane, &whole(wanted)).await?;
+        self.log.line(&format!("Data plane {}: {}", opened.plane.name(), opened.why));
+        let mut upkeep = Upkeep::new(opened, self.settings.sync_interval, self.clock);
+        if let Ok(held) = upkeep.plane().snapshot().await {
+            if std::mem::take(&mut self.flush) {
+                upkeep.own(held.services.keys().copied());
+            } else {
+                self.held = held;
+            }
+        }
+        self.upkeep = Some(upkeep);
+        self.closed = None;
+        Ok(())
+    }
+
+    async fn configure(&mut self, config: &Config) {
+        let now = self.clock.now();
+        let before = std::mem::replace(&mut self.servers, config.virtual_servers.clone());
+        let views: HashMap<_, _> =
+            before.iter().map(|server| &server.name).zip(std::mem::take(&mut self.views)).collect();
+        self.programs = Policy::of(&config.globals);
+        self.watch.set(&self.servers, &before, &self.programs);
+        let wanted = self.wanted();
+        let events = self.state.configure(wanted, now, "in force");
+        self.keep(events);
+        self.learn("assumed until a check has ended");
+        if self.upkeep.is_none() {
+            self.reopen().await;
+        }
+        // With `alpha`, who is in use stays in use until a check says otherwise.
+        let events = self.state.adopt(&std::mem::take(&mut self.held), now);
+        self.keep(events);
+        for (server, view) in self.servers.iter().zip(self.look_at_all()) {
+            let sorry = server.sorry.map(|sorry| sorry.key);
+            let news = view.news_since(views.get(&server.name), sorry);
+            self.views.push(view);
+            for item in news {
+                tell(
+                    &self.log,
+                    &self.outputs,
+                    &mut self.scripts,
+                    &self.programs,
+                    server,
+                    &item,
+                    "configuration",
+                );
+            }
+        }
+        let names: BTreeSet<_> = self.servers.iter().map(|server| &server.name).collect();
+        self.scripts.retain(|name| names.contains(name));
+        self.suspended = vec![false; self.servers.len()];
+        self.suspend();
+        self.sync().await;
+    }
+
+    /// The policy with the weights that the checks ask for.
+    fn wanted(&self) -> Wanted {
+        let places: HashMap<_, _> =
+            self.servers.iter().enumerate().map(|(place, server)| (&server.name, place)).collect();
+        policy(&self.servers, |server, real| {
+            let index = server.reals.iter().position(|other| other.key == real.key);
+            match (places.get(&server.name), index) {
+                (Some(server), Some(index)) => self.watch.weight(*server, index, real.spec.weight),
+                _ => real.spec.weight,
+            }
+        })
+    }
+
+    /// Tells the state what is known of all servers. What was found down is not taken to be up.
+    fn learn(&mut self, how: &str) {
+        let mut known: Vec<(Place, Health)> = Vec::new();
+        for (index, server) in self.servers.iter().enumerate() {
+            for (real, entry) in server.reals.iter().enumerate() {
+                let health = self.watch.health(index, real);
+                for place in places(server, entry) {
+                    let was = self.state.health().of(&place.0, &place.1);
+                    let assumed = self.watch.is_assumed(index, real) && was == Health::Down;
+                    if health != Health::Unknown && !assumed {
+                        known.push((place, health));
+                    }
+                }
+            }
+        }
+        let events = self.state.learn(known, how, self.clock.now());
+        self.keep(events);
+    }
+
+    /// Takes note of a verdict.
+    fn checked(&mut self, verdict: &Verdict) {
+        let seats = self.watch.note(verdict, &self.servers);
+        let seen = seen(&verdict.look.outcome);
+        let at = self.clock.from_origin(verdict.look.at);
+        let mut concerned = BTreeSet::new();
+        for Seat { server: index, real, check } in seats {
+            let Some(server) = self.servers.get(index) else { continue };
+            let Some(entry) = server.reals.get(real) else { continue };
+            let Some(checker) = entry.checkers.get(check) else { continue };
+            let news = verdict.transition.filter(|to| to.to != Health::Up || to.from == Health::Down);
+            if let Some(transition) = news {
+                let up = transition.to == Health::Up;
+                self.log.line(&wording::verdict(server, &entry.key, checker, up, &seen));
+            } else if let Some(Leaning { toward: Health::Down, count, .. }) = verdict.leaning {
+                self.log.line(&wording::failure(server, &entry.key, checker, count, &seen));
+            }
+            let places = places(server, entry);
+            let weight = self.watch.weight(index, real, entry.spec.weight);
+            let weights: Vec<_> = places.iter().map(|place| (*place, weight)).collect();
+            let mut events = self.state.weigh(&weights, &seen, at);
+            let health = self.watch.health(index, real);
+            // A server that was down before a reload waits for all of its checks.
+            let was = places.first().map(|place| self.state.health().of(&place.0, &place.1));
+            let waits = was == Some(Health::Down) && self.watch.is_assumed(index, real);
+            if health == Health::Down || health == Health::Up && !waits {
+                events.append(&mut self.state.checked(&places, health, &seen, at));
+            }
+            self.keep(events);
+            concerned.insert(index);
+        }
+        self.announce(concerned, &seen);
+    }
+
+    /// Tells what is different about these virtual servers.
+    fn announce(&mut self, concerned: impl IntoIterator<Item = usize>, cause: &str) {
+        for index in concerned {
+            let Some((server, before)) = self.servers.get(index).zip(self.views.get_mut(index)) else {
+                continue;
+            };
+            let view = View::of(server, &self.state);
+            let news = view.news_since(Some(before), server.sorry.map(|sorry| sorry.key));
+            *before = view;
+            for item in news {
+                tell(&self.log, &self.outputs, &mut self.scripts, &self.programs, server, &item, cause);
+            }
+        }
+    }
+
+    fn announce_all(&mut self, cause: &str) {
+        self.announce(0..self.servers.len(), cause);
+    }
+
+    fn look_at_all(&self) -> Vec<View> {
+        self.servers.iter().map(|server| View::of(server, &self.state)).collect()
+    }
+
+    async fn beat(&mut self) {
+        let events = self.state.expire(self.clock.now());
+        if !events.is_empty() {
+            self.keep(events);
+            self.announce_all("operator");
+        }
+        self.suspend();
+        if self.upkeep.is_none() {
+            self.reopen().await;
+        }
+        if let Some(upkeep) = &mut self.upkeep {
+            let found = upkeep.beat(&self.state.desired().table).await;
+            self.found(found);
+        }
+    }
+
+    /// Opens the data plane if there is need of one, and says once why that fails.
+    async fn reopen(&mut self) {
+        if self.servers.is_empty() {
+            return;
+        }
+        let wanted = self.state.policy().clone();
+        if let Err(error) = self.open(&wanted).await {
+            let why = error.to_string();
+            if self.closed.as_ref() != Some(&why) {
+                self.log.line(&format!("No virtual server works: {why}"));
+            }
+            self.closed = Some(why);
+        }
+    }
+
+    /// Checks where the virtual addresses are.
+    fn suspend(&mut self) {
+        if !self.servers.iter().any(|server| server.ha_suspend) {
+            return;
+        }
+        // Without knowing better nothing is changed.
+        let Ok(here) = (self.settings.addresses)() else { return };
+        let suspended = suspension::suspended(&self.servers, &here);
+        for ((server, before), now) in self.servers.iter().zip(&self.suspended).zip(&suspended) {
+            if before != now {
+                self.log.line(&wording::suspended(server, *now));
+            }
+        }
+        self.watch.suspend(&suspended);
+        self.suspended = suspended;
+    }
+
+    async fn sync(&mut self) {
+        if let Some(upkeep) = &mut self.upkeep {
+            let found = upkeep.sync(&self.state.desired().table).await;
+            self.found(found);
+        }
+    }
+
+    fn found(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
+            match finding {
+                Finding::Plane(line) => self.log.line(&line),
+                Finding::Event(event) => {
+                    self.log.line(&plane_line(&event));
+                    self.keep(vec![event]);
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, events: Vec<Event>) {
+        for event in events {
+            if self.events.len() == KEPT {
+                self.events.pop_front();
+            }
+            self.events.push_back(event);
+        }
+    }
+
+    async fn stop(mut self, keep: bool) {
+        for (server, view) in self.servers.iter().zip(&self.views).filter(|(server, _)| server.omega) {
+            for item in view.farewell() {
+                tell(&self.log, &self.outputs, &mut self.scripts, &self.programs, server, &item, "shutdown");
+            }
+        }
+        self.watch.set(&[], &[], &self.programs);
+        if let Some(upkeep) = self.upkeep.as_mut().filter(|_| !keep) {
+            let found = upkeep.sync(&ServiceTable::new()).await;
+            self.found(found);
+        }
+        self.scripts.finish(LAST_SCRIPTS).await;
+    }
+}
+
+/// The table with every server in it: what a data plane has to be able to carry.
+fn whole(policy: &Wanted) -> ServiceTable {
+    let mut health = HealthView::new();
+    for (service, entry) in policy {
+        for server in entry.servers.keys() {
+            health.set(*service, *server, Health::Up);
+        }
+    }
+    desired(policy, &health, &Overrides::new(), None).table
+}
+
+/// Tells one thing to everybody who wants to know.
+fn tell(
+    log: &Log,
+    outputs: &mpsc::UnboundedSender<Output>,
+    scripts: &mut Scripts,
+    programs: &Policy,
+    server: &VirtualServer,
+    news: &News,
+    cause: &str,
+) {
+    if let Some(line) = wording::line(server, news) {
+        log.line(&line);
+    }
+    if let Some(line) = wording::fifo(server, news) {
+        // Nobody may listen any more.
+        let _ = outputs.send(Output::Fifo(line));
+    }
+    let (script, mail) = match news {
+        News::Alive(key, up) => match server.reals.iter().find(|real| real.key == *key) {
+            Some(real) => (if *up { &real.notify_up } else { &real.notify_down }, real.mail),
+            None => (&None, false),
+        },
+        News::Quorum(up, _) => (if *up { &server.quorum_up } else { &server.quorum_down }, server.mail),
+        _ => (&None, false),
+    };
+    if let Some(script) = script {
+        scripts.run(&server.name, script, programs);
+    }
+    if let Some((subject, body)) = wording::mail(server, news, cause).filter(|_| mail) {
+        let _ = outputs.send(Output::Mail { subject, body });
+    }
+}

@@ -1,0 +1,98 @@
+//! What is said to those who ask.
+
+use std::collections::BTreeMap;
+
+use lb_core::{Health, overrides::Override};
+
+use super::{
+    super::{Status, policy::places},
+    Task,
+};
+use crate::{
+    control::protocol::{Answer, CheckStatus, DataPlaneStatus, Request, Table},
+    services::{orders, state::Place, status},
+};
+
+impl Task {
+    pub(super) async fn status(&self) -> Status {
+        let Some(upkeep) = &self.upkeep else {
+            let data_plane = self.closed.as_ref().map(|why| DataPlaneStatus {
+                name: "none".to_owned(),
+                why: why.clone(),
+                errors: vec![why.clone()],
+            });
+            return Status { data_plane, ..Status::default() };
+        };
+        let now = self.clock.now();
+        let counters = upkeep.plane().counters().await.unwrap_or_default();
+        let checks = self.checks();
+        let check = |place: &Place| {
+            checks.get(place).cloned().unwrap_or_else(|| {
+                status::check(self.state.health().of(&place.0, &place.1), None, &self.clock, now)
+            })
+        };
+        Status {
+            data_plane: Some(upkeep.status()),
+            services: status::services(&self.state, &counters, now, check),
+            foreign: upkeep.foreign().clone(),
+        }
+    }
+
+    /// What is known of the checks of each server: of several, the worst one.
+    fn checks(&self) -> BTreeMap<Place, CheckStatus> {
+        let now = self.clock.now();
+        let mut checks = BTreeMap::new();
+        for (index, server) in self.servers.iter().enumerate() {
+            for (real, entry) in server.reals.iter().enumerate() {
+                let worst = self.watch.status(index, real).max_by_key(|check| match check.health {
+                    Health::Up => 0,
+                    Health::Unknown => 1,
+                    Health::Down => 2,
+                });
+                let Some(worst) = worst else { continue };
+                for place in places(server, entry) {
+                    let health = self.state.health().of(&place.0, &place.1);
+                    let known = status::check(health, Some(worst.clone()), &self.clock, now);
+                    checks.insert(place, known);
+                }
+            }
+        }
+        checks
+    }
+
+    pub(super) async fn answer(&mut self, request: Request) -> Answer {
+        let Some(upkeep) = &self.upkeep else {
+            return Answer::Error("there are no virtual servers here".to_owned());
+        };
+        match request {
+            Request::Table => {
+                let (table, counters) =
+                    match (upkeep.plane().snapshot().await, upkeep.plane().counters().await) {
+                        (Ok(table), Ok(counters)) => (table, counters),
+                        (Err(error), _) | (_, Err(error)) => return Answer::Error(error.to_string()),
+                    };
+                let header = format!("lb-failover {} {}", env!("CARGO_PKG_VERSION"), upkeep.plane().name());
+                Answer::Table(Table { header, table, counters, rates: upkeep.rates().rates().clone() })
+            }
+            Request::Connections(limit) => match upkeep.plane().connections(limit).await {
+                Ok(connections) => Answer::Connections(connections),
+                Err(error) => Answer::Error(error.to_string()),
+            },
+            Request::Order { server, service, action, reason, lasting } => {
+                let now = self.clock.now();
+                let until = lasting.map(|lasting| now + lasting);
+                let order = action.map(|action| Override { action, reason: reason.clone(), until });
+                match orders::order(&mut self.state, server, service, order, now) {
+                    Ok((events, done)) => {
+                        self.keep(events);
+                        self.announce_all(&reason);
+                        self.sync().await;
+                        Answer::Done(done)
+                    }
+                    Err(why) => Answer::Error(why),
+                }
+            }
+            _ => Answer::Error("this is nothing that virtual servers know of".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! What is told of virtual servers, in keepalived's words: log lines, lines of the FIFO, mails. Measured against the
+//! texts of keepalived 2.2.7, with the cause behind.
+
+use lb_core::model::{Protocol, ServerKey};
+
+use super::news::{Change, News};
+use crate::config::keepalived::model::{Checker, CheckerKind, VirtualServer};
+
+/// The line for the log. That a server went up or down is said by its check, and by what becomes of it.
+pub(super) fn line(server: &VirtualServer, news: &News) -> Option<String> {
+    let name = &server.name;
+    let of = |key: &ServerKey| real(server, key);
+    let line = match news {
+        News::Watched(key) => format!("Activating healthchecker for service {} for VS {name}", of(key)),
+        News::Alive(..) => return None,
+        News::Real(key, Change::Added) => format!("Adding service {} to VS {name}", of(key)),
+        News::Real(key, Change::Removed) => format!("Removing service {} from VS {name}", of(key)),
+        News::Real(key, Change::Enabled) => format!("Enabling service {} of VS {name}", of(key)),
+        News::Real(key, Change::Disabled) => format!("Disabling service {} of VS {name}", of(key)),
+        News::Real(key, Change::Weighed(from, to)) => {
+            format!("Changing weight from {from} to {to} for active service {} of VS {name}", of(key))
+        }
+        News::Sorry(key, on) => {
+            let inhibit = server.sorry.is_some_and(|sorry| sorry.inhibit);
+            let (verb, preposition) = match (on, inhibit) {
+                (true, false) => ("Adding", "to"),
+                (false, false) => ("Removing", "from"),
+                (true, true) => ("Enabling", "of"),
+                (false, true) => ("Disabling", "of"),
+            };
+            format!("{verb} sorry server {} {preposition} VS {name}", of(key))
+        }
+        News::Quorum(up, sum) => format!("{} for VS {name}", quorum(server, *up, *sum)),
+    };
+    Some(line)
+}
+
+/// The line for the FIFOs, if there is one.
+pub(super) fn fifo(server: &VirtualServer, news: &News) -> Option<String> {
+    let word = |up: &bool| if *up { "UP" } else { "DOWN" };
+    match news {
+        News::Alive(key, up) => Some(format!("RS {} {} {}", real(server, key), server.name, word(up))),
+        News::Quorum(up, _) => Some(format!("VS {} {}", server.name, word(up))),
+        _ => None,
+    }
+}
+
+/// Subject, without the name of the router, and text of the mail, if there is one.
+pub(super) fn mail(server: &VirtualServer, news: &News, cause: &str) -> Option<(String, String)> {
+    let word = |up: &bool| if *up { "UP" } else { "DOWN" };
+    match news {
+        News::Alive(key, up) => {
+            let subject =
+                format!("Realserver {} of virtual server {} - {}", real(server, key), server.name, word(up));
+            let text = if *up {
+                "=> CHECK succeed on service <=".to_owned()
+            } else {
+                format!("=> CHECK failed on service : {cause} <=")
+            };
+            Some((subject, text))
+        }
+        News::Quorum(up, sum) => {
+            let subject = format!("Virtualserver {} - {}", server.name, word(up));
+            Some((subject, format!("=> {} <=", quorum(server, *up, *sum))))
+        }
+        _ => None,
+    }
+}
+
+/// `Gained quorum 1+0=1 <= 1`: what is needed, and what there is.
+fn quorum(server: &VirtualServer, up: bool, sum: u32) -> String {
+    let VirtualServer { quorum, hysteresis, .. } = server;
+    if up {
+        format!("Gained quorum {quorum}+{hysteresis}={} <= {sum}", quorum.saturating_add(*hysteresis))
+    } else {
+        format!("Lost quorum {quorum}-{hysteresis}={} > {sum}", quorum.saturating_sub(*hysteresis))
+    }
+}
+
+/// A check has changed its mind.
+pub(super) fn verdict(
+    server: &VirtualServer,
+    key: &ServerKey,
+    check: &Checker,
+    up: bool,
+    cause: &str,
+) -> String {
+    let name = real(server, key);
+    let vs = &server.name;
+    if up {
+        return match &check.kind {
+            CheckerKind::Tcp => format!("TCP connection to {name} success."),
+            CheckerKind::Udp { .. } => format!("UDP connection to {name} success."),
+            CheckerKind::Ping => format!("ICMP connection to {name} success."),
+            CheckerKind::Http { .. } => format!("Remote Web server {name} succeed on service."),
+            CheckerKind::Smtp { .. } => format!("Remote SMTP server {name} succeed on service."),
+            CheckerKind::Misc { command, .. } => {
+                format!("Misc check for [{name} VS {vs}] by [{}] succeeded.", command.argv.join(" "))
+            }
+            kind => format!("{} on service {name} success.", word(kind)),
+        };
+    }
+    let retries = match check.pace.retry {
+        0 => String::new(),
+        retries => format!(" after {retries} retries"),
+    };
+    match &check.kind {
+        CheckerKind::Misc { command, .. } => {
+            format!(
+                "Misc check for [{name} VS {vs}] by [{}] failed{retries} ({cause}).",
+                command.argv.join(" ")
+            )
+        }
+        kind => format!("{} on service {name} failed{retries} ({cause}).", word(kind)),
+    }
+}
+
+/// A check has failed, and that is not enough to take the server down.
+pub(super) fn failure(
+    server: &VirtualServer,
+    key: &ServerKey,
+    check: &Checker,
+    count: u32,
+    cause: &str,
+) -> String {
+    let of = check.pace.retry.saturating_add(1);
+    format!("{} on service {} failed, {count} of {of} ({cause}).", word(&check.kind), real(server, key))
+}
+
+/// The checks are suspended, or begin.
+pub(super) fn suspended(server: &VirtualServer, suspended: bool) -> String {
+    let verb = if suspended { "Suspending" } else { "Activating" };
+    let why = if suspended { "none of its addresses is here" } else { "its address is here" };
+    format!("{verb} healthcheckers for VS {}, since {why}", server.name)
+}
+
+const fn word(kind: &CheckerKind) -> &'static str {
+    match kind {
+        CheckerKind::Http { .. } => "HTTP_CHECK",
+        CheckerKind::Tcp => "TCP_CHECK",
+        CheckerKind::Udp { .. } => "UDP_CHECK",
+        CheckerKind::Ping => "ICMP CHECK",
+        CheckerKind::Smtp { .. } => "SMTP_CHECK",
+        CheckerKind::Dns { .. } => "DNS_CHECK",
+        CheckerKind::Misc { .. } => "MISC_CHECK",
+        CheckerKind::File { .. } => "FILE_CHECK",
+    }
+}
+
+/// A real server in keepalived's form: `[192.168.0.1]:tcp:80`.
+fn real(server: &VirtualServer, key: &ServerKey) -> String {
+    let protocol = server.name.protocol().unwrap_or(Protocol::Tcp);
+    format!("[{}]:{protocol}:{}", key.address, key.port)
+}

@@ -34,7 +34,8 @@ pub(super) fn http(
             "virtualhost" => host = only(directive, "a name", problems).map(|word| word.text.as_str()),
             "http_protocol" => version = http_protocol(directive, problems).unwrap_or(version),
             "enable_sni" => {
-                let name = if switch(directive, problems) == Some(true) { Sni::VirtualHost } else { Sni::Off };
+                let name =
+                    if switch(directive, problems) == Some(true) { Sni::VirtualHost } else { Sni::Off };
                 tls = tls.map(|_| name);
             }
             "sni_name" => not_acted_on(directive, "ask for another name than the virtual host", problems),

@@ -21,7 +21,6 @@ mod news;
 mod number;
 mod policy;
 mod probes;
-mod scripts;
 mod suspension;
 mod task;
 #[cfg(test)]
@@ -40,8 +39,9 @@ use tokio::{
 
 use self::task::Task;
 use crate::{
-    config::keepalived::model::Config,
+    config::keepalived::model::{Config, ScriptCommand, VirtualName},
     control::protocol::{Answer, DataPlaneStatus, Request, ServiceStatus},
+    failover::notify::Notifier,
     runtime::{
         clock::Clock,
         log::Log,
@@ -80,7 +80,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// What others have to be told. Scripts are run and log lines are written here.
+/// What others have to be told: [`deliver`](Self::deliver) does it. Log lines are written here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// A line for `lvs_notify_fifo` and `notify_fifo`, without its line feed: `VS [10.0.0.1]:tcp:80 UP`.
@@ -92,6 +92,29 @@ pub enum Output {
         /// Its text.
         body: String,
     },
+    /// A script: `notify_up`, `notify_down`, `quorum_up`, `quorum_down`. Those of one virtual server keep their order.
+    Run {
+        /// Which virtual server it is about.
+        of: VirtualName,
+        /// Which of the four it is.
+        purpose: &'static str,
+        /// What is run.
+        command: ScriptCommand,
+    },
+}
+
+impl Output {
+    /// Tells whom it concerns.
+    pub fn deliver(&self, notifier: &mut Notifier) {
+        match self {
+            Self::Fifo(line) => notifier.tell_lvs(line),
+            Self::Mail { subject, body } => notifier.mail(subject, body),
+            Self::Run { of, purpose, command } => {
+                let name = of.to_string();
+                notifier.run_lvs(&name, &format!("{purpose} of {name}"), command);
+            }
+        }
+    }
 }
 
 /// What is known of the virtual servers.

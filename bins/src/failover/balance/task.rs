@@ -17,7 +17,6 @@ use super::{
     Order, Output, Settings,
     news::{News, View},
     policy::{places, policy},
-    scripts::Scripts,
     suspension,
     watch::{Seat, Watch},
     wording,
@@ -40,9 +39,6 @@ use crate::{
 
 /// How often time alone is a reason to look around.
 const BEAT: Duration = Duration::from_secs(1);
-
-/// How long scripts may take when the daemon ends.
-const LAST_SCRIPTS: Duration = Duration::from_secs(1);
 
 /// Events that are kept; about 300 bytes each.
 const KEPT: usize = 4096;
@@ -67,7 +63,6 @@ pub(super) struct Task {
     upkeep: Option<Upkeep>,
     /// Why there is no data plane though one is needed.
     closed: Option<String>,
-    scripts: Scripts,
     events: VecDeque<Event>,
 }
 
@@ -83,7 +78,6 @@ impl Task {
         let mut task = Self {
             settings,
             clock,
-            scripts: Scripts::start(log.clone()),
             log,
             outputs,
             servers: Vec::new(),
@@ -183,19 +177,9 @@ impl Task {
             let news = view.news_since(views.get(&server.name), sorry);
             self.views.push(view);
             for item in news {
-                tell(
-                    &self.log,
-                    &self.outputs,
-                    &mut self.scripts,
-                    &self.programs,
-                    server,
-                    &item,
-                    "configuration",
-                );
+                tell(&self.log, &self.outputs, server, &item, "configuration");
             }
         }
-        let names: BTreeSet<_> = self.servers.iter().map(|server| &server.name).collect();
-        self.scripts.retain(|name| names.contains(name));
         self.suspended = vec![false; self.servers.len()];
         self.suspend();
         self.sync().await;
@@ -277,7 +261,7 @@ impl Task {
             let news = view.news_since(Some(before), server.sorry.map(|sorry| sorry.key));
             *before = view;
             for item in news {
-                tell(&self.log, &self.outputs, &mut self.scripts, &self.programs, server, &item, cause);
+                tell(&self.log, &self.outputs, server, &item, cause);
             }
         }
     }
@@ -369,7 +353,7 @@ impl Task {
     async fn stop(mut self, keep: bool) {
         for (server, view) in self.servers.iter().zip(&self.views).filter(|(server, _)| server.omega) {
             for item in view.farewell() {
-                tell(&self.log, &self.outputs, &mut self.scripts, &self.programs, server, &item, "shutdown");
+                tell(&self.log, &self.outputs, server, &item, "shutdown");
             }
         }
         self.watch.set(&[], &[], &self.programs);
@@ -377,7 +361,6 @@ impl Task {
             let found = upkeep.sync(&ServiceTable::new()).await;
             self.found(found);
         }
-        self.scripts.finish(LAST_SCRIPTS).await;
     }
 }
 
@@ -396,8 +379,6 @@ fn whole(policy: &Wanted) -> ServiceTable {
 fn tell(
     log: &Log,
     outputs: &mpsc::UnboundedSender<Output>,
-    scripts: &mut Scripts,
-    programs: &Policy,
     server: &VirtualServer,
     news: &News,
     cause: &str,
@@ -409,16 +390,21 @@ fn tell(
         // Nobody may listen any more.
         let _ = outputs.send(Output::Fifo(line));
     }
+    let real = |key| server.reals.iter().find(|real| real.key == key);
     let (script, mail) = match news {
-        News::Alive(key, up) => match server.reals.iter().find(|real| real.key == *key) {
-            Some(real) => (if *up { &real.notify_up } else { &real.notify_down }, real.mail),
-            None => (&None, false),
-        },
-        News::Quorum(up, _) => (if *up { &server.quorum_up } else { &server.quorum_down }, server.mail),
-        _ => (&None, false),
+        News::Alive(key, true) => {
+            (real(*key).map(|real| ("notify_up", &real.notify_up)), real(*key).is_some_and(|real| real.mail))
+        }
+        News::Alive(key, false) => (
+            real(*key).map(|real| ("notify_down", &real.notify_down)),
+            real(*key).is_some_and(|real| real.mail),
+        ),
+        News::Quorum(true, _) => (Some(("quorum_up", &server.quorum_up)), server.mail),
+        News::Quorum(false, _) => (Some(("quorum_down", &server.quorum_down)), server.mail),
+        _ => (None, false),
     };
-    if let Some(script) = script {
-        scripts.run(&server.name, script, programs);
+    if let Some((purpose, Some(command))) = script {
+        let _ = outputs.send(Output::Run { of: server.name.clone(), purpose, command: command.clone() });
     }
     if let Some((subject, body)) = wording::mail(server, news, cause).filter(|_| mail) {
         let _ = outputs.send(Output::Mail { subject, body });

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::program::Policy;
 use crate::{
-    config::keepalived::model::{Globals, Notify},
+    config::keepalived::model::{Globals, Notify, ScriptCommand},
     runtime::log::Log,
 };
 
@@ -100,7 +100,8 @@ impl Notifier {
             self.fifos.vrrp(&line);
         }
         for (purpose, command, arguments) in words::scripts(notification, what, wanted) {
-            self.scripts.run(notification, &purpose, command, &self.policy, &arguments);
+            let of = (Some(notification.of), Arc::clone(&notification.name));
+            self.scripts.run(of, &purpose, command, &self.policy, &arguments);
         }
         if wanted.mail {
             self.mailer.state(notification, what);
@@ -110,6 +111,11 @@ impl Notifier {
     /// Writes a line, without its line feed, to `lvs_notify_fifo` and `notify_fifo`.
     pub fn tell_lvs(&mut self, line: &str) {
         self.fifos.lvs(line);
+    }
+
+    /// Runs a script of a virtual server, behind those of the same one that were asked for before.
+    pub fn run_lvs(&mut self, server: &str, purpose: &str, command: &ScriptCommand) {
+        self.scripts.run((None, server.into()), purpose, command, &self.policy, &[]);
     }
 
     /// Sends a mail about a virtual or real server.

@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Kind, Notification, lanes::Lanes};
+use super::{Kind, lanes::Lanes};
 use crate::{
     config::keepalived::model::ScriptCommand,
     failover::{
@@ -34,7 +34,8 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// How long the end waits for the order to be kept.
 const ORDERLY: Duration = Duration::from_millis(500);
 
-type Key = (Kind, Arc<str>);
+/// Of whom the scripts keep their order: an instance or group, or (`None`) a virtual server.
+pub(super) type Key = (Option<Kind>, Arc<str>);
 
 /// Runs scripts.
 #[derive(Debug)]
@@ -79,7 +80,7 @@ impl Scripts {
     /// Runs a command when it is its turn.
     pub(super) fn run(
         &self,
-        about: &Notification,
+        about: Key,
         purpose: &str,
         command: &ScriptCommand,
         policy: &Policy,
@@ -88,10 +89,10 @@ impl Scripts {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let program = Program::new(command, policy, &arguments);
         let job = Job { purpose: purpose.to_owned(), program };
-        if self.shared.lanes().push((about.of, Arc::clone(&about.name)), job) {
+        let name = Arc::clone(&about.1);
+        if self.shared.lanes().push(about, job) {
             self.shared.log.line(&format!(
-                "{} happens faster than its scripts run: older notifications are left out",
-                about.name
+                "{name} happens faster than its scripts run: older notifications are left out"
             ));
         }
         self.shared.news.notify_one();

@@ -3,10 +3,7 @@ use std::fs;
 use super::*;
 use crate::{
     config::keepalived::model::User,
-    failover::{
-        notify::Happened,
-        testing::{PATIENCE, until},
-    },
+    failover::testing::{PATIENCE, until},
     runtime::{clock::Clock, log::Target},
 };
 
@@ -23,19 +20,13 @@ impl Bench {
     }
 
     fn run(&self, name: &str, script: &str) {
-        let about = Notification {
-            of: Kind::Instance,
-            name: name.into(),
-            what: Happened::Master,
-            priority: 100,
-            peer: None,
-        };
+        let about = (Some(Kind::Instance), name.into());
         let script = format!("cd {}; {script}", self.folder.path().display());
         let argv = ["/bin/sh", "-c", script.as_str(), "notify"].map(str::to_owned).to_vec();
         let user = Some(User { name: nix::unistd::geteuid().to_string(), group: None });
         let command = ScriptCommand { argv, user };
         let policy = Policy::default();
-        self.scripts.run(&about, &format!("notify of {name}"), &command, &policy, &["further".to_owned()]);
+        self.scripts.run(about, &format!("notify of {name}"), &command, &policy, &["further".to_owned()]);
     }
 
     fn read(&self, file: &str) -> String {

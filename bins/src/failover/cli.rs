@@ -13,6 +13,7 @@ use nix::sched::{CloneFlags, setns};
 
 use super::{
     build::Settings,
+    check,
     engine::Options,
     loading::{self, LoadError, Loaded},
     service,
@@ -73,6 +74,12 @@ struct Arguments {
     /// Where lbctl finds the daemon
     #[arg(long, value_name = "PATH", env = "LB_SOCKET")]
     socket: Option<PathBuf>,
+    /// Say what is wrong with the configuration, and stop: 0, or 78 if it can not be used
+    #[arg(short = 't', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    config_test: Option<Option<PathBuf>>,
+    /// With --config-test: look at this host, too: interfaces, scripts, users, and who can read secrets
+    #[arg(long, requires = "config_test")]
+    live: bool,
     /// There are just two nodes: a resignation is taken at once
     #[arg(long)]
     pair: bool,
@@ -102,6 +109,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     if let Some(name) = &arguments.signum {
         return signum(name);
+    }
+    if let Some(file) = &arguments.config_test {
+        let options = check::Options { config_id: arguments.config_id.clone(), live: arguments.live };
+        return check::run(file.as_ref().unwrap_or(&arguments.use_file), &options);
     }
     let words = words.get(1..).unwrap_or_default();
     if !arguments.supervised && !arguments.dont_fork && !arguments.detached {

@@ -1,10 +1,12 @@
 //! The loop: what the protocol tells, what trackers find, what the operator orders, and time come in; decisions go out.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+mod reload;
+
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use lb_core::Time;
 use lb_vrrp::{
-    Event as Heard, Farewell,
+    DropReason, Event as Heard, Farewell,
     driver::{Control, ControlError, Happening, Notice, Told, linux},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -13,7 +15,7 @@ use super::{
     build::{self, BuildError, Settings},
     event::{Condition, Event, Subject, What},
     journal::Journal,
-    loading::{LoadError, Loaded, Loader},
+    loading::Loader,
     notify::{Happened, Kind, Notification, Notifier},
     state::{Order, State, Step},
     supervise::{Resume, Supervised},
@@ -97,6 +99,7 @@ impl Engine {
         for model in &config.instances {
             instances.push(build_with(&state, model, &options.settings)?);
         }
+        let delay = if resume.is_empty() { start_delay(&config) } else { Duration::ZERO };
         let vrrp = Vrrp::start(instances, resume.snapshot(), config.globals.real_time).await?;
         let (mut trackers, reports) = Trackers::start();
         let mut notifier = Notifier::start(journal.log().clone());
@@ -104,7 +107,7 @@ impl Engine {
         trackers.set(&config);
         let mut engine = Self {
             supervised,
-            opens: Some(now + start_delay(&config)),
+            opens: Some(now + delay),
             options,
             clock,
             journal,
@@ -124,6 +127,9 @@ impl Engine {
             engine.tell(Event { at: now, subject: Subject::Daemon, what: What::Note(warning) });
         }
         engine.take(steps).await;
+        if !resume.is_empty() {
+            engine.look_at_all().await;
+        }
         engine.open_when_due().await;
         engine.supervised.ready();
         Ok(engine)
@@ -293,101 +299,6 @@ impl Engine {
         }
     }
 
-    /// Begins to read the configuration again.
-    pub(super) fn reload(&mut self) {
-        systemd::reloading();
-        self.loader.begin(&self.options);
-    }
-
-    /// The configuration was read again. It is taken whole or not at all.
-    async fn reloaded(&mut self, result: Result<Loaded, LoadError>) {
-        let answer = match result {
-            Ok(loaded) => {
-                for warning in &loaded.warnings {
-                    self.journal.log().line(warning);
-                }
-                match self.put_in_force(loaded.config).await {
-                    Ok(()) => {
-                        self.config_error = None;
-                        Answer::Done("the configuration is in force".to_owned())
-                    }
-                    Err(error) => self.refuse(&error.to_string()),
-                }
-            }
-            Err(error) => self.refuse(&error.to_string()),
-        };
-        for waiting in self.awaiting.drain(..) {
-            let _ = waiting.send(answer.clone());
-        }
-        systemd::ready();
-    }
-
-    fn refuse(&mut self, error: &str) -> Answer {
-        self.note(Subject::Daemon, What::Rejected(error.to_owned()));
-        self.config_error = Some(error.to_owned());
-        Answer::Error(format!("refused, the old one stays in force: {error}"))
-    }
-
-    /// Touches only what differs.
-    async fn put_in_force(&mut self, config: Config) -> Result<(), BuildError> {
-        let now = self.clock.now();
-        let before = std::mem::replace(&mut self.config, config);
-        let old: HashMap<&str, &Instance> =
-            before.instances.iter().map(|instance| (instance.name.as_str(), instance)).collect();
-        self.places = places(&self.config);
-        let steps = self.state.configure(&self.config, now);
-        let mut changed = Vec::new();
-        let mut added = Vec::new();
-        for model in &self.config.instances {
-            match old.get(model.name.as_str()) {
-                Some(old) if *old == model => {}
-                Some(_) => changed.push(build_with(&self.state, model, &self.options.settings)?),
-                None => added.push(build_with(&self.state, model, &self.options.settings)?),
-            }
-        }
-        let gone = |instance: &&Instance| !self.places.contains_key(&instance.name);
-        let removed: Vec<Arc<str>> =
-            before.instances.iter().filter(gone).map(|instance| instance.name.as_str().into()).collect();
-        let what = What::Configured { added: added.len(), changed: changed.len(), removed: removed.len() };
-        let control = self.vrrp.control.clone();
-        let mut troubles: Vec<(Arc<str>, String)> = Vec::new();
-        for name in removed {
-            if let Err(error) = control.remove(&name).await {
-                troubles.push((name, error.to_string()));
-            }
-        }
-        for instance in changed {
-            let name: Arc<str> = instance.name.as_str().into();
-            match control.reconfigure(instance.clone()).await {
-                Err(ControlError::Instance(lb_vrrp::driver::InstanceError::Fixed { .. })) => {
-                    let _ = control.remove(&name).await;
-                    if let Err(error) = control.add(instance).await {
-                        troubles.push((name.clone(), error.to_string()));
-                    }
-                    if self.state.instance(&name).is_some_and(|(_, instance)| instance.takes_part()) {
-                        let _ = control.startup(&name).await;
-                    }
-                }
-                Err(error) => troubles.push((name, error.to_string())),
-                Ok(()) => {}
-            }
-        }
-        for instance in added {
-            let name: Arc<str> = instance.name.as_str().into();
-            if let Err(error) = control.add(instance).await {
-                troubles.push((name, error.to_string()));
-            }
-        }
-        self.notifier.configure(&self.config.globals);
-        self.trackers.set(&self.config);
-        for (name, trouble) in troubles {
-            self.note(Subject::Instance(name), What::Trouble(trouble));
-        }
-        self.note(Subject::Daemon, what);
-        self.take(steps).await;
-        Ok(())
-    }
-
     /// The driver's clock counts from the boot, ours from 1970.
     pub(super) fn time_of(&self, at: lb_vrrp::Time) -> Time {
         let ago = linux::boot_time().since(at);
@@ -440,6 +351,8 @@ fn told(what: &Happening) -> Option<What> {
         }
         Happening::Router(Heard::Late { by }) => What::Late(*by),
         Happening::Router(Heard::State { .. } | Heard::Priority { .. } | Heard::Ready(_))
+        // Whoever takes no part is told so once, by its state.
+        | Happening::Router(Heard::Dropped { reason: DropReason::NotRunning, .. })
         | Happening::Link(_) => return None,
         Happening::Router(event) => What::Router(*event),
         other => What::Trouble(other.to_string()),

@@ -3,17 +3,16 @@
 //!
 //! Three layers are never mixed in one field: what the configuration says, what the operator ordered, what was found.
 
+mod instance;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
+pub use instance::Instance;
 use lb_core::Time;
-use lb_vrrp::{
-    Cause, Priority,
-    driver::LinkState,
-    track::{Contribution, Effect, Effective, Status, Tracking},
-};
+use lb_vrrp::{Cause, Priority, driver::LinkState, track::Status};
 
 use super::{
     event::{Condition, Event, Subject, What, Why},
@@ -47,24 +46,6 @@ pub struct Known {
     watchers: BTreeSet<Arc<str>>,
 }
 
-/// An instance.
-#[derive(Debug)]
-pub struct Instance {
-    tracking: Tracking<TrackerId>,
-    group: Option<Arc<str>>,
-    /// Why the operator gave it to another node. It takes over again only when nobody else is there.
-    handed_over: Option<String>,
-    protocol: lb_vrrp::State,
-    cause: Cause,
-    link: LinkState,
-    /// The priority that the protocol runs with.
-    priority: Priority,
-    told: Told,
-    condition: Condition,
-    since: Time,
-    why: Why,
-}
-
 /// A sync group.
 #[derive(Debug)]
 pub struct Group {
@@ -74,13 +55,6 @@ pub struct Group {
     pub since: Time,
     /// Why.
     pub why: Why,
-}
-
-/// What the protocol was told last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Told {
-    takes_part: bool,
-    priority: Priority,
 }
 
 /// What is to be done, in this order.
@@ -362,136 +336,6 @@ impl State {
     }
 }
 
-impl Instance {
-    fn new(priority: Priority, now: Time) -> Self {
-        Self {
-            tracking: Tracking::new(priority),
-            group: None,
-            handed_over: None,
-            protocol: lb_vrrp::State::Initialize,
-            cause: Cause::Startup,
-            link: LinkState::Ready,
-            priority,
-            told: Told { takes_part: false, priority },
-            condition: Condition::Init,
-            since: now,
-            why: Why::Lifecycle,
-        }
-    }
-
-    /// What it is, since when, and why.
-    pub fn condition_since(&self) -> (Condition, Time, &Why) {
-        (self.condition, self.since, &self.why)
-    }
-
-    /// The priority that the protocol runs with.
-    pub fn priority(&self) -> Priority {
-        self.priority
-    }
-
-    /// The priority that it is to run with, and whether it is to take part, once the start is over.
-    pub fn intended(&self) -> (Priority, bool) {
-        let aim = self.aim(false);
-        (aim.priority, aim.takes_part)
-    }
-
-    /// Whether the protocol was told to take part.
-    pub fn takes_part(&self) -> bool {
-        self.told.takes_part
-    }
-
-    /// The configured priority.
-    pub fn base(&self) -> Priority {
-        self.tracking.base()
-    }
-
-    /// Why it was handed over, if it was.
-    pub fn handed_over(&self) -> Option<&str> {
-        self.handed_over.as_deref()
-    }
-
-    /// Its group.
-    pub fn group(&self) -> Option<&Arc<str>> {
-        self.group.as_ref()
-    }
-
-    /// What each tracker contributes to its priority.
-    pub fn contributions(&self) -> impl Iterator<Item = (&TrackerId, Contribution)> {
-        self.tracking.explain()
-    }
-
-    /// Follows a configuration.
-    fn follow(
-        &mut self,
-        base: Priority,
-        wanted: &BTreeMap<TrackerId, model::Weight>,
-        trackers: &BTreeMap<TrackerId, Known>,
-    ) {
-        self.tracking.set_base(base);
-        self.tracking.retain(|id| wanted.contains_key(id));
-        for (id, weight) in wanted {
-            self.tracking.track(id.clone(), weight_of(*weight));
-            if let Some(known) = trackers.get(id) {
-                self.tracking.set(id, known.status);
-            }
-        }
-    }
-
-    fn aim(&self, held: bool) -> Told {
-        let (priority, fault) = match self.tracking.effective() {
-            Effective::Priority(priority) => (priority, false),
-            Effective::Fault => (self.told.priority, true),
-        };
-        let priority = if self.handed_over.is_some() { Priority::MIN } else { priority };
-        Told { takes_part: !fault && !held, priority }
-    }
-
-    fn orders(&mut self, held: bool) -> Vec<Order> {
-        let aim = self.aim(held);
-        let before = std::mem::replace(&mut self.told, aim);
-        let mut orders = Vec::new();
-        if before.takes_part && !aim.takes_part {
-            orders.push(Order::Fault);
-        }
-        if before.priority != aim.priority {
-            orders.push(Order::Priority(aim.priority));
-        }
-        if !before.takes_part && aim.takes_part {
-            orders.push(Order::Recovered);
-        }
-        orders
-    }
-
-    fn condition(&self, open: bool, maintenance: Option<&Maintenance>) -> (Condition, Why) {
-        match self.protocol {
-            lb_vrrp::State::Active => return (Condition::Master, Why::Protocol(self.cause)),
-            lb_vrrp::State::Backup if self.condition == Condition::Fault => {
-                return (Condition::Backup, Why::Recovered);
-            }
-            lb_vrrp::State::Backup => return (Condition::Backup, Why::Protocol(self.cause)),
-            lb_vrrp::State::Initialize => {}
-        }
-        if let Some(order) = maintenance {
-            return (Condition::Fault, Why::Operator(order.reason.clone()));
-        }
-        let faults = || self.tracking.explain().filter(|(_, found)| found.effect == Effect::Fault);
-        let failed = faults().find(|(_, found)| found.status != Status::Unknown);
-        match (failed, faults().next()) {
-            (Some((id, _)), _) => (Condition::Fault, Why::Tracker(id.clone())),
-            _ if self.link != LinkState::Ready => (Condition::Fault, Why::Interface(self.link.to_string())),
-            (None, Some((id, _))) => (Condition::Init, Why::Tracker(id.clone())),
-            (None, None) if !open => (Condition::Init, Why::Lifecycle),
-            // It takes part at once, unless somebody else in its group can not.
-            (None, None) => match &self.group {
-                Some(group) if self.condition != Condition::Init => {
-                    (Condition::Fault, Why::Group(group.clone()))
-                }
-                _ => (self.condition, self.why.clone()),
-            },
-        }
-    }
-}
-
 /// What an instance tracks: its own, and what its group tracks. In a group, weights of its own do not count: its members
 /// are to have the same priority.
 fn wanted(instance: &model::Instance, group: Option<&model::Group>) -> BTreeMap<TrackerId, model::Weight> {
@@ -516,13 +360,6 @@ fn identified(tracks: &Tracks) -> impl Iterator<Item = (TrackerId, model::Weight
     ]
     .into_iter()
     .flatten()
-}
-
-/// The ends of the range that only processes have count as the ends of the others'.
-fn weight_of(weight: model::Weight) -> lb_vrrp::track::Weight {
-    let value = weight.value.clamp(-253, 253);
-    let weight_of = lb_vrrp::track::Weight::new(value).unwrap_or_default();
-    if weight.reverse { weight_of.reversed() } else { weight_of }
 }
 
 fn event(at: Time, subject: Subject, what: What) -> Step {

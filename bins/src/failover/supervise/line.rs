@@ -58,6 +58,11 @@ pub struct Resume {
 }
 
 impl Resume {
+    /// Whether there is no predecessor that went on to the last.
+    pub fn is_empty(&self) -> bool {
+        self.instances.is_empty()
+    }
+
     /// For the driver.
     pub fn snapshot(&self) -> driver::Snapshot {
         driver::Snapshot { instances: self.instances.clone(), ..driver::Snapshot::default() }

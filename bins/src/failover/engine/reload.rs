@@ -1,0 +1,114 @@
+//! Another configuration in place of the one in force.
+
+use std::{collections::HashMap, sync::Arc};
+
+use lb_vrrp::driver::{ControlError, InstanceError};
+
+use super::{Engine, build_with, places};
+use crate::{
+    config::keepalived::model::{Config, Instance},
+    control::protocol::Answer,
+    failover::{
+        build::BuildError,
+        event::{Subject, What},
+        loading::{LoadError, Loaded},
+    },
+    runtime::systemd,
+};
+
+impl Engine {
+    /// Begins to read the configuration again.
+    pub(in crate::failover) fn reload(&mut self) {
+        systemd::reloading();
+        self.loader.begin(&self.options);
+    }
+
+    /// The configuration was read again. It is taken whole or not at all.
+    pub(super) async fn reloaded(&mut self, result: Result<Loaded, LoadError>) {
+        let answer = match result {
+            Ok(loaded) => {
+                for warning in &loaded.warnings {
+                    self.journal.log().line(warning);
+                }
+                match self.put_in_force(loaded.config).await {
+                    Ok(()) => {
+                        self.config_error = None;
+                        Answer::Done("the configuration is in force".to_owned())
+                    }
+                    Err(error) => self.refuse(&error.to_string()),
+                }
+            }
+            Err(error) => self.refuse(&error.to_string()),
+        };
+        for waiting in self.awaiting.drain(..) {
+            let _ = waiting.send(answer.clone());
+        }
+        systemd::ready();
+    }
+
+    fn refuse(&mut self, error: &str) -> Answer {
+        self.note(Subject::Daemon, What::Rejected(error.to_owned()));
+        self.config_error = Some(error.to_owned());
+        Answer::Error(format!("refused, the old one stays in force: {error}"))
+    }
+
+    /// Touches only what differs.
+    async fn put_in_force(&mut self, config: Config) -> Result<(), BuildError> {
+        let now = self.clock.now();
+        let before = std::mem::replace(&mut self.config, config);
+        let old: HashMap<&str, &Instance> =
+            before.instances.iter().map(|instance| (instance.name.as_str(), instance)).collect();
+        self.places = places(&self.config);
+        let steps = self.state.configure(&self.config, now);
+        let mut changed = Vec::new();
+        let mut added = Vec::new();
+        for model in &self.config.instances {
+            match old.get(model.name.as_str()) {
+                Some(old) if *old == model => {}
+                Some(_) => changed.push(build_with(&self.state, model, &self.options.settings)?),
+                None => added.push(build_with(&self.state, model, &self.options.settings)?),
+            }
+        }
+        let gone = |instance: &&Instance| !self.places.contains_key(&instance.name);
+        let removed: Vec<Arc<str>> =
+            before.instances.iter().filter(gone).map(|instance| instance.name.as_str().into()).collect();
+        let what = What::Configured { added: added.len(), changed: changed.len(), removed: removed.len() };
+        let control = self.vrrp.control.clone();
+        let mut troubles: Vec<(Arc<str>, String)> = Vec::new();
+        for name in removed {
+            if let Err(error) = control.remove(&name).await {
+                troubles.push((name, error.to_string()));
+            }
+        }
+        for instance in changed {
+            let name: Arc<str> = instance.name.as_str().into();
+            match control.reconfigure(instance.clone()).await {
+                Err(ControlError::Instance(InstanceError::Fixed { .. })) => {
+                    let _ = control.remove(&name).await;
+                    if let Err(error) = control.add(instance).await {
+                        troubles.push((name.clone(), error.to_string()));
+                    }
+                    if self.state.instance(&name).is_some_and(|(_, instance)| instance.takes_part()) {
+                        let _ = control.startup(&name).await;
+                    }
+                }
+                Err(error) => troubles.push((name, error.to_string())),
+                Ok(()) => {}
+            }
+        }
+        for instance in added {
+            let name: Arc<str> = instance.name.as_str().into();
+            if let Err(error) = control.add(instance).await {
+                troubles.push((name, error.to_string()));
+            }
+        }
+        self.notifier.configure(&self.config.globals);
+        self.trackers.set(&self.config);
+        for (name, trouble) in troubles {
+            self.note(Subject::Instance(name), What::Trouble(trouble));
+        }
+        self.note(Subject::Daemon, what);
+        self.take(steps).await;
+        Ok(())
+    }
+}

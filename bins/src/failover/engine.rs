@@ -225,11 +225,13 @@ impl Engine {
 
     /// Some notices were missed: everything is looked at.
     async fn catch_up(&mut self, missed: u64) {
+        let text = format!("{missed} notices were missed, everything is looked at");
+        self.note(Subject::Daemon, What::Note(text));
+        self.look_at_all().await;
+    }
+
+    async fn look_at_all(&mut self) {
         let now = self.clock.now();
-        self.note(
-            Subject::Daemon,
-            What::Note(format!("{missed} notices were missed, everything is looked at")),
-        );
         let Ok(all) = self.vrrp.control.status_of_all().await else { return };
         for status in all {
             let steps = self.state.found(&status, now);

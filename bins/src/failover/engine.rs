@@ -2,12 +2,13 @@
 
 mod reload;
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use lb_core::Time;
 use lb_vrrp::{
     DropReason, Event as Heard, Farewell,
-    driver::{Control, ControlError, Happening, Notice, Told, linux},
+    driver::{self, Happening, Notice, Told, linux},
+    router::Basis,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -100,7 +101,8 @@ impl Engine {
             instances.push(build_with(&state, model, &options.settings)?);
         }
         let delay = if resume.is_empty() { start_delay(&config) } else { Duration::ZERO };
-        let vrrp = Vrrp::start(instances, resume.snapshot(), config.globals.real_time).await?;
+        let vrrp =
+            Vrrp::start(instances, &config.groups, resume.snapshot(), config.globals.real_time).await?;
         let (mut trackers, reports) = Trackers::start();
         let mut notifier = Notifier::start(journal.log().clone());
         notifier.configure(&config.globals);
@@ -170,25 +172,14 @@ impl Engine {
     pub async fn stop(mut self) {
         systemd::stopping();
         self.note(Subject::Daemon, What::Stopping);
-        let Self { vrrp, mut notifier, config, state, clock, mut journal, .. } = self;
+        let names: Vec<Arc<str>> = self.state.instances().map(|(name, _)| name.clone()).collect();
+        let Self { vrrp, .. } = &mut self;
         if let Err(error) = vrrp.stop().await {
-            let what = What::Trouble(error.to_string());
-            journal.record(Event { at: clock.now(), subject: Subject::Daemon, what });
+            self.note(Subject::Daemon, What::Trouble(error.to_string()));
         }
-        for model in &config.instances {
-            let Some((name, instance)) = state.instance(&model.name) else { continue };
-            let priority = instance.priority().get();
-            let notification = Notification {
-                of: Kind::Instance,
-                name: name.clone(),
-                what: Happened::Stop,
-                priority,
-                peer: None,
-            };
-            notifier.tell(&notification, &model.notify);
-        }
-        notifier.finish().await;
-        journal.record(Event { at: clock.now(), subject: Subject::Daemon, what: What::Stopped });
+        names.iter().for_each(|name| self.notify(Kind::Instance, name, Happened::Stop));
+        self.notifier.finish().await;
+        self.note(Subject::Daemon, What::Stopped);
     }
 
     async fn open_when_due(&mut self) {
@@ -209,18 +200,36 @@ impl Engine {
 
     /// The protocol tells something.
     async fn hear(&mut self, notice: Notice) {
-        let Notice { at, instance: name, what, .. } = notice;
+        let Notice { at, instance: name, what, basis } = notice;
         let at = self.time_of(at);
+        if let Some(basis) = basis {
+            let what = self.basis(&basis);
+            self.tell(Event { at, subject: Subject::Instance(name.clone()), what });
+        }
         let steps = match &what {
             Happening::Router(Heard::State { to, cause, .. }) => self.state.changed(&name, *to, *cause, at),
             Happening::Router(Heard::Priority { to, .. }) => self.state.runs_with(&name, *to, at),
             Happening::Link(link) => self.state.link(&name, *link, at),
+            Happening::Group { to, .. } => self.state.group_changed(&name, *to, at),
             _ => Vec::new(),
         };
+        if let Happening::Router(Heard::OtherActive { .. }) = what {
+            self.notify(Kind::Instance, &name, Happened::MasterRxLowerPri);
+        }
         if let Some(what) = told(&what) {
-            self.tell(Event { at, subject: Subject::Instance(name.clone()), what });
+            self.tell(Event { at, subject: Subject::Instance(name), what });
         }
         self.take(steps).await;
+    }
+
+    fn basis(&self, basis: &Basis) -> What {
+        let Basis { adverts, interval, skew, .. } = *basis;
+        let (interval, skew_ms) = (interval.duration().as_millis(), skew.as_micros() as f64 / 1000.0);
+        What::Basis {
+            heard: basis.heard.map(|heard| (self.time_of(heard.at), heard.source)),
+            timer: basis.due.map(|_| format!("{adverts} x {interval} ms + {skew_ms:.1} ms skew")),
+            due: basis.due.map(|due| self.time_of(due)),
+        }
     }
 
     /// Some notices were missed: everything is looked at.
@@ -239,19 +248,22 @@ impl Engine {
         }
     }
 
-    /// Does what was decided.
+    /// Does what was decided: orders first, all of them at once, since others may wait for them.
     pub(super) async fn take(&mut self, steps: Vec<Step>) {
+        let mut orders = Vec::new();
+        let mut events = Vec::new();
         for step in steps {
             match step {
-                Step::Event(event) => self.tell(event),
-                Step::Order(name, order) => {
-                    // What is being removed needs no orders.
-                    if let Err(error) = order_of(&self.vrrp.control, &name, order).await {
-                        tracing::debug!(%name, ?order, %error, "order");
-                    }
-                }
+                Step::Order(name, order) => orders.push((name.to_string(), order_of(order))),
+                Step::Event(event) => events.push(event),
             }
         }
+        if !orders.is_empty()
+            && let Err(error) = self.vrrp.control.orders(orders).await
+        {
+            self.note(Subject::Daemon, What::Trouble(error.to_string()));
+        }
+        events.into_iter().for_each(|event| self.tell(event));
     }
 
     pub(super) fn note(&mut self, subject: Subject, what: What) {
@@ -260,16 +272,44 @@ impl Engine {
 
     /// Writes an event down, and tells whom it concerns.
     pub(super) fn tell(&mut self, event: Event) {
-        if let Subject::Instance(name) = &event.subject
-            && let Some(happened) = self.happened(name, &event.what)
-            && let Some(model) = self.places.get(&**name).and_then(|place| self.config.instances.get(*place))
-        {
-            let (what, priority) = happened;
-            let notification =
-                Notification { of: Kind::Instance, name: name.clone(), what, priority, peer: None };
-            self.notifier.tell(&notification, &model.notify);
+        match (&event.subject, &event.what) {
+            (Subject::Instance(name), what) => {
+                if let Some(happened) = self.happened(name, what) {
+                    self.notify(Kind::Instance, &name.clone(), happened);
+                }
+            }
+            (Subject::Group(name), What::State { to, .. }) => {
+                if let Some(happened) = state_told(*to) {
+                    self.notify(Kind::Group, &name.clone(), happened);
+                }
+            }
+            _ => {}
         }
         self.journal.record(event);
+    }
+
+    fn notify(&mut self, of: Kind, name: &Arc<str>, what: Happened) {
+        let (priority, peer) = match of {
+            Kind::Group => (0, None),
+            Kind::Instance => match self.state.instance(name) {
+                Some((_, instance)) => (instance.priority().get(), instance.peer()),
+                None => return,
+            },
+        };
+        let wanted = match of {
+            Kind::Instance => self.places.get(&**name).and_then(|place| self.config.instances.get(*place)),
+            Kind::Group => None,
+        };
+        let group = || self.config.groups.iter().find(|group| *group.name == **name);
+        let wanted = match (of, wanted) {
+            (Kind::Instance, Some(model)) => &model.notify,
+            (Kind::Group, _) => match group() {
+                Some(group) => &group.notify,
+                None => return,
+            },
+            (Kind::Instance, None) => return,
+        };
+        self.notifier.tell(&Notification { of, name: name.clone(), what, priority, peer }, wanted);
     }
 
     /// What the configuration says of an instance.
@@ -278,25 +318,14 @@ impl Engine {
     }
 
     /// What scripts and pipes are told of an event.
-    fn happened(&self, name: &str, what: &What) -> Option<(Happened, u8)> {
+    fn happened(&self, name: &str, what: &What) -> Option<Happened> {
         match what {
-            What::State { to, priority, .. } => Some((
-                match to {
-                    Condition::Master => Happened::Master,
-                    Condition::Backup => Happened::Backup,
-                    Condition::Fault => Happened::Fault,
-                    Condition::Init => return None,
-                },
-                *priority,
-            )),
-            What::Priority { to, .. } => {
-                let (_, instance) = self.state.instance(name)?;
-                match instance.condition_since().0 {
-                    Condition::Master => Some((Happened::MasterPriority, to.get())),
-                    Condition::Backup => Some((Happened::BackupPriority, to.get())),
-                    _ => None,
-                }
-            }
+            What::State { to, .. } => state_told(*to),
+            What::Priority { .. } => match self.state.instance(name)?.1.condition_since().0 {
+                Condition::Master => Some(Happened::MasterPriority),
+                Condition::Backup => Some(Happened::BackupPriority),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -317,6 +346,15 @@ fn build_with(
     build::build(model, priority, settings)
 }
 
+fn state_told(condition: Condition) -> Option<Happened> {
+    match condition {
+        Condition::Master => Some(Happened::Master),
+        Condition::Backup => Some(Happened::Backup),
+        Condition::Fault => Some(Happened::Fault),
+        Condition::Init => None,
+    }
+}
+
 fn places(config: &Config) -> HashMap<String, usize> {
     config.instances.iter().enumerate().map(|(place, instance)| (instance.name.clone(), place)).collect()
 }
@@ -333,12 +371,12 @@ async fn until(time: Option<Time>, clock: &Clock) {
     }
 }
 
-async fn order_of(control: &Control, name: &str, order: Order) -> Result<(), ControlError> {
+fn order_of(order: Order) -> driver::Order {
     match order {
-        Order::Priority(priority) => control.set_priority(name, priority).await,
-        Order::Fault => control.shutdown(name, Farewell::Linger).await,
-        Order::Recovered => control.startup(name).await,
-        Order::HandOver => control.step_down(name, Farewell::Linger).await,
+        Order::Priority(priority) => driver::Order::Priority(priority),
+        Order::Fault => driver::Order::Shutdown(Farewell::Linger),
+        Order::Recovered => driver::Order::Startup,
+        Order::HandOver => driver::Order::StepDown(Farewell::Linger),
     }
 }
 
@@ -355,7 +393,9 @@ fn told(what: &Happening) -> Option<What> {
         Happening::Router(Heard::State { .. } | Heard::Priority { .. } | Heard::Ready(_))
         // Whoever takes no part is told so once, by its state.
         | Happening::Router(Heard::Dropped { reason: DropReason::NotRunning, .. })
-        | Happening::Link(_) => return None,
+        | Happening::Link(_)
+        | Happening::Fault(_)
+        | Happening::Group { .. } => return None,
         Happening::Router(event) => What::Router(*event),
         other => What::Trouble(other.to_string()),
     })

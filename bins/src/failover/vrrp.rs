@@ -3,7 +3,7 @@
 use std::{io, thread};
 
 use lb_vrrp::driver::{
-    Control, Driver, DriverError, Instance, InstanceError, Notices, Snapshot,
+    Control, ControlError, Driver, DriverError, Instance, InstanceError, Notices, Snapshot,
     linux::{Linux, LinuxError},
     realtime,
 };
@@ -14,7 +14,11 @@ use tokio::{
 };
 
 use super::build::BuildError;
-use crate::config::keepalived::model::RealTime;
+use crate::config::keepalived::model::{Group, RealTime};
+
+/// Notices that are kept while the main thread is busy, and as many for each instance, since all may change at once.
+const NOTICES: usize = 1024;
+const NOTICES_EACH: usize = 8;
 
 /// Virtual routers that run.
 #[derive(Debug)]
@@ -25,7 +29,7 @@ pub struct Vrrp {
     pub notices: Notices,
     /// What could not be had of what makes it punctual.
     pub warnings: Vec<String>,
-    shutdown: oneshot::Sender<()>,
+    shutdown: Option<oneshot::Sender<()>>,
     ended: oneshot::Receiver<Result<Snapshot, DriverError>>,
 }
 
@@ -38,6 +42,9 @@ pub enum StartError {
     /// An instance can not be.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// A group can not be.
+    #[error(transparent)]
+    Group(#[from] ControlError),
     /// The machine refuses sockets or netlink.
     #[error(transparent)]
     Machine(#[from] LinuxError),
@@ -53,9 +60,11 @@ impl Vrrp {
     /// When they can not run here; nothing was changed then.
     pub async fn start(
         instances: Vec<Instance>,
+        groups: &[Group],
         resume: Snapshot,
         real_time: RealTime,
     ) -> Result<Self, StartError> {
+        let groups = groups.to_vec();
         let (started, result) = oneshot::channel();
         let (shutdown, asked) = oneshot::channel();
         let (end, ended) = oneshot::channel();
@@ -70,7 +79,7 @@ impl Vrrp {
             };
             let warnings = be_punctual(real_time);
             let _context = runtime.enter();
-            let mut driver = match prepare(instances, &resume) {
+            let mut driver = match prepare(instances, &groups, &resume) {
                 Ok(driver) => driver,
                 Err(error) => return drop(started.send(Err(error))),
             };
@@ -86,26 +95,34 @@ impl Vrrp {
         thread::Builder::new().name("vrrp".to_owned()).spawn(main)?;
         let lost = || io::Error::other("its thread ended");
         let (control, notices, warnings) = result.await.map_err(|_| lost())??;
-        Ok(Self { control, notices, warnings, shutdown, ended })
+        Ok(Self { control, notices, warnings, shutdown: Some(shutdown), ended })
     }
 
     /// Resigns, waits until another node has the addresses or none comes, and removes them.
     ///
     /// # Errors
     /// When the driver had failed.
-    pub async fn stop(self) -> Result<Snapshot, DriverError> {
-        drop(self.shutdown);
-        match self.ended.await {
+    pub async fn stop(&mut self) -> Result<Snapshot, DriverError> {
+        drop(self.shutdown.take());
+        match (&mut self.ended).await {
             Ok(result) => result,
             Err(_) => Err(DriverError::Platform(io::Error::other("its thread ended"))),
         }
     }
 }
 
-fn prepare(instances: Vec<Instance>, resume: &Snapshot) -> Result<Driver<Linux>, StartError> {
+fn prepare(
+    instances: Vec<Instance>,
+    groups: &[Group],
+    resume: &Snapshot,
+) -> Result<Driver<Linux>, StartError> {
     let mut driver = Driver::new(Linux::new()?);
+    driver.keep_notices(NOTICES.max(instances.len() * NOTICES_EACH));
     for instance in instances {
         driver.add(instance)?;
+    }
+    for group in groups {
+        driver.add_group(&group.name, group.members.iter().map(String::as_str))?;
     }
     driver.restore(resume);
     Ok(driver)

@@ -6,7 +6,7 @@ use lb_vrrp::driver::{ControlError, InstanceError};
 
 use super::{Engine, build_with, places};
 use crate::{
-    config::keepalived::model::{Config, Instance},
+    config::keepalived::model::{Config, Group, Instance},
     control::protocol::Answer,
     failover::{
         build::BuildError,
@@ -75,6 +75,11 @@ impl Engine {
         let what = What::Configured { added: added.len(), changed: changed.len(), removed: removed.len() };
         let control = self.vrrp.control.clone();
         let mut troubles: Vec<(Arc<str>, String)> = Vec::new();
+        for name in groups_gone(&before.groups, &self.config.groups) {
+            if let Err(error) = control.remove_group(name).await {
+                troubles.push((name.into(), error.to_string()));
+            }
+        }
         for name in removed {
             if let Err(error) = control.remove(&name).await {
                 troubles.push((name, error.to_string()));
@@ -102,6 +107,17 @@ impl Engine {
                 troubles.push((name, error.to_string()));
             }
         }
+        for group in &self.config.groups {
+            let members = group.members.clone();
+            let done = match before.groups.iter().find(|old| old.name == group.name) {
+                Some(old) if old.members == members => continue,
+                Some(_) => control.change_group(&group.name, members).await,
+                None => control.add_group(&group.name, members).await,
+            };
+            if let Err(error) = done {
+                troubles.push((group.name.as_str().into(), error.to_string()));
+            }
+        }
         self.notifier.configure(&self.config.globals);
         self.trackers.set(&self.config);
         for (name, trouble) in troubles {
@@ -111,4 +127,9 @@ impl Engine {
         self.take(steps).await;
         Ok(())
     }
+}
+
+fn groups_gone<'a>(before: &'a [Group], after: &'a [Group]) -> impl Iterator<Item = &'a str> {
+    let gone = |group: &&Group| !after.iter().any(|other| other.name == group.name);
+    before.iter().filter(gone).map(|group| group.name.as_str())
 }

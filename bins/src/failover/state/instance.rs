@@ -71,6 +71,18 @@ impl Instance {
         self.priority
     }
 
+    /// The router that is MASTER in its place, or that made it what it is.
+    pub fn peer(&self) -> Option<std::net::IpAddr> {
+        match self.cause {
+            Cause::Resigned(peer)
+            | Cause::Preempts(peer)
+            | Cause::PeerDown(peer)
+            | Cause::HigherPriority(peer, _)
+            | Cause::GreaterAddress(peer) => Some(peer),
+            _ => None,
+        }
+    }
+
     /// The priority that it is to run with, and whether it is to take part, once the start is over.
     pub fn intended(&self) -> (Priority, bool) {
         let aim = self.aim(false);

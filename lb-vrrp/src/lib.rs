@@ -69,6 +69,11 @@
 //! | [`watch`] | a monitor that listens only, and says what is wrong on a LAN |
 //! | [`driver`] | sockets, addresses and timers on Linux (features `tokio` and `linux`) |
 //!
+//! # Make before break
+//! A router that resigns and removes its addresses at once leaves them to nobody for its peer's skew time, which is most
+//! of an interval. [`Farewell::Linger`] resigns at once and removes them when the peer is heard; [`Input::Found`] keeps
+//! those that a killed process left, until it is known who has them now.
+//!
 //! # Features
 //! | | |
 //! |---|---|

@@ -11,7 +11,7 @@ use lb_vrrp::{
     Cause, Config, Event, Farewell, Priority, State, Vrid,
     driver::{
         Control, ControlError, Driver, DriverError, Happening, Instance, LinkState, Notice, Notices, Order,
-        Snapshot, Told,
+        Resignation, Snapshot, Told,
     },
 };
 use tokio::sync::oneshot;
@@ -227,4 +227,25 @@ async fn an_interface_that_does_not_exist_yet_is_waited_for() {
     running.until(|notice| matches!(notice.what, Happening::Link(LinkState::Ready))).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(running.states().await, [State::Active]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn resignations_are_made_ahead_for_who_is_active() {
+    let memory = Memory::new();
+    let running = start(&memory, false);
+    assert_eq!(running.control.resignations().await.unwrap(), []);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let made = running.control.resignations().await.unwrap();
+    let text = serde_json::to_string(&made).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Resignation>>(&text).unwrap(), made);
+    assert_eq!(made.iter().map(|one| one.instance.as_str()).collect::<Vec<_>>(), NAMES);
+    for one in &made {
+        assert_eq!((one.interface, one.mac, one.ttl), (2, None, 255));
+        assert_eq!(
+            (one.source.to_string(), one.destination.to_string()),
+            ("10.0.0.1".into(), "224.0.0.18".into())
+        );
+        assert_eq!(one.payload[2], 0);
+    }
+    assert!(!memory.done().contains(&Done::Sent(0)), "it is not sent");
 }

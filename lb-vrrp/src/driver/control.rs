@@ -14,6 +14,7 @@ use crate::{
     Farewell, Interval, Priority, State,
     endpoint::EndpointStats,
     router::{self, Basis, Heard, RouterStats},
+    wire::Mac,
 };
 
 /// Gives orders to a driver that runs, from anywhere in the program. Each is carried out when it returns, as far as the
@@ -78,6 +79,26 @@ pub struct Status {
     pub stats: RouterStats,
 }
 
+/// A resignation that was made ahead, for another process to send when this one is dead: the payload of an IP packet with
+/// protocol 112 and DSCP 48. Ask again after each change of state, priority, configuration or address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Resignation {
+    /// Name of the instance.
+    pub instance: String,
+    /// Index of the interface that it goes out of.
+    pub interface: u32,
+    /// The Ethernet address that it comes from, if it is the virtual one and not that of the interface.
+    pub mac: Option<Mac>,
+    /// Source address of the packet.
+    pub source: IpAddr,
+    /// Destination address of the packet.
+    pub destination: IpAddr,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// The message.
+    pub payload: Vec<u8>,
+}
+
 /// What a sync group is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -113,6 +134,7 @@ pub(super) enum Command {
     ChangeGroup(String, Vec<String>, Reply<()>),
     Groups(Reply<Vec<GroupStatus>>),
     SnapshotOf(String, Reply<Snapshot>),
+    Resignations(Reply<Vec<Resignation>>),
     Add(Box<Instance>, Reply<()>),
     Remove(String, Reply<()>),
     Reconfigure(Box<Instance>, Reply<()>),
@@ -339,6 +361,15 @@ impl Control {
     /// As [`set_priority`](Self::set_priority).
     pub async fn snapshot_of(&self, instance: &str) -> Result<Snapshot, ControlError> {
         self.ask(|reply| Command::SnapshotOf(instance.to_owned(), reply)).await
+    }
+
+    /// The resignations of all that are Active now, made ahead. There is none for instances with an IP authentication
+    /// header or an HMAC trailer: what they send is good only once, or for a while.
+    ///
+    /// # Errors
+    /// [`ControlError::Ended`].
+    pub async fn resignations(&self) -> Result<Vec<Resignation>, ControlError> {
+        self.ask(Command::Resignations).await
     }
 
     async fn order(&self, instance: &str, order: Order) -> Result<(), ControlError> {

@@ -34,7 +34,7 @@ mod run;
 mod work;
 
 pub use address::{AddressAttributes, VirtualAddress};
-pub use control::{Control, ControlError, GroupStatus, Order, Snapshot, Status};
+pub use control::{Control, ControlError, GroupStatus, Order, Resignation, Snapshot, Status};
 pub use instance::{Announcing, Instance, InstanceError, VirtualMac};
 pub use notice::{Happening, LinkState, Notice, Notices, Told};
 pub use platform::{

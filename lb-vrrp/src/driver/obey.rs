@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     attend::listening,
-    control::{Command, ControlError, Order, Snapshot, Status},
+    control::{Command, ControlError, Order, Resignation, Snapshot, Status},
     instance::{Instance, InstanceError},
     members::Member,
     notice::Happening,
@@ -35,6 +35,7 @@ impl<P: Platform> Driver<P> {
                 let id = self.find(&name);
                 drop(reply.send(id.map(|id| self.snapshot(|other| other == id))));
             }
+            Command::Resignations(reply) => drop(reply.send(Ok(self.resignations()))),
             Command::Add(instance, reply) => drop(reply.send(self.add_running(*instance))),
             Command::Remove(name, reply) => drop(reply.send(self.remove(&name))),
             Command::Reconfigure(instance, reply) => drop(reply.send(self.reconfigure(*instance))),
@@ -42,6 +43,25 @@ impl<P: Platform> Driver<P> {
             Command::Stats(reply) => drop(reply.send(Ok(self.endpoint.stats()))),
             Command::Snapshot(reply) => drop(reply.send(Ok(self.snapshot(|_| true)))),
         }
+    }
+
+    fn resignations(&self) -> Vec<Resignation> {
+        let of = |(_, member): (usize, &Member)| {
+            let key = member.key.filter(|_| member.guard.is_none())?;
+            let router = self.endpoint.router(key)?;
+            let instance = &member.instance;
+            let made = router.resignations().into_iter().map(|(destination, payload)| Resignation {
+                instance: instance.name.clone(),
+                interface: key.interface,
+                mac: instance.advertises_from(destination),
+                source: router.source(),
+                destination,
+                ttl: if destination.is_multicast() { 255 } else { instance.unicast_ttl },
+                payload,
+            });
+            Some(made.collect::<Vec<_>>())
+        };
+        self.members.iter().filter_map(of).flatten().collect()
     }
 
     /// What is to be remembered of these instances.

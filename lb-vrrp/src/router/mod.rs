@@ -8,6 +8,7 @@ mod linger;
 mod message;
 mod output;
 mod receive;
+mod resignation;
 mod snapshot;
 mod stats;
 mod timing;
@@ -343,12 +344,8 @@ impl VirtualRouter {
         }
         self.stats.sent += 1;
         self.stats.priority_zero_sent += u64::from(resign);
+        let form = self.form_of(self.messages[message].version);
         let message = &mut self.messages[message];
-        let form = match (message.version, self.config.addresses.family()) {
-            (Version::V2, _) => ChecksumForm::MessageOnly,
-            (Version::V3, Family::V6) => ChecksumForm::PseudoHeader,
-            (Version::V3, Family::V4) => self.checksum,
-        };
         let priority = (!resign).then_some(self.priority);
         let payload = message.fill(Filled { priority, source: self.source, destination, form });
         #[cfg(feature = "hmac")]
@@ -357,6 +354,14 @@ impl VirtualRouter {
             None => payload,
         };
         Output::Send(Transmit { source: self.source, destination, payload })
+    }
+
+    fn form_of(&self, version: Version) -> ChecksumForm {
+        match (version, self.config.addresses.family()) {
+            (Version::V2, _) => ChecksumForm::MessageOnly,
+            (Version::V3, Family::V6) => ChecksumForm::PseudoHeader,
+            (Version::V3, Family::V4) => self.checksum,
+        }
     }
 
     fn event(&mut self, event: Event) {

@@ -7,6 +7,7 @@ mod drops;
 mod handover;
 mod linger;
 mod options;
+mod resignation;
 mod restart;
 #[path = "../../tests/conformance/rig.rs"]
 mod rig;

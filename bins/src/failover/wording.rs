@@ -13,7 +13,7 @@ use lb_vrrp::track::Status;
 
 use super::{
     event::{Event, Subject, What},
-    track::{Report, TrackerId},
+    track::TrackerId,
 };
 
 /// What was known of a subject before an event.
@@ -95,9 +95,7 @@ fn of_group(name: &str, what: &What) -> Option<String> {
 fn of_tracker(id: &TrackerId, what: &What) -> Option<String> {
     match what {
         What::Tracked { status: Status::Unknown, detail } if detail.is_empty() => None,
-        What::Tracked { status, detail } => {
-            Some(Report { id: id.clone(), status: *status, detail: detail.clone() }.wording())
-        }
+        What::Tracked { status, detail } => Some(id.wording(*status, detail)),
         What::Trouble(text) | What::Note(text) => Some(format!("{id}: {text}")),
         _ => None,
     }

@@ -37,7 +37,7 @@ impl Identity {
         }
         let ours = Who { uid: geteuid(), gid: getegid() };
         let who = match &self.wanted {
-            Some(wanted) => look_up(wanted, program)?,
+            Some(wanted) => look_up(wanted, &format!("to run {program} as"))?,
             None if ours.is_root() => match User::from_name(DEFAULT) {
                 Ok(Some(user)) => Who { uid: user.uid, gid: user.gid },
                 _ => ours,
@@ -69,13 +69,13 @@ impl Who {
 }
 
 /// A user and a group as numbers; for the owners of pipes, too.
-pub(super) fn numbers(wanted: &model::User, of: &str) -> Result<(Uid, Gid), NotRun> {
-    look_up(wanted, of).map(|who| (who.uid, who.gid))
+pub(super) fn numbers(wanted: &model::User, purpose: &str) -> Result<(Uid, Gid), NotRun> {
+    look_up(wanted, purpose).map(|who| (who.uid, who.gid))
 }
 
-fn look_up(wanted: &model::User, program: &str) -> Result<Who, NotRun> {
+fn look_up(wanted: &model::User, purpose: &str) -> Result<Who, NotRun> {
     let nobody =
-        |kind, name: &str| NotRun::Nobody { kind, name: name.to_owned(), program: program.to_owned() };
+        |kind, name: &str| NotRun::Nobody { kind, name: name.to_owned(), purpose: purpose.to_owned() };
     let number = wanted.name.parse().ok().map(Uid::from_raw);
     let user = match number {
         Some(uid) => User::from_uid(uid),

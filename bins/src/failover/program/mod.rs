@@ -40,8 +40,8 @@ use crate::{
 ///
 /// # Errors
 /// There is no such user or group.
-pub fn numbers(user: &User, of: &str) -> Result<(nix::unistd::Uid, nix::unistd::Gid), NotRun> {
-    identity::numbers(user, of)
+pub fn numbers(user: &User, purpose: &str) -> Result<(nix::unistd::Uid, nix::unistd::Gid), NotRun> {
+    identity::numbers(user, purpose)
 }
 
 /// From the request to end (SIGTERM) to the end (SIGKILL).
@@ -96,14 +96,14 @@ pub enum NotRun {
         place: PathBuf,
     },
     /// There is no such user or group.
-    #[error("there is no {kind} `{name}` for {program}; create it, or correct its name")]
+    #[error("there is no {kind} `{name}` {purpose}; create it, or correct its name")]
     Nobody {
         /// `user` or `group`.
         kind: &'static str,
         /// Its name.
         name: String,
-        /// What would be run.
-        program: String,
+        /// What for: `to run /etc/check as`.
+        purpose: String,
     },
     /// Only root can become somebody else.
     #[error("{program} can not be run as {name}, since this process is not run by root")]

@@ -78,7 +78,7 @@ async fn what_can_not_be_run_is_an_error_with_a_remedy() {
 
     let policy = Policy { user: Some(User { name: "no-such-user".into(), group: None }), ..ours() };
     let error = start(&["true"], &policy).await.unwrap_err().to_string();
-    assert!(error.starts_with("there is no user `no-such-user` for true;"), "{error}");
+    assert!(error.starts_with("there is no user `no-such-user` to run true as;"), "{error}");
     let group = Some("no-such-group".to_owned());
     let policy = Policy { user: Some(User { name: "root".into(), group }), ..ours() };
     let error = start(&["true"], &policy).await.unwrap_err().to_string();

@@ -55,7 +55,7 @@ impl fmt::Display for TrackerId {
 }
 
 /// A tracker was found to be something, or to be it for another reason, or there is something to say about it while it is
-/// what it was: see [`Report::wording`].
+/// what it was: see [`TrackerId::wording`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// Which one.

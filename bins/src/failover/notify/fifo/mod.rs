@@ -259,7 +259,7 @@ enum PipeError {
     Make { path: PathBuf, source: io::Error },
     #[error("The owner of the pipe {path} can not be set: {source}")]
     Chown { path: PathBuf, source: io::Error },
-    #[error("The owner of a pipe is not known: {0}")]
+    #[error("A pipe has no owner: {0}")]
     Owner(#[from] NotRun),
     #[error("The pipe {path} can not be opened ({source}); if it is something else, remove it")]
     Open { path: PathBuf, source: io::Error },
@@ -288,7 +288,7 @@ fn make(path: &Path, owner: Option<&User>) -> Result<(), PipeError> {
         Err(error) => return Err(PipeError::Make { path: path.to_owned(), source: error.into() }),
     }
     let Some(owner) = owner else { return Ok(()) };
-    let (uid, gid) = numbers(owner, &path.to_string_lossy())?;
+    let (uid, gid) = numbers(owner, &format!("to own {}", path.display()))?;
     chown(path, Some(uid.as_raw()), Some(gid.as_raw()))
         .map_err(|source| PipeError::Chown { path: path.to_owned(), source })
 }

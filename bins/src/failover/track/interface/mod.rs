@@ -22,7 +22,12 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Report, Reports, TrackerId, at, lasting::Lasting, pollable, wording::NOTE};
+use super::{
+    Report, Reports, TrackerId, at,
+    lasting::Lasting,
+    pollable,
+    wording::{ABSENT, NOTE},
+};
 use crate::config::keepalived::model::InterfaceDelays;
 
 /// Interfaces by name, and their delays.
@@ -92,7 +97,7 @@ async fn follow(
                 let up = state.up.see(found == Some(true), now, delay);
                 let (status, detail) = match (up, found) {
                     (true, _) => (Status::Up, "is up"),
-                    (false, None) => (Status::Down, "does not exist"),
+                    (false, None) => (Status::Down, ABSENT),
                     (false, _) => (Status::Down, "is down"),
                 };
                 state.say(TrackerId::Interface(name.clone()), status, detail.to_owned(), reports);

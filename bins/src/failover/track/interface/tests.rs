@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     config::keepalived::model::{Config, Group, Tracked, Tracks},
     failover::{
-        testing::{PATIENCE, isolated},
+        testing::{PATIENCE, isolated, until},
         track::Trackers,
     },
 };
@@ -31,6 +31,12 @@ fn ip(arguments: &str) {
     assert!(command.status().unwrap().success(), "ip {arguments}");
 }
 
+/// The kernel takes its time to say that there is a carrier.
+async fn runs(link: &str) {
+    let shown = || Command::new("ip").args(["link", "show", link]).output().unwrap().stdout;
+    until("there is a carrier", || String::from_utf8_lossy(&shown()).contains("state UP")).await;
+}
+
 async fn next(reports: &mut UnboundedReceiver<Report>) -> String {
     let report = timeout(PATIENCE, reports.recv()).await.expect("nothing is reported").unwrap();
     format!("{} {:?}: {}", report.id, report.status, report.detail)
@@ -42,6 +48,7 @@ fn links_go_down_and_up_come_and_go() {
         ip("link add one type veth peer name other");
         ip("link set one up");
         ip("link set other up");
+        runs("one").await;
         let (mut trackers, mut reports) = Trackers::start();
         trackers.set(&config(&[("one", 0), ("third", 0)]));
         let mut first = [next(&mut reports).await, next(&mut reports).await];
@@ -79,6 +86,7 @@ fn what_comes_back_in_time_is_not_reported() {
             ip(&format!("link add {link} type veth peer name {link}-peer"));
             ip(&format!("link set {link}-peer up"));
             ip(&format!("link set {link} up"));
+            runs(link).await;
         }
         let (mut trackers, mut reports) = Trackers::start();
         // As long as a test waits at most, so that the machine can not be too slow for this.

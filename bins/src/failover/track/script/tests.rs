@@ -47,7 +47,7 @@ fn config(scripts: impl IntoIterator<Item = Script>) -> Config {
 
 async fn next(reports: &mut UnboundedReceiver<Report>) -> (String, Status, String) {
     let report = timeout(PATIENCE, reports.recv()).await.expect("nothing is reported").unwrap();
-    let line = report.wording();
+    let line = report.id.wording(report.status, &report.detail);
     let TrackerId::Script(name) = report.id else { panic!("{:?}", report.id) };
     (name, report.status, line)
 }
@@ -122,7 +122,7 @@ async fn runs_do_not_overlap_and_that_is_said_once() {
     drop(trackers);
     let mut all = Vec::new();
     while let Some(report) = timeout(PATIENCE, reports.recv()).await.unwrap() {
-        all.push(report.wording());
+        all.push(report.id.wording(report.status, &report.detail));
     }
     assert_eq!(
         all,

@@ -164,7 +164,7 @@ impl Engine {
             priority: instance.priority(),
             handed_over: instance.handed_over(),
             shares: shares.collect(),
-            heard: None,
+            heard: driver.as_ref().and_then(|driver| driver.heard).map(|heard| self.time_of(heard.at)),
             driver: driver.as_ref().map(Driven::from),
         })
     }

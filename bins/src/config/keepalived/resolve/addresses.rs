@@ -190,6 +190,8 @@ fn check(entry: &Directive, address: &mut VirtualAddress, problems: &mut Problem
                 .label("the label is ignored"),
             );
             address.label = None;
+        } else if label.contains(|char: char| char.is_whitespace() || char.is_control()) {
+            problems.push(Diagnostic::error(span, format!("label `{label}` has a blank")));
         } else if label.len() > NAME_MAX {
             problems.push(
                 Diagnostic::error(span, format!("label `{label}` is longer than {NAME_MAX} bytes"))

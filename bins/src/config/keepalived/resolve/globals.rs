@@ -84,7 +84,7 @@ impl GarpDefaults {
             "garp_lower_prio_delay" => self.lower_prio_delay = delay().or(self.lower_prio_delay),
             "garp_master_repeat" => self.repeat = repeat(directive, 1, problems).or(self.repeat),
             "garp_master_refresh_repeat" => {
-                self.refresh_repeat = repeat(directive, 0, problems).or(self.refresh_repeat);
+                self.refresh_repeat = repeat(directive, 1, problems).or(self.refresh_repeat);
             }
             "garp_lower_prio_repeat" => {
                 self.lower_prio_repeat = repeat(directive, 0, problems).or(self.lower_prio_repeat);

@@ -1,12 +1,12 @@
 //! `vrrp_sync_group`, `garp_group`, `interface_up_down_delays`.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
 use crate::config::{
-    diagnostic::{Diagnostic, Problems},
+    diagnostic::{Diagnostic, Problems, Severity},
     document::Span,
     keepalived::{
         language::Directive,
@@ -90,7 +90,14 @@ impl<'i> SyncGroups<'i> {
             }
             once.note(line, problems);
             match line.keyword() {
-                "global_tracking" => global_tracking = bare(line, problems),
+                "global_tracking" => {
+                    global_tracking = bare(line, problems);
+                    problems.push(
+                        Diagnostic::warning(line.span(), "`global_tracking` is deprecated")
+                            .label("what one member tracks counts for all")
+                            .help("put the `track_…` blocks of the members into the group"),
+                    );
+                }
                 "sync_group_tracking_weight" => own_weights = bare(line, problems),
                 _ => {
                     notify(line, &mut group.notify, problems);
@@ -135,11 +142,11 @@ impl<'i> SyncGroups<'i> {
             let Some(&at) = self.by_name.get(&word.text) else {
                 // It may be one of those that something was wrong with, which was said.
                 if !any_instance_failed {
-                    problems.push(
+                    problems.push_with(Severity::Error, word.span, || {
                         Diagnostic::error(word.span, format!("there is no instance `{}`", word.text))
                             .help("define it, or leave it out of the group")
-                            .did_you_mean(&word.text, self.by_name.keys().map(String::as_str)),
-                    );
+                            .did_you_mean(&word.text, self.by_name.keys().map(String::as_str))
+                    });
                 }
                 continue;
             };
@@ -173,11 +180,8 @@ impl<'i> SyncGroups<'i> {
             };
             let [interfaces, scripts, processes, files] = lists(own);
             let into = |list: &mut Vec<Tracked>, more: Vec<Tracked>| {
-                for tracked in more {
-                    if !list.iter().any(|known| known.name == tracked.name) {
-                        list.push(tracked);
-                    }
-                }
+                let known: HashSet<String> = list.iter().map(|tracked| tracked.name.clone()).collect();
+                list.extend(more.into_iter().filter(|tracked| !known.contains(&tracked.name)));
             };
             into(&mut tracks.interfaces, interfaces);
             into(&mut tracks.scripts, scripts);
@@ -231,6 +235,14 @@ pub(super) fn garp_group(
     };
     let mut intervals = [defaults.garp.interval4, defaults.garp.interval6];
     let mut interfaces = Vec::new();
+    let lines = &block.directives;
+    if !lines.iter().any(|line| matches!(line.keyword(), "garp_interval" | "gna_interval")) {
+        problems.push(
+            Diagnostic::warning(directive.span(), "`garp_group` has no interval")
+                .label("it has no effect")
+                .help("add `garp_interval SECONDS`, and `gna_interval SECONDS` for IPv6"),
+        );
+    }
     for line in &block.directives {
         match line.keyword() {
             "garp_interval" => intervals[0] = interval(line, problems).unwrap_or(intervals[0]),
@@ -275,8 +287,9 @@ pub(super) fn interface_delays(
         let [name, rest @ ..] = entry.words.as_slice() else { continue };
         let ([down, ..], up) = (rest, rest.get(1)) else {
             problems.push(
-                Diagnostic::error(name.span, format!("no delay is given for `{}`", name.text))
-                    .label("expected seconds from 0 to 255, and others for up if need be"),
+                Diagnostic::warning(name.span, format!("no delay is given for `{}`", name.text))
+                    .label("ignored")
+                    .help("add seconds from 0 to 255, and others for up if need be"),
             );
             continue;
         };

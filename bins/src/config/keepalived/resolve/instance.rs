@@ -18,7 +18,7 @@ use super::{
     authentication::{self, HmacDraft, PassDraft},
     globals::{Defaults, GarpDefaults, version},
     notify::notify,
-    routes::{routes, rules},
+    routes::{Preferences, routes, rules},
     tracking::{Trackers, no_block, tracks},
     values::{At, Once, address, address_in, bare, number, number_in, only, seconds, surplus, switch},
 };
@@ -48,7 +48,7 @@ pub(super) struct Draft<'d> {
     pub(super) pass: Option<At<PassDraft>>,
     pub(super) hmac: Option<At<HmacDraft>>,
     pub(super) vmac: Option<At<VmacDraft>>,
-    pub(super) vmac_xmit_base: bool,
+    pub(super) vmac_xmit_base: Option<Span>,
     pub(super) accept: Option<At<bool>>,
     pub(super) strict: bool,
     pub(super) nopreempt: Option<Span>,
@@ -94,7 +94,7 @@ impl<'d> Draft<'d> {
             pass: None,
             hmac: None,
             vmac: None,
-            vmac_xmit_base: false,
+            vmac_xmit_base: None,
             accept: None,
             strict: defaults.strict,
             nopreempt: None,
@@ -134,6 +134,7 @@ pub(super) fn read<'d>(
     directive: &'d Directive,
     defaults: &Defaults,
     trackers: &mut Trackers,
+    preferences: &mut Preferences,
     problems: &mut Problems,
 ) -> Option<Draft<'d>> {
     let name = only(directive, "a name", problems)?;
@@ -144,7 +145,9 @@ pub(super) fn read<'d>(
     let mut draft = Draft::new(name, defaults);
     let mut once = Once::default();
     for directive in &block.directives {
-        if tracks(directive, &mut draft.tracks, trackers, problems) || draft.lists(directive, problems) {
+        if tracks(directive, &mut draft.tracks, trackers, problems)
+            || draft.lists(directive, preferences, problems)
+        {
             continue;
         }
         once.note(directive, problems);
@@ -161,7 +164,12 @@ pub(super) fn read<'d>(
 
 impl Draft<'_> {
     /// Blocks that add to what is there.
-    fn lists(&mut self, directive: &Directive, problems: &mut Problems) -> bool {
+    fn lists(
+        &mut self,
+        directive: &Directive,
+        preferences: &mut Preferences,
+        problems: &mut Problems,
+    ) -> bool {
         let keyword = directive.keyword();
         let known = matches!(
             keyword,
@@ -187,7 +195,7 @@ impl Draft<'_> {
             }
             "virtual_ipaddress_excluded" => self.excluded.extend(addresses(block, problems)),
             "virtual_routes" => self.routes.extend(routes(block, problems)),
-            "virtual_rules" => self.rules.extend(rules(block, problems)),
+            "virtual_rules" => self.rules.extend(rules(block, preferences, problems)),
             _ => {
                 self.unicast = Some(directive.span());
                 self.peers(block, problems);
@@ -291,7 +299,7 @@ impl Draft<'_> {
                 self.unicast_ttl = number(directive, 0..=u8::MAX, problems).map_or(u8::MAX, |at| at.value);
                 self.unicast.get_or_insert(directive.span());
             }
-            "unicast_fault_no_peer" => {
+            "unicast_fault_no_peer" | "old_unicast_checksum" => {
                 self.unicast.get_or_insert(directive.span());
             }
             "track_src_ip" => self.track_source = bare(directive, problems),
@@ -299,7 +307,7 @@ impl Draft<'_> {
                 self.check_unicast_src = switch(directive, problems).unwrap_or(self.check_unicast_src);
             }
             "use_vmac" => self.vmac = vmac(directive, problems).map(|vmac| At::new(vmac, directive.span())),
-            "vmac_xmit_base" => self.vmac_xmit_base = bare(directive, problems),
+            "vmac_xmit_base" => self.vmac_xmit_base = Some(directive.span()),
             _ => return false,
         }
         true

@@ -31,6 +31,7 @@ use super::{
     model::{Config, Statics},
 };
 
+use routes::Preferences;
 use settle::{GarpGroups, Settled};
 use tracking::Trackers;
 
@@ -55,6 +56,7 @@ pub fn resolve(document: &Document, problems: &mut Problems) -> Config {
     let mut config = Config { globals, ..Config::default() };
     let mut trackers = Trackers::default();
     let mut garp_groups = GarpGroups::new();
+    let mut preferences = Preferences::default();
     for directive in root {
         match directive.keyword() {
             "garp_group" => groups::garp_group(directive, &defaults, &mut garp_groups, problems),
@@ -64,7 +66,7 @@ pub fn resolve(document: &Document, problems: &mut Problems) -> Config {
             _ => {
                 let known = tracking::definition(directive, &mut trackers, problems);
                 if !known {
-                    statics(directive, &defaults.interface, &mut config.statics, problems);
+                    statics(directive, &defaults.interface, &mut preferences, &mut config.statics, problems);
                 }
             }
         }
@@ -74,7 +76,8 @@ pub fn resolve(document: &Document, problems: &mut Problems) -> Config {
     let mut names: HashMap<&str, Span> = HashMap::new();
     let mut any_failed = false;
     for directive in of("vrrp_instance") {
-        let Some(draft) = instance::read(directive, &defaults, &mut trackers, problems) else {
+        let Some(draft) = instance::read(directive, &defaults, &mut trackers, &mut preferences, problems)
+        else {
             any_failed = true;
             continue;
         };
@@ -109,7 +112,13 @@ pub fn resolve(document: &Document, problems: &mut Problems) -> Config {
 }
 
 /// `static_ipaddress`, `static_routes`, `static_rules`.
-fn statics(directive: &Directive, interface: &str, statics: &mut Statics, problems: &mut Problems) {
+fn statics(
+    directive: &Directive,
+    interface: &str,
+    preferences: &mut Preferences,
+    statics: &mut Statics,
+    problems: &mut Problems,
+) {
     let keyword = directive.keyword();
     if !matches!(keyword, "static_ipaddress" | "static_routes" | "static_rules") {
         return;
@@ -127,6 +136,6 @@ fn statics(directive: &Directive, interface: &str, statics: &mut Statics, proble
             }));
         }
         "static_routes" => statics.routes.extend(routes::routes(block, problems)),
-        _ => statics.rules.extend(routes::rules(block, problems)),
+        _ => statics.rules.extend(routes::rules(block, preferences, problems)),
     }
 }

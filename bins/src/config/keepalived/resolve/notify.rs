@@ -3,7 +3,7 @@
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     keepalived::{
-        language::{Directive, Word},
+        language::{Directive, Word, command_words},
         model::{Notify, ScriptCommand, User},
     },
 };
@@ -62,7 +62,7 @@ pub(super) fn user(directive: &Directive, words: &[Word], problems: &mut Problem
 
 /// The words of a command line, in the manner of a shell.
 pub(super) fn arguments(keyword: &str, line: &Word, problems: &mut Problems) -> Option<Vec<String>> {
-    let error = match split(&line.text) {
+    let error = match command_words(&line.text) {
         Ok(argv) if argv.first().is_some_and(|program| !program.is_empty()) => return Some(argv),
         Ok(_) => Diagnostic::error(line.span, format!("`{keyword}` names no program"))
             .label("expected the path of a program"),
@@ -73,32 +73,4 @@ pub(super) fn arguments(keyword: &str, line: &Word, problems: &mut Problems) -> 
     };
     problems.push(error);
     None
-}
-
-/// Splits at blanks outside of quotes. Between single quotes everything stands for itself; a backslash outside of them
-/// takes the meaning from the next character.
-fn split(line: &str) -> Result<Vec<String>, char> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut chars = line.chars();
-    while let Some(char) = chars.next() {
-        match char {
-            '\'' | '"' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match chars.next() {
-                        None => return Err(char),
-                        Some(end) if end == char => break,
-                        Some('\\') if char == '"' => word.extend(chars.next()),
-                        Some(inner) => word.push(inner),
-                    }
-                }
-            }
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            blank if blank.is_whitespace() => words.extend(word.take()),
-            other => word.get_or_insert_default().push(other),
-        }
-    }
-    words.extend(word);
-    Ok(words)
 }

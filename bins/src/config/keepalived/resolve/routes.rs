@@ -1,36 +1,194 @@
 //! Entries of `virtual_routes`, `virtual_rules`, `static_routes` and `static_rules`: the words of `ip route` and
 //! `ip rule`, and few that only keepalived has.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, slice};
 
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     keepalived::{
-        language::{Block, Directive},
+        language::{Block, Directive, Word},
         model::{Entry, Family, Route, Rule},
     },
 };
 
 use super::values::net;
 
+/// Words of routes that a value follows.
+const ROUTE_VALUES: &[&str] = &[
+    "to",
+    "dst",
+    "from",
+    "src",
+    "via",
+    "gw",
+    "or",
+    "dev",
+    "oif",
+    "table",
+    "vrf",
+    "metric",
+    "preference",
+    "priority",
+    "scope",
+    "protocol",
+    "proto",
+    "tos",
+    "dsfield",
+    "tc",
+    "pref",
+    "mtu",
+    "advmss",
+    "cwnd",
+    "congctl",
+    "expires",
+    "features",
+    "flags",
+    "hoplimit",
+    "ttl",
+    "initcwnd",
+    "initrwnd",
+    "lock",
+    "quickack",
+    "realm",
+    "realms",
+    "reordering",
+    "rto_min",
+    "rtt",
+    "rttvar",
+    "ssthresh",
+    "ttl-propagate",
+    "weight",
+    "window",
+    "fastopen_no_cookie",
+    "nhid",
+    "track_group",
+];
+const ROUTE_WORDS: &[&str] = &[
+    "nexthop",
+    "onlink",
+    "pervasive",
+    "inet",
+    "inet6",
+    "no_track",
+    "unicast",
+    "local",
+    "broadcast",
+    "multicast",
+    "throw",
+    "unreachable",
+    "prohibit",
+    "blackhole",
+    "default",
+    "all",
+    "any",
+];
+const RULE_VALUES: &[&str] = &[
+    "from",
+    "to",
+    "dev",
+    "iif",
+    "oif",
+    "dport",
+    "sport",
+    "dsfield",
+    "tos",
+    "fwmark",
+    "goto",
+    "ipproto",
+    "ip_proto",
+    "lookup",
+    "table",
+    "order",
+    "pref",
+    "preference",
+    "priority",
+    "protocol",
+    "realms",
+    "suppress_ifgroup",
+    "sup_group",
+    "suppress_prefixlength",
+    "sup_pl",
+    "tunnel-id",
+    "tun_id",
+    "uidrange",
+    "type",
+    "track_group",
+];
+const RULE_WORDS: &[&str] =
+    &["not", "nop", "inet", "inet6", "l3mdev", "no_track", "blackhole", "prohibit", "unreachable"];
+/// One of these says what a rule is for.
+const ACTIONS: &[&str] =
+    &["table", "lookup", "goto", "nop", "l3mdev", "blackhole", "prohibit", "unreachable", "realms", "type"];
+const PREFERENCES: &[&str] = &["pref", "preference", "priority", "order"];
+
+/// What rules get that have no preference, as keepalived gives it: one less each time.
+#[derive(Debug)]
+pub(super) struct Preferences(u32);
+
+impl Default for Preferences {
+    fn default() -> Self {
+        Self(16384)
+    }
+}
+
 /// All routes of a block that could be read.
 pub(super) fn routes(block: &Block, problems: &mut Problems) -> Vec<Route> {
-    block.directives.iter().filter_map(|entry| read(entry, true, problems)).collect()
+    let read = |entry: &Directive, problems: &mut Problems| {
+        let mut route = read(entry, "route", (ROUTE_VALUES, ROUTE_WORDS), problems)?;
+        route.words = alternatives(std::mem::take(&mut route.words));
+        Some(route)
+    };
+    block.directives.iter().filter_map(|entry| read(entry, problems)).collect()
 }
 
 /// All rules of a block that could be read.
-pub(super) fn rules(block: &Block, problems: &mut Problems) -> Vec<Rule> {
-    block.directives.iter().filter_map(|entry| read(entry, false, problems)).collect()
+pub(super) fn rules(block: &Block, preferences: &mut Preferences, problems: &mut Problems) -> Vec<Rule> {
+    block.directives.iter().filter_map(|entry| rule(entry, preferences, problems)).collect()
 }
 
-fn read(entry: &Directive, is_route: bool, problems: &mut Problems) -> Option<Entry> {
-    let mut words: Vec<String> = Vec::with_capacity(entry.words.len());
+fn rule(entry: &Directive, preferences: &mut Preferences, problems: &mut Problems) -> Option<Rule> {
+    let mut rule = read(entry, "rule", (RULE_VALUES, RULE_WORDS), problems)?;
+    let has = |known: &[&str]| rule.words.iter().any(|word| known.contains(&word.as_str()));
+    if !has(ACTIONS) {
+        problems.push(
+            Diagnostic::error(entry.span(), "the rule says nothing of what is to be done")
+                .help("add `table TABLE`, or another action of ip-rule(8)"),
+        );
+        return None;
+    }
+    if !has(PREFERENCES) {
+        let preference = preferences.0;
+        preferences.0 = preference.saturating_sub(1).max(1);
+        problems.push(
+            Diagnostic::warning(entry.span(), "the rule has no preference")
+                .label(format!("it gets {preference}, as with keepalived"))
+                .help("add `preference N`: rules are tried by their preferences, the least first"),
+        );
+        rule.words.extend(["preference".to_owned(), preference.to_string()]);
+    }
+    Some(rule)
+}
+
+/// The words for `ip`, if all of them are known.
+fn read(
+    entry: &Directive,
+    what: &str,
+    (values, words): (&[&str], &[&str]),
+    problems: &mut Problems,
+) -> Option<Entry> {
+    let mut read = Entry { family: Family::V4, words: Vec::with_capacity(entry.words.len()), tracked: true };
     let mut family = None;
-    let mut tracked = true;
     let mut given = entry.words.iter();
     while let Some(word) = given.next() {
-        match word.text.as_str() {
-            "no_track" => tracked = false,
+        let text = word.text.as_str();
+        if !is_plain(text) {
+            problems.push(unfit(word, what));
+            return None;
+        }
+        match text {
+            "no_track" => read.tracked = false,
+            "inet" => family = Some(Family::V4),
+            "inet6" => family = Some(Family::V6),
             "track_group" => {
                 given.next();
                 problems.push(
@@ -38,26 +196,80 @@ fn read(entry: &Directive, is_route: bool, problems: &mut Problems) -> Option<En
                         .note("static addresses, routes and rules do not count for any instance here"),
                 );
             }
-            "inet" => family = Some(Family::V4),
-            "inet6" => family = Some(Family::V6),
-            "gw" if is_route => words.push("via".to_owned()),
-            text => {
-                if family.is_none() {
-                    family = net(text).map(|net| Family::of(net.addr()));
+            // What follows is of many forms, and for `ip` to judge.
+            "encap" => {
+                let rest = slice::from_ref(word).iter().chain(given.by_ref());
+                read.words.extend(rest.map(|word| word.text.clone()).filter(|text| is_plain(text)));
+            }
+            _ if words.contains(&text) => read.words.push(text.to_owned()),
+            _ if values.contains(&text) => {
+                let Some(value) = value(word, &mut given, problems) else { return None };
+                family = family.or_else(|| family_of(&value.text));
+                read.words.extend([named_by_ip(what, text).to_owned(), value.text.clone()]);
+                // `via inet6 ADDRESS`
+                if matches!(value.text.as_str(), "inet" | "inet6") {
+                    read.words.extend(given.next().map(|word| word.text.clone()));
                 }
-                words.push(text.to_owned());
+            }
+            _ if what == "route" && family_of(text).is_some() => {
+                family = family.or_else(|| family_of(text));
+                read.words.push(text.to_owned());
+            }
+            _ => {
+                problems.push(
+                    Diagnostic::error(word.span, format!("`{text}` is no word of a {what}"))
+                        .label(format!("expected what ip-{what}(8) knows"))
+                        .did_you_mean(text, values.iter().chain(words).copied()),
+                );
+                return None;
             }
         }
     }
-    if is_route {
-        words = alternatives(words);
-    }
-    if words.is_empty() {
-        let what = if is_route { "route" } else { "rule" };
+    if read.words.is_empty() {
         problems.push(Diagnostic::error(entry.span(), format!("an empty {what}")));
         return None;
     }
-    Some(Entry { family: family.unwrap_or(Family::V4), words, tracked })
+    read.family = family.unwrap_or(Family::V4);
+    Some(read)
+}
+
+fn value<'d>(word: &Word, given: &mut slice::Iter<'d, Word>, problems: &mut Problems) -> Option<&'d Word> {
+    let value = given.next();
+    match value {
+        None => problems.push(Diagnostic::error(word.span, format!("`{}` has no value", word.text))),
+        Some(value) if !is_plain(&value.text) => problems.push(unfit(value, &word.text)),
+        Some(_) => return value,
+    }
+    None
+}
+
+/// Whether `ip` reads it as one word.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && !text.contains(|char: char| char.is_whitespace() || char.is_control() || "'\"\\#".contains(char))
+}
+
+fn unfit(word: &Word, what: &str) -> Diagnostic {
+    Diagnostic::error(word.span, format!("`{}` can not be part of a {what}", word.text.escape_debug()))
+        .label("expected a word without blanks and quotes")
+}
+
+fn family_of(text: &str) -> Option<Family> {
+    net(text).map(|net| Family::of(net.addr()))
+}
+
+/// What `ip` calls it.
+fn named_by_ip<'a>(what: &str, word: &'a str) -> &'a str {
+    match (what, word) {
+        ("route", "gw") => "via",
+        ("route", "oif") => "dev",
+        ("route", "dst") => "to",
+        ("route", "ttl") => "hoplimit",
+        (_, "ip_proto") => "ipproto",
+        (_, "sup_group") => "suppress_ifgroup",
+        (_, "sup_pl") => "suppress_prefixlength",
+        (_, same) => same,
+    }
 }
 
 /// `via A or B [dev D]` is a route with two next hops.

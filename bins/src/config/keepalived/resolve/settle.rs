@@ -1,5 +1,7 @@
 //! What follows from the lines of an instance together.
 
+mod transport;
+
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use lb_vrrp::{Family, Interval, Priority};
@@ -7,12 +9,11 @@ use lb_vrrp::{Family, Interval, Priority};
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     document::Span,
-    keepalived::model::{
-        Authentication, Garp, InitialState, Instance, Peer, Preempt, Sending, Version, VirtualAddress, Vmac,
-    },
+    keepalived::model::{Garp, InitialState, Instance, Preempt, Version, VirtualAddress},
 };
 
-use super::{authentication::PassKind, globals::Defaults, instance::Draft, values::At};
+use super::{globals::Defaults, instance::Draft, values::At};
+use transport::{authentication, check_source, sending, vmac};
 
 /// An instance, and the places of what others must not have too.
 #[derive(Debug)]
@@ -49,13 +50,14 @@ pub(super) fn settle(
     let authentication = authentication(&mut draft, family, version, advert_int, problems);
     let vmac = vmac(&mut draft, &sending, problems);
     let down_timer_adverts = down_timer_adverts(&draft, defaults, problems);
-    let accept = accept(&draft);
-    let (Some(interface), Some(vrid), true) = (draft.interface, draft.vrid, complete) else { return None };
-    let garp = garp(
-        draft.garp.resolve(),
-        draft.strict,
-        garp_interval(&interface.value, family, defaults, garp_groups),
-    );
+    let accept = accept(&draft, version, problems);
+    let lower_prio_no_advert = lower_prio_no_advert(&draft, problems);
+    own_interface(&draft, problems);
+    let (Some(interface), Some(vrid), true) = (draft.interface.clone(), draft.vrid, complete) else {
+        return None;
+    };
+    let interval = garp_interval(&interface.value, family, defaults, garp_groups);
+    let garp = garp(&draft, interval, problems);
     let places = draft.addresses.iter().chain(&draft.excluded).map(|address| address.span).collect();
     let plain = |addresses: Vec<At<VirtualAddress>>| addresses.into_iter().map(|at| at.value).collect();
     let instance = Instance {
@@ -81,7 +83,7 @@ pub(super) fn settle(
         preempt,
         down_timer_adverts,
         garp,
-        lower_prio_no_advert: draft.lower_prio_no_advert.unwrap_or(draft.strict),
+        lower_prio_no_advert,
         higher_prio_send_advert: draft.higher_prio_send_advert,
         check_unicast_src: draft.check_unicast_src,
         skip_check_adv_addr: draft.skip_check_adv_addr,
@@ -320,203 +322,6 @@ fn preempt(draft: &Draft<'_>, state: InitialState, priority: Priority, problems:
     }
 }
 
-fn sending(
-    draft: &mut Draft<'_>,
-    family: Family,
-    defaults: &Defaults,
-    problems: &mut Problems,
-) -> Option<Sending> {
-    let Some(unicast) = draft.unicast else { return multicast(draft, family, defaults, problems) };
-    if let Some(At { span, .. }) = draft.group {
-        problems
-            .push(Diagnostic::warning(span, "`mcast_dst_ip` has no effect beside unicast").label("ignored"));
-    }
-    let mut peers: Vec<Peer> = Vec::with_capacity(draft.peers.len());
-    let mut seen: HashMap<IpAddr, Span> = HashMap::new();
-    let mut wrong = false;
-    for At { value: peer, span } in std::mem::take(&mut draft.peers) {
-        let address = peer.address;
-        let mut refuse = |what: &str, help: &str| {
-            problems.push(Diagnostic::error(span, format!("{address} {what}")).help(help));
-            wrong = true;
-        };
-        if Family::of(address) != family && !draft.addresses.is_empty() {
-            refuse(
-                "is not of the family of the virtual addresses",
-                "give an address of the peer of the same family",
-            );
-        } else if address.is_multicast() || address.is_unspecified() {
-            refuse(
-                "is not the address of a host",
-                "name a router, or leave `unicast_peer` out for multicast",
-            );
-        } else if draft.source.is_some_and(|source| source.value == address) {
-            problems.push(
-                Diagnostic::warning(span, format!("{address} is this router's own address")).label("ignored"),
-            );
-        } else if let Some(first) = seen.insert(address, span) {
-            problems.push(
-                Diagnostic::warning(span, format!("peer {address} is given twice"))
-                    .label("ignored here")
-                    .related(first, "given here first"),
-            );
-        } else {
-            peers.push(peer);
-        }
-    }
-    if peers.is_empty() {
-        if !wrong && !draft.broken {
-            problems.push(
-                Diagnostic::error(unicast, format!("instance `{}` is unicast and has no peer", draft.name.text))
-                    .note("keepalived falls back to multicast here, which where unicast is needed makes two MASTERs")
-                    .help("name the other routers in `unicast_peer { … }`, or write `mcast_src_ip` for multicast"),
-            );
-        }
-        return None;
-    }
-    let ttl = draft.unicast_ttl.max(1);
-    Some(Sending::Unicast { peers, ttl })
-}
-
-fn multicast(
-    draft: &Draft<'_>,
-    family: Family,
-    defaults: &Defaults,
-    problems: &mut Problems,
-) -> Option<Sending> {
-    let default = match family {
-        Family::V4 => defaults.group4,
-        Family::V6 => defaults.group6,
-    };
-    let Some(At { value: group, span }) = draft.group else { return Some(Sending::Multicast(default)) };
-    let wrong = if !group.is_multicast() {
-        format!("{group} is no multicast group")
-    } else if Family::of(group) != family {
-        format!("{group} is not of the family of the virtual addresses")
-    } else {
-        return Some(Sending::Multicast(Some(group)));
-    };
-    problems.push(Diagnostic::error(span, wrong).label(format!("expected an {family} multicast address")));
-    None
-}
-
-fn check_source(draft: &Draft<'_>, family: Family, sending: &Option<Sending>, problems: &mut Problems) {
-    let Some(At { value: source, span }) = draft.source else { return };
-    if draft.addresses.is_empty() {
-        return;
-    }
-    if Family::of(source) != family {
-        problems.push(
-            Diagnostic::error(span, format!("{source} is not of the family of the virtual addresses"))
-                .label(format!("expected an {family} address of this router")),
-        );
-    } else if source.is_multicast() || source.is_unspecified() {
-        problems.push(Diagnostic::error(span, format!("{source} is not the address of a host")));
-    } else if let IpAddr::V6(address) = source
-        && matches!(sending, Some(Sending::Multicast(_)))
-        && !address.is_unicast_link_local()
-    {
-        problems.push(
-            Diagnostic::error(
-                span,
-                format!("{source} can not be the source of IPv6 advertisements to a group"),
-            )
-            .label("expected a link-local address, fe80::…")
-            .note("RFC 9568 5.1.2.1: other routers drop everything else"),
-        );
-    }
-}
-
-fn authentication(
-    draft: &mut Draft<'_>,
-    family: Family,
-    version: Version,
-    interval: Interval,
-    problems: &mut Problems,
-) -> Option<Authentication> {
-    let name = &draft.name.text;
-    match (draft.pass.take(), draft.hmac.take()) {
-        (None, None) => Some(Authentication::None),
-        (Some(pass), Some(hmac)) => {
-            problems.push(
-                Diagnostic::error(hmac.span, "`authentication` and `auth_hmac` exclude each other")
-                    .related(pass.span, "this one is for VRRPv2 only, and sent in clear text")
-                    .help("leave one out"),
-            );
-            None
-        }
-        (None, Some(At { value: hmac, .. })) => Some(Authentication::Hmac {
-            window: hmac.window.unwrap_or_else(|| default_window(interval)),
-            keys: hmac.keys,
-            active: hmac.active,
-            mode: hmac.mode,
-            monotonic: hmac.monotonic,
-        }),
-        (Some(At { value: pass, span }), None) => {
-            let Some(kind) = pass.kind else {
-                problems.push(
-                    Diagnostic::warning(
-                        span,
-                        format!("the password of `{name}` is not used without `auth_type`"),
-                    )
-                    .label("ignored, as with keepalived")
-                    .help("add `auth_type PASS` on all routers, or leave the block out"),
-                );
-                return Some(Authentication::None);
-            };
-            let ignored = if draft.strict {
-                Some("strict mode has no authentication")
-            } else if version == Version::V3 || family == Family::V6 {
-                Some("VRRPv3 has no such authentication")
-            } else {
-                None
-            };
-            if let Some(why) = ignored {
-                problems.push(
-                    Diagnostic::warning(span, why)
-                        .label("ignored, as with keepalived")
-                        .help("leave it out, or use `auth_hmac`"),
-                );
-                return Some(Authentication::None);
-            }
-            let Some(secret) = pass.pass.filter(|secret| !secret.expose().is_empty()) else {
-                problems.push(
-                    Diagnostic::error(span, format!("the authentication of `{name}` has no password"))
-                        .note("keepalived would run without authentication")
-                        .help("add `auth_pass PASSWORD`, or leave the block out"),
-                );
-                return None;
-            };
-            Some(match kind.value {
-                PassKind::Pass => Authentication::Pass(secret),
-                PassKind::Ah => Authentication::Ah(secret),
-            })
-        }
-    }
-}
-
-/// As `lb_vrrp::wire::hmac` has it: three intervals, 5 s at least.
-fn default_window(interval: Interval) -> Duration {
-    Duration::from_secs((3 * u64::from(interval.centiseconds())).div_ceil(100).max(5))
-}
-
-fn vmac(draft: &mut Draft<'_>, sending: &Option<Sending>, problems: &mut Problems) -> Option<Vmac> {
-    let At { value, span } = draft.vmac.take()?;
-    let mut vmac = value.vmac;
-    if let (Some(mac), Some(vrid), true) = (&mut vmac.mac, draft.vrid, value.mac_lacks_vrid) {
-        mac[5] = vrid.value.get();
-    }
-    vmac.xmit_base = draft.vmac_xmit_base;
-    if matches!(sending, Some(Sending::Unicast { .. })) && !vmac.xmit_base {
-        problems.push(
-            Diagnostic::warning(span, "unicast with `use_vmac` needs `vmac_xmit_base`")
-                .label("taken as given, as with keepalived"),
-        );
-        vmac.xmit_base = true;
-    }
-    Some(vmac)
-}
-
 fn down_timer_adverts(draft: &Draft<'_>, defaults: &Defaults, problems: &mut Problems) -> u8 {
     const STRICT: u8 = 3;
     let asked = draft.down_timer_adverts.map_or(defaults.down_timer_adverts, |at| at.value);
@@ -531,17 +336,58 @@ fn down_timer_adverts(draft: &Draft<'_>, defaults: &Defaults, problems: &mut Pro
     asked
 }
 
-fn accept(draft: &Draft<'_>) -> bool {
-    draft.accept.map_or(!draft.strict, |at| at.value)
+fn accept(draft: &Draft<'_>, version: Version, problems: &mut Problems) -> bool {
+    match draft.accept {
+        Some(At { value: true, span }) if draft.strict && version == Version::V2 => {
+            resets(span, "VRRPv2 accepts nothing for addresses that are not its own", problems);
+            false
+        }
+        Some(At { value, .. }) => value,
+        None => !draft.strict,
+    }
+}
+
+fn lower_prio_no_advert(draft: &Draft<'_>, problems: &mut Problems) -> bool {
+    if draft.strict && draft.lower_prio_no_advert == Some(false) {
+        resets(draft.name.span, "a lower priority gets no answer", problems);
+    }
+    draft.strict || draft.lower_prio_no_advert.unwrap_or(false)
 }
 
 /// Strictly, a lower priority is no reason to announce anything.
-fn garp(mut garp: Garp, strict: bool, interval: Duration) -> Garp {
-    garp.interval = interval;
-    if strict {
+fn garp(draft: &Draft<'_>, interval: Duration, problems: &mut Problems) -> Garp {
+    let mut garp = Garp { interval, ..draft.garp.resolve() };
+    if draft.strict {
+        if draft.garp.lower_prio_repeat.is_some_and(|repeat| repeat > 0) {
+            resets(draft.name.span, "nothing is announced because of a lower priority", problems);
+        }
         (garp.lower_prio_repeat, garp.lower_prio_delay) = (0, Duration::ZERO);
     }
     garp
+}
+
+fn resets(span: Span, what: &str, problems: &mut Problems) {
+    problems.push(
+        Diagnostic::warning(span, format!("strict mode: {what}"))
+            .label("what is set otherwise has no effect"),
+    );
+}
+
+/// An instance watches its own interface anyway.
+fn own_interface(draft: &Draft<'_>, problems: &mut Problems) {
+    let Some(interface) = &draft.interface else { return };
+    if draft.tracks.interfaces.iter().any(|tracked| tracked.name == interface.value)
+        && !draft.dont_track_primary
+    {
+        problems.push(
+            Diagnostic::warning(
+                interface.span,
+                format!("`{}` tracks its own interface `{}`", draft.name.text, interface.value),
+            )
+            .label("it watches it in any case")
+            .help("leave it out of `track_interface`"),
+        );
+    }
 }
 
 fn garp_interval(interface: &str, family: Family, defaults: &Defaults, groups: &GarpGroups) -> Duration {

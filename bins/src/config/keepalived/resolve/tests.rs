@@ -1,62 +1,23 @@
-use std::{net::IpAddr, time::Duration};
+mod instances;
+mod others;
+mod verdicts;
+
+use std::{net::IpAddr, path::Path, time::Duration};
 
 use super::*;
 use crate::config::{
     diagnostic::Severity,
     keepalived::{
-        language::{Block, Word},
+        language::{Memory, Settings, read_text},
         model::*,
     },
 };
 
-/// Lines, quotes and braces, and no more: just enough to write configurations here.
-fn document(text: &str) -> Document {
-    let mut stack = vec![Block::default()];
-    let mut heads: Vec<Vec<Word>> = Vec::new();
-    let mut words: Vec<Word> = Vec::new();
-    let flush = |words: &mut Vec<Word>, stack: &mut Vec<Block>| {
-        if !words.is_empty() {
-            let directive = Directive { words: std::mem::take(words), block: None };
-            stack.last_mut().unwrap().directives.push(directive);
-        }
-    };
-    let mut at = 0;
-    while let Some(char) = text[at..].chars().next() {
-        let start = at;
-        at += char.len_utf8();
-        match char {
-            '\n' => flush(&mut words, &mut stack),
-            '{' => {
-                heads.push(std::mem::take(&mut words));
-                stack.push(Block::default());
-            }
-            '}' => {
-                flush(&mut words, &mut stack);
-                let block = stack.pop().unwrap();
-                let directive = Directive { words: heads.pop().unwrap(), block: Some(block) };
-                stack.last_mut().unwrap().directives.push(directive);
-            }
-            blank if blank.is_whitespace() => {}
-            '"' => {
-                let end = at + text[at..].find('"').unwrap();
-                words.push(Word { text: text[at..end].to_owned(), span: Span::new(start, end + 1) });
-                at = end + 1;
-            }
-            _ => {
-                let rest = &text[start..];
-                at = start
-                    + rest.find(|c: char| c.is_whitespace() || "{}\"".contains(c)).unwrap_or(rest.len());
-                words.push(Word { text: text[start..at].to_owned(), span: Span::new(start, at) });
-            }
-        }
-    }
-    flush(&mut words, &mut stack);
-    Document { root: stack.pop().unwrap() }
-}
-
 fn load(text: &str) -> (Config, Vec<Diagnostic>) {
-    let mut problems = Problems::new();
-    let config = resolve(&document(text), &mut problems);
+    let settings = Settings { config_id: "a".to_owned(), ..Settings::default() };
+    let path = Path::new("/etc/keepalived/keepalived.conf");
+    let (document, _, mut problems) = read_text(text, path, &settings, &mut Memory::default());
+    let config = resolve(&document, &mut problems);
     (config, problems.finish())
 }
 
@@ -208,5 +169,4 @@ fn intervals_are_rounded_as_the_version_wants() {
         assert_eq!(config.instances[0].advert_int.centiseconds(), centiseconds, "{lines}");
     }
     assert_eq!(instance("version 3\nadvert_int 0.25").advert_int.centiseconds(), 25);
-    let _ = ip("::1");
 }

@@ -1,6 +1,8 @@
 //! Words as numbers, times, switches, addresses; and what is said of those that are none.
 
-use std::{fmt::Display, net::IpAddr, ops::RangeInclusive, str::FromStr, time::Duration};
+use std::{
+    collections::HashMap, fmt::Display, net::IpAddr, ops::RangeInclusive, str::FromStr, time::Duration,
+};
 
 use ipnet::IpNet;
 
@@ -203,26 +205,18 @@ pub(super) fn net(text: &str) -> Option<IpNet> {
 
 /// Tells of settings that are made twice in a block.
 #[derive(Debug, Default)]
-pub(super) struct Once<'d>(Vec<&'d Directive>);
+pub(super) struct Once<'d>(HashMap<&'d str, &'d Directive>);
 
 impl<'d> Once<'d> {
     /// Takes a setting down; the last one counts.
     pub(super) fn note(&mut self, directive: &'d Directive, problems: &mut Problems) {
-        match self.0.iter_mut().find(|earlier| earlier.keyword() == directive.keyword()) {
-            None => self.0.push(directive),
-            Some(earlier) => {
-                let same = if same_words(earlier, directive) { ", with the same value" } else { "" };
-                problems.push(
-                    Diagnostic::warning(
-                        directive.span(),
-                        format!("`{}` is set twice{same}", directive.keyword()),
-                    )
-                    .label("the last one counts")
-                    .related(earlier.span(), "set here before"),
-                );
-                *earlier = directive;
-            }
-        }
+        let Some(earlier) = self.0.insert(directive.keyword(), directive) else { return };
+        let same = if same_words(earlier, directive) { ", with the same value" } else { "" };
+        problems.push(
+            Diagnostic::warning(directive.span(), format!("`{}` is set twice{same}", directive.keyword()))
+                .label("the last one counts")
+                .related(earlier.span(), "set here before"),
+        );
     }
 }
 

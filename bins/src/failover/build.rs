@@ -86,7 +86,7 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
         .accept(model.accept)
         .down_adverts(model.down_timer_adverts)
         .step_down_when_late(true)
-        .profile(if model.strict { Profile::Strict } else { Profile::Compatible })
+        .profile(profile(model))
         .preempt(match model.preempt {
             // An owner preempts whatever the file says.
             _ if priority.is_owner() => Preempt::Yes,
@@ -94,12 +94,15 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
             model::Preempt::No => Preempt::No,
             model::Preempt::After(delay) => Preempt::After(delay),
         });
-    if !model.strict {
+    if profile(model) == Profile::Compatible {
         config = config.only_backup(settings.pair || model.has_one_peer());
     }
-    if model.v3_checksum_as_v2 {
-        config = config.checksum(ChecksumPolicy::MessageOnly);
-    }
+    // keepalived's strict mode has the same checksum as its other one.
+    config = config.checksum(if model.v3_checksum_as_v2 {
+        ChecksumPolicy::MessageOnly
+    } else {
+        ChecksumPolicy::Auto
+    });
     config = match &model.sending {
         Sending::Multicast(None) => config,
         Sending::Multicast(Some(group)) => config.multicast_group(*group),
@@ -116,6 +119,14 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
         }
     };
     config.build().map_err(|source| BuildError::Config { instance: model.name.clone(), source })
+}
+
+/// A group or peers of its own are beyond the RFCs, and keepalived's strict mode lets them be.
+fn profile(model: &model::Instance) -> Profile {
+    match (model.strict, &model.sending) {
+        (true, Sending::Multicast(None)) => Profile::Strict,
+        _ => Profile::Compatible,
+    }
 }
 
 fn keyring(model: &model::Instance) -> Result<Keyring, KeyringError> {

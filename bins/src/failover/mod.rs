@@ -20,6 +20,7 @@ pub mod dump;
 pub mod engine;
 pub mod event;
 pub mod journal;
+pub mod kernel;
 pub mod loading;
 pub mod notify;
 pub mod program;

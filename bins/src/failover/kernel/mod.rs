@@ -1,0 +1,68 @@
+//! What instances need of the kernel beside their addresses: routes, rules, a filter and settings; and what the file wants
+//! there whatever they do.
+//!
+//! ```text
+//! engine ── configure, active ──▶ Wanted (the latest only) ──▶ task ──▶ ip -batch, nft -f, /proc/sys
+//! ```
+//!
+//! Nothing waits for it. What is wanted is compared with what was done, as a whole, so it does not matter how many changes
+//! come while `ip` runs. What fails is tried again, soon at first: a route may need an address that is being added. Every
+//! ten seconds it is seen to that what is tracked is still there.
+//!
+//! Routes are marked `proto keepalived` (18), as keepalived marks its own.
+
+mod batch;
+mod filter;
+mod settings;
+mod task;
+#[cfg(test)]
+mod tests;
+mod wanted;
+
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    config::keepalived::model::{Config, Instance},
+    runtime::log::Log,
+};
+
+use task::Task;
+use wanted::Wanted;
+
+/// Keeps routes, rules, filter and settings as they are wanted. When it is dropped, all stays as it is; [`Kernel::finish`]
+/// takes it away.
+#[derive(Debug)]
+pub struct Kernel {
+    wanted: watch::Sender<Wanted>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Kernel {
+    /// Does nothing yet. To be called inside a tokio runtime.
+    ///
+    /// What can not be done becomes a line of the log, in the words of `ip` or `nft`.
+    pub fn start(log: Log) -> Self {
+        let (wanted, receiver) = watch::channel(Wanted::default());
+        Self { wanted, task: Some(tokio::spawn(Task::new(log, receiver).run())) }
+    }
+
+    /// Takes static addresses, routes and rules, the filter for `no_accept`, and `promote_secondaries` from a configuration.
+    /// What stays is not touched, and what active instances no longer have is removed.
+    pub fn configure(&mut self, config: &Config) {
+        self.wanted.send_if_modified(|wanted| wanted.configure(config));
+    }
+
+    /// Adds the routes and rules of an instance in their order, or removes them in the opposite one.
+    pub fn active(&mut self, instance: &Instance, active: bool) {
+        self.wanted.send_if_modified(|wanted| wanted.active(instance, active));
+    }
+
+    /// Removes everything that is there by this, and waits until it is gone.
+    pub async fn finish(&mut self) {
+        self.wanted.send_modify(Wanted::end);
+        if let Some(task) = self.task.take() {
+            // It panicked, which was said where it did.
+            let _ = task.await;
+        }
+    }
+}

@@ -11,6 +11,7 @@ use std::{
     net::IpAddr,
     os::fd::{AsRawFd, BorrowedFd},
     ptr,
+    time::Duration,
 };
 
 use tokio::io::unix::AsyncFd;
@@ -19,6 +20,13 @@ use super::control::{CONTROL, Control, Name};
 
 /// Messages that one call moves.
 pub(super) const BATCH: usize = 64;
+
+/// Messages that are sent without a pause. A thousand fit into the queue of a link, or into the one through which a virtual
+/// link is received (`net.core.netdev_max_backlog`). When thousands of routers resign at once and it is full, the others
+/// wait for the whole down interval.
+const BURST: usize = 256;
+/// Time for the kernel to get rid of a burst.
+const PAUSE: Duration = Duration::from_micros(500);
 
 /// Room for a message with its IP header: what fits into an Ethernet frame, and a little more, to notice what does not.
 const BUFFER: usize = 2048;
@@ -164,7 +172,7 @@ impl Outbox {
         self.entries.push(Entry { start, length, name, name_length, control, control_length });
     }
 
-    /// Sends all that waits, in order. Never blocks: what the kernel does not take is lost, as on a full wire. Tells which
+    /// Sends all that waits, in order, in bursts that the queues on the way have room for. Never blocks otherwise: what the kernel does not take is lost, as on a full wire. Tells which
     /// ones were lost, and why.
     pub(super) fn flush(&mut self, socket: BorrowedFd<'_>, failed: &mut dyn FnMut(usize, io::Error)) {
         self.slices.clear();
@@ -188,7 +196,11 @@ impl Outbox {
         }
         let mut next = 0;
         while next < self.headers.len() {
-            let headers = &mut self.headers[next..];
+            if next > 0 && next.is_multiple_of(BURST) {
+                std::thread::sleep(PAUSE);
+            }
+            let end = self.headers.len().min((next / BURST + 1) * BURST);
+            let headers = &mut self.headers[next..end];
             // SAFETY: there are as many headers as said. Each points to a slice, a name and a control message in vectors
             // of `self` that do not change until the call returns; the slices point into `self.bytes`, lie inside it by
             // the checks above, and are only read by the kernel.

@@ -60,7 +60,8 @@ pub trait Platform: Send + 'static {
     /// Queues a message.
     fn send(&mut self, via: Via, message: Transmit<'_>);
 
-    /// Sends what is queued. What can not be sent is lost, as on the wire, and told through `failed`, once per link and
+    /// Sends what is queued. It may pause in bursts of hundreds, which would overflow queues on the way and happen only
+    /// when thousands of routers change their state at once. What can not be sent is lost, as on the wire, and told through `failed`, once per link and
     /// call.
     fn flush(&mut self, failed: &mut dyn FnMut(u32, io::Error));
 

@@ -197,7 +197,7 @@ impl Outbox {
         let mut next = 0;
         while next < self.headers.len() {
             if next > 0 && next.is_multiple_of(BURST) {
-                std::thread::sleep(PAUSE);
+                pause();
             }
             let end = self.headers.len().min((next / BURST + 1) * BURST);
             let headers = &mut self.headers[next..end];
@@ -224,6 +224,11 @@ impl Outbox {
         self.entries.clear();
         self.bytes.clear();
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "what is sent without a pause would be lost")]
+fn pause() {
+    std::thread::sleep(PAUSE);
 }
 
 /// Puts the calling thread into `SCHED_RR`; what it makes is not in it.

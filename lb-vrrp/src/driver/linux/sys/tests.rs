@@ -38,3 +38,19 @@ fn what_does_not_fit_is_given_out_and_can_not_be_decoded() {
     let error = Advert::decode(cut.bytes, &envelope("fe80::1")).unwrap_err();
     assert!(matches!(error, DecodeError::Truncated { .. }), "{error}");
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "what does IO is tested by IO")]
+fn each_of_thousands_is_tried_once_and_in_order() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut outbox = Outbox::default();
+    for _ in 0..2 * BURST + 1 {
+        // Port 0, to which nothing can be sent.
+        let name = Name::ip(std::net::Ipv4Addr::LOCALHOST.into(), 0);
+        outbox.push(name, Control::NONE, |bytes| bytes.push(1));
+    }
+    let mut tried = Vec::new();
+    outbox.flush(socket.as_fd(), &mut |index, _| tried.push(index));
+    assert_eq!(tried, (0..2 * BURST + 1).collect::<Vec<_>>());
+    outbox.flush(socket.as_fd(), &mut |_, error| panic!("nothing is left: {error}"));
+}

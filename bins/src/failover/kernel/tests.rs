@@ -55,9 +55,7 @@ fn isolated<F: Future<Output = ()>>(
         }
     }
     let thread = std::thread::spawn(move || {
-        if let Err(error) = nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET) {
-            return Err(error);
-        }
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)?;
         sh("ip link add eth0 type veth peer name eth1");
         sh("ip link set eth0 up; ip link set eth1 up; ip link set lo up; ip addr add 10.0.0.7/24 dev eth0");
         let folder = tempfile::tempdir().unwrap();
@@ -65,7 +63,7 @@ fn isolated<F: Future<Output = ()>>(
         let log = Log::of_program("test", Target::File(path.clone()), Clock::start());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(test(log, path));
-        Ok(())
+        nix::Result::Ok(())
     });
     match thread.join() {
         Ok(Ok(())) => {}

@@ -203,7 +203,7 @@ fn read(
             }
             _ if words.contains(&text) => read.words.push(text.to_owned()),
             _ if values.contains(&text) => {
-                let Some(value) = value(word, &mut given, problems) else { return None };
+                let value = value(word, &mut given, problems)?;
                 family = family.or_else(|| family_of(&value.text));
                 read.words.extend([named_by_ip(what, text).to_owned(), value.text.clone()]);
                 // `via inet6 ADDRESS`

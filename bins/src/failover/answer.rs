@@ -10,7 +10,7 @@ use lb_vrrp::driver;
 use tempfile::NamedTempFile;
 
 use super::{
-    dump,
+    balance, dump,
     engine::Engine,
     event::{Subject, What},
     view::{Driven, GroupView, InstanceView, Share, TrackerView, View},
@@ -40,7 +40,12 @@ impl Engine {
     async fn answer(&mut self, request: Request) -> Answer {
         let now = self.clock.now();
         match request {
-            Request::Status => Answer::Status(Box::new(self.view(None).await.status())),
+            Request::Status => {
+                let mut status = self.view(None).await.status();
+                let balance::Status { data_plane, services, foreign } = self.balance.status().await;
+                (status.data_plane, status.services, status.foreign) = (data_plane, services, foreign);
+                Answer::Status(Box::new(status))
+            }
             Request::StatusOf(name) => match self.model(&name) {
                 Some(_) => Answer::Status(Box::new(self.view(Some(&name)).await.status())),
                 None => unknown(&name),
@@ -63,7 +68,7 @@ impl Engine {
             Request::Dump(kind) => Answer::Dump(dump::dump(kind, &self.view(None).await)),
             Request::Reload => Answer::Error("a reload is answered when it is over".to_owned()),
             Request::Table | Request::Connections(_) | Request::Order { .. } => {
-                Answer::Error("there are no virtual servers here".to_owned())
+                self.balance.serve(request).await
             }
         }
     }

@@ -12,6 +12,7 @@ use clap::{ArgAction, Parser};
 use nix::sched::{CloneFlags, setns};
 
 use super::{
+    balance,
     build::Settings,
     check,
     engine::Options,
@@ -25,6 +26,7 @@ use crate::runtime::{
     log::{self, Log, Target},
     paths,
     pidfile::PidFile,
+    plane,
 };
 
 /// The configuration has errors (`EX_CONFIG` of sysexits.h).
@@ -83,6 +85,9 @@ struct Arguments {
     /// There are just two nodes: a resignation is taken at once
     #[arg(long)]
     pair: bool,
+    /// What carries virtual servers: auto, nft, relay, or memory for nothing at all
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    data_plane: plane::Choice,
     /// Print the number of the signal for DATA, STATS, JSON, RELOAD or STOP
     #[arg(long, value_name = "NAME")]
     signum: Option<String>,
@@ -183,6 +188,7 @@ fn daemon(arguments: &Arguments) -> ExitCode {
         config: std::path::absolute(&arguments.use_file).unwrap_or_else(|_| arguments.use_file.clone()),
         config_id: arguments.config_id.clone(),
         settings: Settings { pair: arguments.pair },
+        balance: balance::Settings { plane: arguments.data_plane, ..balance::Settings::default() },
     };
     match loading::load(&options) {
         Ok(loaded) => run(options, loaded, arguments),

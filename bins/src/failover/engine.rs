@@ -13,6 +13,7 @@ use lb_vrrp::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    balance::{self, Balance, Output},
     build::{self, BuildError, Settings},
     event::{Condition, Event, Subject, What},
     journal::Journal,
@@ -55,6 +56,8 @@ pub struct Options {
     pub config_id: Option<String>,
     /// What the file does not say.
     pub settings: Settings,
+    /// How virtual servers are kept.
+    pub balance: balance::Settings,
 }
 
 /// A node of a failover pair.
@@ -71,6 +74,9 @@ pub struct Engine {
     trackers: Trackers,
     reports: mpsc::UnboundedReceiver<Report>,
     notifier: Notifier,
+    pub(super) balance: Balance,
+    /// What virtual servers have to tell.
+    outputs: mpsc::UnboundedReceiver<Output>,
     loader: Loader,
     supervised: Supervised,
     /// When instances may take part; `None` once they may.
@@ -100,6 +106,8 @@ impl Engine {
         for model in &config.instances {
             instances.push(build_with(&state, model, &options.settings)?);
         }
+        let (balance, outputs) =
+            Balance::start(&config, options.balance.clone(), clock, journal.log().clone()).await?;
         let delay = if resume.is_empty() { start_delay(&config) } else { Duration::ZERO };
         let vrrp =
             Vrrp::start(instances, &config.groups, resume.snapshot(), config.globals.real_time).await?;
@@ -121,6 +129,8 @@ impl Engine {
             trackers,
             reports,
             notifier,
+            balance,
+            outputs,
             loader: Loader::default(),
             awaiting: Vec::new(),
         };
@@ -154,6 +164,7 @@ impl Engine {
                     let steps = self.state.tracked(report, now);
                     self.take(steps).await;
                 }
+                Some(output) = self.outputs.recv() => output.deliver(&mut self.notifier),
                 Some(call) = calls.recv() => self.serve(call).await,
                 result = self.loader.result() => self.reloaded(result).await,
                 signal = signals.recv() => match signal {
@@ -178,6 +189,11 @@ impl Engine {
             self.note(Subject::Daemon, What::Trouble(error.to_string()));
         }
         names.iter().for_each(|name| self.notify(Kind::Instance, name, Happened::Stop));
+        // After the addresses, so that nobody is sent to a host that does not balance any more.
+        self.balance.stop(false).await;
+        while let Ok(output) = self.outputs.try_recv() {
+            output.deliver(&mut self.notifier);
+        }
         self.notifier.finish().await;
         self.note(Subject::Daemon, What::Stopped);
     }
@@ -217,6 +233,9 @@ impl Engine {
             self.notify(Kind::Instance, &name, Happened::MasterRxLowerPri);
         }
         if let Some(what) = told(&what) {
+            if matches!(what, What::Installed(_) | What::Removed(_)) {
+                self.balance.look_for_addresses();
+            }
             self.tell(Event { at, subject: Subject::Instance(name), what });
         }
         self.take(steps).await;

@@ -197,7 +197,7 @@ impl Balance {
     }
 
     /// Stops: tells what `omega` wants told, and unless `keep` takes what is ours out of the data plane.
-    pub async fn stop(mut self, keep: bool) {
+    pub async fn stop(&mut self, keep: bool) {
         self.order(Order::Stop { keep });
         // It ends with a panic or not at all; in both cases there is nothing left to wait for.
         let _ = (&mut self.task).await;

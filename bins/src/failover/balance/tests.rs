@@ -415,7 +415,7 @@ async fn omega_says_goodbye() {
     let a = Server::start().await;
     let mut bench = Bench::start(&virtual_server(&format!("omega\n{}", a.tcp("")))).await;
     assert_eq!(bench.fifo().await, "VS [10.0.0.1]:tcp:80 UP");
-    let Bench { balance, mut told, .. } = bench;
+    let Bench { mut balance, mut told, .. } = bench;
     balance.stop(false).await;
     let name = format!("[127.0.0.1]:tcp:{}", a.address.port());
     let rest: Vec<Output> =

@@ -1,17 +1,19 @@
 //! The loop: what the protocol tells, what trackers find, what the operator orders, and time come in; decisions go out.
 
+mod hear;
 mod reload;
+mod succession;
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use lb_core::Time;
 use lb_vrrp::{
-    DropReason, Event as Heard, Farewell,
-    driver::{self, Happening, Notice, Told, linux},
-    router::Basis,
+    Farewell,
+    driver::{self, Told, linux},
 };
 use tokio::sync::{mpsc, oneshot};
 
+use self::succession::Unsaid;
 use super::{
     balance::{self, Balance, Output},
     build::{self, BuildError, Settings},
@@ -79,6 +81,8 @@ pub struct Engine {
     outputs: mpsc::UnboundedReceiver<Output>,
     loader: Loader,
     supervised: Supervised,
+    /// Instances of which the supervisor is to be told.
+    unsaid: Unsaid,
     /// When instances may take part; `None` once they may.
     opens: Option<Time>,
     /// Who waits for the end of a reload.
@@ -102,9 +106,13 @@ impl Engine {
         let mut state = State::default();
         state.remember(resume.trackers());
         let steps = state.configure(&config, now);
+        state.begin(|name| resume.has(name));
         let mut instances = Vec::with_capacity(config.instances.len());
         for model in &config.instances {
-            instances.push(build_with(&state, model, &options.settings)?);
+            let mut instance = build_with(&state, model, &options.settings)?;
+            // What a predecessor had goes on at once.
+            instance.starts = resume.has(&model.name);
+            instances.push(instance);
         }
         let (balance, outputs) =
             Balance::start(&config, options.balance.clone(), clock, journal.log().clone()).await?;
@@ -117,6 +125,7 @@ impl Engine {
         trackers.set(&config);
         let mut engine = Self {
             supervised,
+            unsaid: Unsaid::default(),
             opens: Some(now + delay),
             options,
             clock,
@@ -173,6 +182,7 @@ impl Engine {
                     Some(Signalled::Stop) | None => break,
                 },
                 kind = self.supervised.asked() => self.dump_to_file(kind).await,
+                () = self.unsaid.due() => self.tell_supervisor().await,
                 () = until(self.opens, &self.clock) => self.open_when_due().await,
                 _ = beat.tick() => self.beat().await,
             }
@@ -212,59 +222,6 @@ impl Engine {
         self.journal.tick(self.clock.now());
         let steps = self.state.expire(self.clock.now());
         self.take(steps).await;
-    }
-
-    /// The protocol tells something.
-    async fn hear(&mut self, notice: Notice) {
-        let Notice { at, instance: name, what, basis } = notice;
-        let at = self.time_of(at);
-        if let Some(basis) = basis {
-            let what = self.basis(&basis);
-            self.tell(Event { at, subject: Subject::Instance(name.clone()), what });
-        }
-        let steps = match &what {
-            Happening::Router(Heard::State { to, cause, .. }) => self.state.changed(&name, *to, *cause, at),
-            Happening::Router(Heard::Priority { to, .. }) => self.state.runs_with(&name, *to, at),
-            Happening::Link(link) => self.state.link(&name, *link, at),
-            Happening::Group { to, .. } => self.state.group_changed(&name, *to, at),
-            _ => Vec::new(),
-        };
-        if let Happening::Router(Heard::OtherActive { .. }) = what {
-            self.notify(Kind::Instance, &name, Happened::MasterRxLowerPri);
-        }
-        if let Some(what) = told(&what) {
-            if matches!(what, What::Installed(_) | What::Removed(_)) {
-                self.balance.look_for_addresses();
-            }
-            self.tell(Event { at, subject: Subject::Instance(name), what });
-        }
-        self.take(steps).await;
-    }
-
-    fn basis(&self, basis: &Basis) -> What {
-        let Basis { adverts, interval, skew, .. } = *basis;
-        let (interval, skew_ms) = (interval.duration().as_millis(), skew.as_micros() as f64 / 1000.0);
-        What::Basis {
-            heard: basis.heard.map(|heard| (self.time_of(heard.at), heard.source)),
-            timer: basis.due.map(|_| format!("{adverts} x {interval} ms + {skew_ms:.1} ms skew")),
-            due: basis.due.map(|due| self.time_of(due)),
-        }
-    }
-
-    /// Some notices were missed: everything is looked at.
-    async fn catch_up(&mut self, missed: u64) {
-        let text = format!("{missed} notices were missed, everything is looked at");
-        self.note(Subject::Daemon, What::Note(text));
-        self.look_at_all().await;
-    }
-
-    async fn look_at_all(&mut self) {
-        let now = self.clock.now();
-        let Ok(all) = self.vrrp.control.status_of_all().await else { return };
-        for status in all {
-            let steps = self.state.found(&status, now);
-            self.take(steps).await;
-        }
     }
 
     /// Does what was decided: orders first, all of them at once, since others may wait for them.
@@ -397,25 +354,4 @@ fn order_of(order: Order) -> driver::Order {
         Order::Recovered => driver::Order::Startup,
         Order::HandOver => driver::Order::StepDown(Farewell::Linger),
     }
-}
-
-/// What is written down of what the protocol tells, besides changes of state and priority.
-fn told(what: &Happening) -> Option<What> {
-    Some(match what {
-        Happening::Installed { addresses } => What::Installed(*addresses),
-        Happening::Removed { addresses } => What::Removed(*addresses),
-        Happening::PutBack { address, .. } => What::PutBack(*address),
-        Happening::Router(Heard::NewActive { source, priority }) => {
-            What::NewMaster { source: *source, priority: *priority }
-        }
-        Happening::Router(Heard::Late { by }) => What::Late(*by),
-        Happening::Router(Heard::State { .. } | Heard::Priority { .. } | Heard::Ready(_))
-        // Whoever takes no part is told so once, by its state.
-        | Happening::Router(Heard::Dropped { reason: DropReason::NotRunning, .. })
-        | Happening::Link(_)
-        | Happening::Fault(_)
-        | Happening::Group { .. } => return None,
-        Happening::Router(event) => What::Router(*event),
-        other => What::Trouble(other.to_string()),
-    })
 }

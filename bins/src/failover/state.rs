@@ -157,6 +157,13 @@ impl State {
         names.iter().flat_map(|name| self.follow_up(name, now)).collect()
     }
 
+    /// These take part from the beginning: a predecessor had them.
+    pub fn begin(&mut self, had: impl Fn(&str) -> bool) {
+        for (_, instance) in self.instances.iter_mut().filter(|(name, _)| had(name)) {
+            instance.told.takes_part = true;
+        }
+    }
+
     /// The delay after the start is over: instances take part.
     pub fn open(&mut self, now: Time) -> Vec<Step> {
         self.open = true;

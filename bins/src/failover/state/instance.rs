@@ -89,6 +89,11 @@ impl Instance {
         (aim.priority, aim.takes_part)
     }
 
+    /// Whether the protocol has the addresses.
+    pub fn is_active(&self) -> bool {
+        self.protocol == lb_vrrp::State::Active
+    }
+
     /// Whether the protocol was told to take part.
     pub fn takes_part(&self) -> bool {
         self.told.takes_part

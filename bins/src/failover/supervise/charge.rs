@@ -2,16 +2,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lb_vrrp::{Time, track::Status};
+use lb_vrrp::{Time, driver::Resignation, track::Status};
 
 use super::line::{Held, Resume, Said};
 use crate::failover::track::TrackerId;
 
 /// A daemon under supervision.
-#[derive(Debug)]
-pub(super) struct Charge<R> {
+#[derive(Debug, Default)]
+pub(super) struct Charge {
     /// Instances that are Active: what the daemon would have sent to resign, and how it can go on.
-    held: BTreeMap<String, Held<R>>,
+    held: BTreeMap<String, Held>,
     /// What was found of trackers, so that the next daemon need not wait for them.
     trackers: BTreeMap<TrackerId, Status>,
     /// When it died; `None` while it lives.
@@ -28,15 +28,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A successor that goes on within this part of an interval is no reason to move the addresses.
 const PATIENCE: u32 = 10;
 
-impl<R> Default for Charge<R> {
-    fn default() -> Self {
-        Self { held: BTreeMap::new(), trackers: BTreeMap::new(), died: None, deaths: Vec::new() }
-    }
-}
-
-impl<R: Clone> Charge<R> {
+impl Charge {
     /// The daemon said something.
-    pub(super) fn hear(&mut self, said: Said<R>) {
+    pub(super) fn hear(&mut self, said: Said) {
         match said {
             Said::Active(name, held) => {
                 self.held.insert(name, *held);
@@ -62,18 +56,16 @@ impl<R: Clone> Charge<R> {
     /// A successor is ready to go on: it gets what was not given up yet, and answers for it from now on.
     pub(super) fn resume(&mut self) -> Resume {
         let died = self.died.take();
-        let held = std::mem::take(&mut self.held);
-        let snapshot = |held: Held<R>| {
-            let mut snapshot = held.snapshot;
+        let trackers = self.trackers.clone().into_iter().collect();
+        let mut resume = Resume { trackers, ..Resume::default() };
+        for (name, Held { mut snapshot, sequence, .. }) in std::mem::take(&mut self.held) {
             if let Some(died) = died {
                 snapshot.extend(died);
             }
-            snapshot
-        };
-        Resume {
-            instances: held.into_iter().map(|(name, held)| (name, snapshot(held))).collect(),
-            trackers: self.trackers.clone().into_iter().collect(),
+            resume.sequences.extend(sequence.map(|sequence| (name.clone(), sequence)));
+            resume.instances.insert(name, snapshot);
         }
+        resume
     }
 
     /// When [`due`](Self::due) has something to resign.
@@ -83,17 +75,12 @@ impl<R: Clone> Charge<R> {
     }
 
     /// What is to be resigned now, since no successor came in time. It is given up then.
-    pub(super) fn due(&mut self, now: Time) -> Vec<(String, R)> {
+    pub(super) fn due(&mut self, now: Time) -> Vec<Resignation> {
         let Some(died) = self.died else { return Vec::new() };
-        let late = |held: &Held<R>| died + held.interval / PATIENCE <= now;
-        let due: Vec<(String, R)> = self
-            .held
-            .iter()
-            .filter(|(_, held)| late(held))
-            .map(|(name, held)| (name.clone(), held.resignation.clone()))
-            .collect();
-        self.held.retain(|_, held| !late(held));
-        due
+        let late = |held: &Held| died + held.interval / PATIENCE <= now;
+        let due: Vec<String> =
+            self.held.iter().filter(|(_, held)| late(held)).map(|(name, _)| name.clone()).collect();
+        due.iter().filter_map(|name| self.held.remove(name)).flat_map(|held| held.resignations).collect()
     }
 }
 

@@ -3,24 +3,25 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lb_vrrp::{driver, router::Snapshot, track::Status};
+use lb_vrrp::{
+    driver::{self, Resignation},
+    router::Snapshot,
+    track::Status,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{control::protocol::DumpKind, failover::track::TrackerId};
 
-/// What resigns an instance.
-pub(super) type Resignation = serde_json::Value;
-
 /// What the daemon says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Said<R> {
+pub(super) enum Said {
     /// It is about to begin: what may it go on with? Answered by [`Resume`].
     Resume,
     /// It runs.
     Ready,
     /// An instance is Active, or is so in another way.
-    Active(String, Box<Held<R>>),
+    Active(String, Box<Held>),
     /// An instance is not Active any more.
     Inactive(String),
     /// A tracker was found to be something.
@@ -29,11 +30,13 @@ pub(super) enum Said<R> {
 
 /// An Active instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Held<R> {
-    /// What resigns it.
-    pub(super) resignation: R,
+pub(super) struct Held {
+    /// What resigns it: a message for each destination.
+    pub(super) resignations: Vec<Resignation>,
     /// How a successor goes on with it.
     pub(super) snapshot: Snapshot,
+    /// Sequence number of its last message, where messages have one.
+    pub(super) sequence: Option<u32>,
     /// Its interval.
     pub(super) interval: Duration,
 }
@@ -53,6 +56,8 @@ pub(super) enum Asked {
 pub struct Resume {
     /// Instances that were Active and were not resigned.
     pub(super) instances: BTreeMap<String, Snapshot>,
+    /// Their sequence numbers, where messages have one.
+    pub(super) sequences: BTreeMap<String, u32>,
     /// What was found of trackers.
     pub(super) trackers: Vec<(TrackerId, Status)>,
 }
@@ -63,9 +68,14 @@ impl Resume {
         self.instances.is_empty()
     }
 
+    /// Whether an instance is to go on.
+    pub fn has(&self, name: &str) -> bool {
+        self.instances.contains_key(name)
+    }
+
     /// For the driver.
     pub fn snapshot(&self) -> driver::Snapshot {
-        driver::Snapshot { instances: self.instances.clone(), ..driver::Snapshot::default() }
+        driver::Snapshot { instances: self.instances.clone(), sequences: self.sequences.clone() }
     }
 
     /// What was found of trackers.

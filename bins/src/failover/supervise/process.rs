@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use lb_vrrp::driver::linux::boot_time;
+use lb_vrrp::driver::{Resignation, linux::boot_time};
 use nix::{sys::signal::Signal, unistd::Pid};
 use thiserror::Error;
 use tokio::{
@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{
     charge::Charge,
-    line::{Asked, Resignation, Said},
+    line::{Asked, Said},
 };
 use crate::{control::protocol::DumpKind, runtime::log::Log};
 
@@ -55,7 +55,7 @@ pub enum Failed {
 /// When it can not be started.
 pub async fn supervise(plan: Plan, log: Log, ready: impl FnOnce()) -> Result<u8, Failed> {
     let mut signals = forwarded().map_err(Failed::Signals)?;
-    let mut supervisor = Supervisor { charge: Charge::default(), log, sender: None };
+    let mut supervisor = Supervisor { charge: Charge::default(), log, resigner: Resigner::new().ok() };
     let mut ready = Some(ready);
     let mut daemon = Daemon::start(&plan).map_err(Failed::Start)?;
     loop {
@@ -73,9 +73,10 @@ pub async fn supervise(plan: Plan, log: Log, ready: impl FnOnce()) -> Result<u8,
 }
 
 struct Supervisor {
-    charge: Charge<Resignation>,
+    charge: Charge,
     log: Log,
-    sender: Option<Sender>,
+    /// `None` where there is no privilege; there is no daemon then either.
+    resigner: Option<Resigner>,
 }
 
 impl Supervisor {
@@ -94,7 +95,7 @@ impl Supervisor {
                 status = daemon.child.wait() => return status.unwrap_or_else(|_| ExitStatus::from_raw(1 << 8)),
                 said = daemon.said.next_line(), if !silent => match said {
                     Ok(Some(line)) => {
-                        let Ok(said) = serde_json::from_str::<Said<Resignation>>(&line) else { continue };
+                        let Ok(said) = serde_json::from_str::<Said>(&line) else { continue };
                         match &said {
                             Said::Resume => {
                                 daemon.tell(&Asked::Resume(self.charge.resume())).await;
@@ -140,16 +141,14 @@ impl Supervisor {
         self.send(&due);
     }
 
-    fn send(&mut self, due: &[(String, Resignation)]) {
-        if due.is_empty() {
-            return;
-        }
-        for (name, _) in due {
+    fn send(&mut self, due: &[Resignation]) {
+        let mut names: Vec<&str> = due.iter().map(|resignation| &*resignation.instance).collect();
+        names.dedup();
+        for name in names {
             self.log.line(&format!("({name}) sent 0 priority, since its daemon died"));
         }
-        let resignations: Vec<Resignation> = due.iter().map(|(_, resignation)| resignation.clone()).collect();
-        if let Some(sender) = &mut self.sender
-            && let Err(error) = sender.send(&resignations)
+        if let Some(resigner) = &mut self.resigner
+            && let Err(error) = resigner.send(due)
         {
             self.log.line(&format!("resignations can not be sent: {error}"));
         }
@@ -157,9 +156,13 @@ impl Supervisor {
 }
 
 /// Sends resignations.
-struct Sender;
+struct Resigner;
 
-impl Sender {
+impl Resigner {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
     fn send(&mut self, _resignations: &[Resignation]) -> io::Result<()> {
         Ok(())
     }

@@ -6,14 +6,14 @@ use std::{
     time::Duration,
 };
 
-use lb_vrrp::{router::Snapshot, track::Status};
+use lb_vrrp::{driver::Resignation, router::Snapshot, track::Status};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::UnixStream,
     sync::mpsc,
 };
 
-use super::line::{Asked, Held, Resignation, Resume, Said};
+use super::line::{Asked, Held, Resume, Said};
 use crate::{control::protocol::DumpKind, failover::track::TrackerId};
 
 /// A supervisor that may not answer for so long is none.
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub struct Supervised {
     /// The queue has no bound and needs none: each instance puts into it what a change of its state is.
-    lines: Option<mpsc::UnboundedSender<Said<Resignation>>>,
+    lines: Option<mpsc::UnboundedSender<Said>>,
     dumps: Option<mpsc::Receiver<DumpKind>>,
 }
 
@@ -84,9 +84,21 @@ impl Supervised {
         self.say(Said::Ready);
     }
 
+    /// Whether anybody listens.
+    pub fn is_supervised(&self) -> bool {
+        self.lines.is_some()
+    }
+
     /// An instance is Active.
-    pub fn active(&self, name: &str, resignation: Resignation, snapshot: Snapshot, interval: Duration) {
-        let held = Held { resignation, snapshot, interval };
+    pub fn active(
+        &self,
+        name: &str,
+        resignations: Vec<Resignation>,
+        snapshot: Snapshot,
+        sequence: Option<u32>,
+        interval: Duration,
+    ) {
+        let held = Held { resignations, snapshot, sequence, interval };
         self.say(Said::Active(name.to_owned(), Box::new(held)));
     }
 
@@ -100,14 +112,14 @@ impl Supervised {
         self.say(Said::Tracker(id.clone(), status));
     }
 
-    fn say(&self, said: Said<Resignation>) {
+    fn say(&self, said: Said) {
         if let Some(lines) = &self.lines {
             let _ = lines.send(said);
         }
     }
 }
 
-fn text(said: &Said<Resignation>) -> io::Result<Vec<u8>> {
+fn text(said: &Said) -> io::Result<Vec<u8>> {
     let mut line = serde_json::to_vec(said)?;
     line.push(b'\n');
     Ok(line)

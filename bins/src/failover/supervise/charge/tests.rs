@@ -15,8 +15,22 @@ fn snapshot() -> Snapshot {
     router.snapshot(Time::from_secs(100))
 }
 
-fn active(name: &str, interval: Duration) -> Said<u8> {
-    Said::Active(name.to_owned(), Box::new(Held { resignation: 7, snapshot: snapshot(), interval }))
+fn resignation(instance: &str) -> Resignation {
+    Resignation {
+        instance: instance.to_owned(),
+        interface: 2,
+        mac: None,
+        source: "192.0.2.1".parse().unwrap(),
+        destination: "224.0.0.18".parse().unwrap(),
+        ttl: 255,
+        payload: vec![0x31, 1, 0],
+    }
+}
+
+fn active(name: &str, interval: Duration) -> Said {
+    let resignations = vec![resignation(name)];
+    let held = Held { resignations, snapshot: snapshot(), sequence: Some(9), interval };
+    Said::Active(name.to_owned(), Box::new(held))
 }
 
 fn second() -> Duration {
@@ -41,7 +55,7 @@ fn what_no_successor_takes_on_within_a_tenth_of_its_interval_is_resigned() {
     charge.died(DIED);
     assert_eq!(charge.deadline(), Some(DIED + second() / 100));
     assert_eq!(charge.due(DIED), []);
-    assert_eq!(charge.due(DIED + second() / 100), [("fast".to_owned(), 7)]);
+    assert_eq!(charge.due(DIED + second() / 100), [resignation("fast")]);
     assert_eq!(charge.deadline(), Some(DIED + second() / 10));
     // The successor is not to go on with what was given up.
     let resume = charge.resume();
@@ -60,12 +74,13 @@ fn a_successor_goes_on_as_if_its_predecessor_had_been_heard_until_it_died() {
     expected.extend(DIED);
     assert_eq!(resume.instances["a"], expected);
     assert_ne!(resume.instances["a"], snapshot(), "it is 400 s old");
+    assert_eq!(resume.snapshot().sequences["a"], 9);
     assert_eq!(resume.trackers().collect::<Vec<_>>(), [(TrackerId::Script("chk".to_owned()), Status::Up)]);
 }
 
 #[test]
 fn one_that_dies_again_and_again_is_started_with_pauses() {
-    let mut charge: Charge<u8> = Charge::default();
+    let mut charge = Charge::default();
     let at = |seconds| DIED + second() * seconds;
     assert_eq!([0, 1, 2].map(|death| charge.died(at(death))), [Duration::ZERO; 3]);
     assert_eq!(charge.died(at(3)), PAUSE);

@@ -1,0 +1,96 @@
+//! What the protocol tells.
+
+use lb_vrrp::{
+    DropReason, Event as Heard,
+    driver::{Happening, Notice},
+    router::Basis,
+};
+
+use super::Engine;
+use crate::failover::{
+    event::{Event, Subject, What},
+    notify::{Happened, Kind},
+};
+
+impl Engine {
+    /// The protocol tells something.
+    pub(super) async fn hear(&mut self, notice: Notice) {
+        let Notice { at, instance: name, what, basis } = notice;
+        let at = self.time_of(at);
+        if let Some(basis) = basis {
+            let what = self.basis(&basis);
+            self.tell(Event { at, subject: Subject::Instance(name.clone()), what });
+        }
+        let steps = match &what {
+            Happening::Router(Heard::State { to, cause, .. }) => self.state.changed(&name, *to, *cause, at),
+            Happening::Router(Heard::Priority { to, .. }) => self.state.runs_with(&name, *to, at),
+            Happening::Link(link) => self.state.link(&name, *link, at),
+            Happening::Group { to, .. } => self.state.group_changed(&name, *to, at),
+            _ => Vec::new(),
+        };
+        if let Happening::Router(Heard::OtherActive { .. }) = what {
+            self.notify(Kind::Instance, &name, Happened::MasterRxLowerPri);
+        }
+        if matches!(
+            what,
+            Happening::Router(Heard::State { .. } | Heard::Priority { .. }) | Happening::Link(_)
+        ) {
+            self.unsaid.add(name.clone());
+        }
+        if let Some(what) = told(&what) {
+            if matches!(what, What::Installed(_) | What::Removed(_)) {
+                self.balance.look_for_addresses();
+            }
+            self.tell(Event { at, subject: Subject::Instance(name), what });
+        }
+        self.take(steps).await;
+    }
+
+    fn basis(&self, basis: &Basis) -> What {
+        let Basis { adverts, interval, skew, .. } = *basis;
+        let (interval, skew_ms) = (interval.duration().as_millis(), skew.as_micros() as f64 / 1000.0);
+        What::Basis {
+            heard: basis.heard.map(|heard| (self.time_of(heard.at), heard.source)),
+            timer: basis.due.map(|_| format!("{adverts} x {interval} ms + {skew_ms:.1} ms skew")),
+            due: basis.due.map(|due| self.time_of(due)),
+        }
+    }
+
+    /// Some notices were missed: everything is looked at.
+    pub(super) async fn catch_up(&mut self, missed: u64) {
+        let text = format!("{missed} notices were missed, everything is looked at");
+        self.note(Subject::Daemon, What::Note(text));
+        self.look_at_all().await;
+    }
+
+    pub(super) async fn look_at_all(&mut self) {
+        let now = self.clock.now();
+        let Ok(all) = self.vrrp.control.status_of_all().await else { return };
+        for status in all {
+            self.unsaid.add(status.name.clone());
+            let steps = self.state.found(&status, now);
+            self.take(steps).await;
+        }
+    }
+}
+
+/// What is written down of what the protocol tells, besides changes of state and priority.
+fn told(what: &Happening) -> Option<What> {
+    Some(match what {
+        Happening::Installed { addresses } => What::Installed(*addresses),
+        Happening::Removed { addresses } => What::Removed(*addresses),
+        Happening::PutBack { address, .. } => What::PutBack(*address),
+        Happening::Router(Heard::NewActive { source, priority }) => {
+            What::NewMaster { source: *source, priority: *priority }
+        }
+        Happening::Router(Heard::Late { by }) => What::Late(*by),
+        Happening::Router(Heard::State { .. } | Heard::Priority { .. } | Heard::Ready(_))
+        // Whoever takes no part is told so once, by its state.
+        | Happening::Router(Heard::Dropped { reason: DropReason::NotRunning, .. })
+        | Happening::Link(_)
+        | Happening::Fault(_)
+        | Happening::Group { .. } => return None,
+        Happening::Router(event) => What::Router(*event),
+        other => What::Trouble(other.to_string()),
+    })
+}

@@ -1,0 +1,80 @@
+//! What the supervisor is told, so that it can speak for this process when that is dead, and another one go on.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use lb_vrrp::driver::Resignation;
+use tokio::time::Instant;
+
+use super::Engine;
+
+/// The supervisor is told of changes so much later, together.
+const SOON: Duration = Duration::from_millis(2);
+/// So many at a time, so that the protocol is asked for little at a time.
+const PORTION: usize = 256;
+
+/// Instances of which the supervisor is to be told.
+#[derive(Debug, Default)]
+pub(super) struct Unsaid {
+    names: BTreeSet<Arc<str>>,
+    due: Option<Instant>,
+}
+
+impl Unsaid {
+    pub(super) fn add(&mut self, name: Arc<str>) {
+        self.names.insert(name);
+        self.due.get_or_insert_with(|| Instant::now() + SOON);
+    }
+
+    /// Waits until there is something to say. Cancel safe.
+    pub(super) async fn due(&self) {
+        match self.due {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn take(&mut self) -> Vec<Arc<str>> {
+        let names = std::iter::from_fn(|| self.names.pop_first()).take(PORTION).collect();
+        self.due = (!self.names.is_empty()).then(|| Instant::now() + SOON);
+        names
+    }
+}
+
+impl Engine {
+    /// Tells the supervisor what would resign those that are Active now, some at a time.
+    pub(super) async fn tell_supervisor(&mut self) {
+        let mut names = self.unsaid.take();
+        if !self.supervised.is_supervised() {
+            return;
+        }
+        let is_active =
+            |name: &Arc<str>| self.state.instance(name).is_some_and(|(_, instance)| instance.is_active());
+        names.retain(|name| {
+            let active = is_active(name);
+            if !active {
+                self.supervised.inactive(name);
+            }
+            active
+        });
+        let control = &self.vrrp.control;
+        let (Ok(made), Ok(mut snapshot)) = (control.resignations().await, control.snapshot().await) else {
+            return;
+        };
+        let mut resignations: HashMap<String, Vec<Resignation>> = HashMap::new();
+        for resignation in made {
+            resignations.entry(resignation.instance.clone()).or_default().push(resignation);
+        }
+        for name in names {
+            let Some(model) = self.model(&name) else { continue };
+            let made = resignations.remove(&*name).unwrap_or_default();
+            if let Some(router) = snapshot.instances.remove(&*name) {
+                let sequence = snapshot.sequences.remove(&*name);
+                self.supervised.active(&name, made, router, sequence, model.advert_int.duration());
+            }
+        }
+    }
+}

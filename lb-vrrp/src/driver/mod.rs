@@ -15,6 +15,7 @@
 //! | [`Control`], [`Status`], [`Snapshot`] | orders, questions, and how to go on in another process |
 //! | [`Notices`] | what happened |
 //! | [`Platform`], [`Addressing`] | what a machine has to offer |
+//! | [`Resignation`], `linux::Resigner` | to resign for a process that is dead |
 //! | `linux`, `realtime` | Linux, and how to be punctual there (feature `linux`) |
 
 mod address;

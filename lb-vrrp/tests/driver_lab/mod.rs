@@ -192,6 +192,7 @@ pub struct Running {
     /// All that was told so far.
     pub seen: VecDeque<Notice>,
     stop: Option<oneshot::Sender<()>>,
+    kill: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<Snapshot>>,
 }
 
@@ -199,6 +200,7 @@ impl Running {
     /// On this thread's namespace.
     fn start(instances: Vec<Instance>, prepare: impl FnOnce(&mut Driver<Linux>) + Send + 'static) -> Self {
         let (stop, stopped) = oneshot::channel();
+        let (kill, killed) = oneshot::channel::<()>();
         let (parts, made) = mpsc::channel();
         let thread = thread::spawn(move || {
             stay_on_one_core();
@@ -216,12 +218,15 @@ impl Running {
                     }
                 });
                 parts.send((control, told, runtime::Handle::current())).unwrap();
-                driver.run(async { drop(stopped.await) }).await.unwrap()
+                tokio::select! {
+                    ended = driver.run(async { drop(stopped.await) }) => ended.unwrap(),
+                    Ok(()) = killed => Snapshot::default(),
+                }
             })
         });
         let (control, notices, handle) = made.recv().expect("the driver did not start");
         let seen = VecDeque::new();
-        Self { control, handle, notices, seen, stop: Some(stop), thread: Some(thread) }
+        Self { control, handle, notices, seen, stop: Some(stop), kill: Some(kill), thread: Some(thread) }
     }
 
     /// Waits until this was told; returns when it was.
@@ -283,6 +288,12 @@ impl Running {
     pub fn stop(mut self) -> Snapshot {
         drop(self.stop.take());
         self.thread.take().unwrap().join().expect("the driver panicked")
+    }
+
+    /// Has it do nothing any more, as if its process had been killed.
+    pub fn kill(mut self) {
+        self.kill.take().unwrap().send(()).unwrap();
+        self.thread.take().unwrap().join().expect("the driver panicked");
     }
 }
 

@@ -53,6 +53,7 @@ mod monitor;
 mod netlink;
 mod packet;
 mod port;
+mod resigner;
 mod sender;
 mod suspect;
 pub(super) mod sys;
@@ -85,6 +86,8 @@ use packet::PacketSocket;
 use port::{Port, RECEIVE_BUFFER};
 use sender::Sender;
 use sys::{BATCH, Inbox, Reactor};
+
+pub use resigner::Resigner;
 
 use super::platform::{Addressing, Link, LinkChange, Listening, Platform, Received, Via};
 use crate::{Family, Time, Transmit};

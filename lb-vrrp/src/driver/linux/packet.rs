@@ -37,7 +37,11 @@ impl PacketSocket {
 
     pub(super) fn flush(&self, outbox: &mut Outbox) -> io::Result<()> {
         let mut result = Ok(());
-        outbox.flush(self.socket.as_fd(), &mut |_, error| result = Err(error));
+        outbox.flush(self.socket.as_fd(), &mut |_, error| {
+            if result.is_ok() {
+                result = Err(error);
+            }
+        });
         result
     }
 }

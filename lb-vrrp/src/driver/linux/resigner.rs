@@ -1,0 +1,98 @@
+//! Resignations for a process that is dead, sent by another one.
+
+use std::io;
+
+use super::{LinuxError, Via, frame::Frames, packet::PacketSocket, sender::Sender};
+use crate::{Family, Transmit, driver::Resignation};
+
+/// Sends [`Resignation`]s for a process that died: a Backup then takes over after its skew time, or sooner, and not after
+/// three intervals and more.
+///
+/// It needs `CAP_NET_RAW`, no runtime and no thread. Its sockets are opened once and for all, and receive nothing.
+///
+/// ```no_run
+/// use std::process::Child;
+///
+/// use lb_vrrp::driver::{Resignation, linux::Resigner};
+///
+/// /// Waits for the process that runs the driver. `latest` is what it told of
+/// /// [`Control::resignations`](lb_vrrp::driver::Control::resignations) last.
+/// fn supervise(mut daemon: Child, latest: &[Resignation]) -> Result<(), Box<dyn std::error::Error>> {
+///     let mut resigner = Resigner::new()?;
+///     if !daemon.wait()?.success() {
+///         resigner.send(latest)?;
+///     }
+///     Ok(())
+/// }
+/// ```
+pub struct Resigner {
+    v4: Sender,
+    /// `None` on a machine without IPv6.
+    v6: Option<Sender>,
+    frames: Frames,
+    packets: PacketSocket,
+}
+
+impl Resigner {
+    /// Opens the sockets.
+    ///
+    /// # Errors
+    /// What could not be opened, and which privilege is missing. That the machine has no IPv6 is no error.
+    pub fn new() -> Result<Self, LinuxError> {
+        let v6 = match Sender::open(Family::V6, false) {
+            Err(error) if lacks_ipv6(&error) => Ok(None),
+            opened => opened.map(Some),
+        };
+        Ok(Self {
+            v4: Sender::open(Family::V4, false).map_err(LinuxError::new("opening a raw socket for IPv4"))?,
+            v6: v6.map_err(LinuxError::new("opening a raw socket for IPv6"))?,
+            frames: Frames::default(),
+            packets: PacketSocket::new().map_err(LinuxError::new("opening a packet socket"))?,
+        })
+    }
+
+    /// Sends each of them twice, all of them before any for the second time: one that is lost costs a whole down interval,
+    /// and a Backup that took over by the first ignores the second. Never blocks.
+    ///
+    /// # Errors
+    /// The first error, after all was sent that could be.
+    pub fn send(&mut self, resignations: &[Resignation]) -> io::Result<()> {
+        let mut result = Ok(());
+        for _ in 0..2 {
+            let sent = self.send_once(resignations);
+            result = result.and(sent);
+        }
+        result
+    }
+
+    fn send_once(&mut self, resignations: &[Resignation]) -> io::Result<()> {
+        let Self { v4, v6, frames, packets } = self;
+        let mut result = Ok(());
+        for one in resignations {
+            let via = Via { interface: one.interface, mac: one.mac, sealed: false, ttl: one.ttl };
+            let message =
+                Transmit { source: one.source, destination: one.destination, payload: &one.payload };
+            let sender = match Family::of(one.source) {
+                Family::V4 => Some(&mut *v4),
+                Family::V6 => v6.as_mut(),
+            };
+            match (via.mac, sender) {
+                (Some(mac), _) => frames.push(via.interface, mac, via.sealed, message),
+                (None, Some(sender)) => sender.push(via.interface, via.ttl, message),
+                (None, None) => result = result.and(Err(io::ErrorKind::Unsupported.into())),
+            }
+        }
+        for sender in [Some(v4), v6.as_mut()].into_iter().flatten() {
+            sender.flush(&mut |_, error| {
+                if result.is_ok() {
+                    result = Err(error);
+                }
+            });
+        }
+        result.and(frames.flush(packets))
+    }
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}

@@ -19,6 +19,7 @@ use super::{
     build::{self, BuildError, Settings},
     event::{Condition, Event, Subject, What},
     journal::Journal,
+    kernel::Kernel,
     loading::Loader,
     notify::{Happened, Kind, Notification, Notifier},
     state::{Order, State, Step},
@@ -77,6 +78,7 @@ pub struct Engine {
     reports: mpsc::UnboundedReceiver<Report>,
     notifier: Notifier,
     pub(super) balance: Balance,
+    kernel: Kernel,
     /// What virtual servers have to tell.
     outputs: mpsc::UnboundedReceiver<Output>,
     loader: Loader,
@@ -119,6 +121,8 @@ impl Engine {
         let delay = if resume.is_empty() { start_delay(&config) } else { Duration::ZERO };
         let vrrp =
             Vrrp::start(instances, &config.groups, resume.snapshot(), config.globals.real_time).await?;
+        let mut kernel = Kernel::start(journal.log().clone());
+        kernel.configure(&config);
         let (mut trackers, reports) = Trackers::start();
         let mut notifier = Notifier::start(journal.log().clone());
         notifier.configure(&config.globals);
@@ -139,6 +143,7 @@ impl Engine {
             reports,
             notifier,
             balance,
+            kernel,
             outputs,
             loader: Loader::default(),
             awaiting: Vec::new(),
@@ -204,6 +209,7 @@ impl Engine {
         while let Ok(output) = self.outputs.try_recv() {
             output.deliver(&mut self.notifier);
         }
+        self.kernel.finish().await;
         self.notifier.finish().await;
         self.note(Subject::Daemon, What::Stopped);
     }
@@ -248,6 +254,16 @@ impl Engine {
 
     /// Writes an event down, and tells whom it concerns.
     pub(super) fn tell(&mut self, event: Event) {
+        if let Subject::Instance(name) = &event.subject
+            && let Some(model) = self.places.get(&**name).and_then(|place| self.config.instances.get(*place))
+        {
+            match &event.what {
+                What::State { to: Condition::Master, .. } => self.kernel.active(model, true),
+                // Not before: the addresses may stay until another node has them.
+                What::Removed(_) => self.kernel.active(model, false),
+                _ => {}
+            }
+        }
         match (&event.subject, &event.what) {
             (Subject::Instance(name), what) => {
                 if let Some(happened) = self.happened(name, what) {

@@ -120,6 +120,7 @@ impl Engine {
         }
         self.notifier.configure(&self.config.globals);
         self.trackers.set(&self.config);
+        self.kernel.configure(&self.config);
         self.balance.configure(&self.config);
         for (name, trouble) in troubles {
             self.note(Subject::Instance(name), What::Trouble(trouble));

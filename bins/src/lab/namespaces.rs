@@ -14,7 +14,10 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
 };
 
-use nix::unistd::{Pid, geteuid};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, geteuid},
+};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
@@ -133,11 +136,12 @@ pub(super) struct Anchor {
 
 impl Anchor {
     /// The keeper of a lab. Everything that will ever run in the lab ends with it, and it ends with this process,
-    /// whatever that dies of.
-    pub(super) fn keeper(right: Right) -> Result<Self> {
-        const SCRIPT: &str = "ip link set lo up && echo ready && exec >/dev/null 2>&1 || exit; cat; exit 0";
+    /// whatever that dies of; then it removes the folder.
+    pub(super) fn keeper(right: Right, folder: &Path) -> Result<Self> {
+        const SCRIPT: &str =
+            "ip link set lo up && echo ready && exec >/dev/null 2>&1 || exit; cat; rm -rf \"$1\"; exit 0";
         let mut command = right.unshare();
-        command.args(["sh", "-c", SCRIPT]).stdin(Stdio::piped());
+        command.args(["sh", "-c", SCRIPT, "keeper"]).arg(folder).stdin(Stdio::piped());
         Self::start(right, command, 1)
     }
 
@@ -148,7 +152,9 @@ impl Anchor {
         // Already in the user namespace.
         command.arg("unshare").args(KINDS).args(["--fork", "--kill-child", "--mount-proc"]);
         let options = if right == Right::User { ",userxattr" } else { "" };
-        command.args(["sh", "-c", include_str!("host.sh"), "host", name, options]).args(kept);
+        // By the environment, so that a list of processes can be read.
+        command.env("LB_LAB_HOST", include_str!("host.sh"));
+        command.args(["sh", "-c", "eval \"$LB_LAB_HOST\"", "host", name, options]).args(kept);
         command.stdin(Stdio::null());
         Self::start(right, command, 2)
     }
@@ -197,7 +203,7 @@ impl Anchor {
 
 impl Drop for Anchor {
     fn drop(&mut self) {
-        let _ = nix::sys::signal::kill(self.pid, nix::sys::signal::Signal::SIGKILL);
+        let _ = kill(self.pid, Signal::SIGKILL);
         let _ = self.child.kill();
         // Returns when everything inside has ended, since the kernel ends it before the first process.
         let _ = self.child.wait();
@@ -212,6 +218,13 @@ pub(super) fn pid_of(child: &Child) -> Pid {
 pub(super) fn children(pid: Pid) -> Vec<Pid> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw).collect()
+}
+
+/// Ends the children of a process at once.
+pub(super) fn kill_children(pid: Pid) {
+    for child in children(pid) {
+        let _ = kill(child, Signal::SIGKILL);
+    }
 }
 
 fn only_child(pid: Pid) -> Option<Pid> {

@@ -73,7 +73,7 @@ impl Lab {
             .prefix("lb-lab.")
             .tempdir()
             .map_err(|source| Error::File { path: std::env::temp_dir().display().to_string(), source })?;
-        let room = Host::new("room", Anchor::keeper(right)?, folder.path());
+        let room = Host::new("room", Anchor::keeper(right, folder.path())?, folder.path());
         Ok(Self { plan: Mutex::default(), room, right, folder })
     }
 

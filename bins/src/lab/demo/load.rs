@@ -8,11 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     task::JoinSet,
 };
+
+use super::roles;
 
 /// Clients that ask at the same time.
 const CLIENTS: usize = 8;
@@ -111,6 +114,38 @@ pub(super) fn start(address: SocketAddr, tallies: &Tallies) -> JoinSet<()> {
         });
     }
     clients
+}
+
+/// What the clients have seen, as their process tells it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Told {
+    by_server: BTreeMap<String, u64>,
+    /// How long ago each failed request was sent, and why it failed.
+    failures: Vec<(Duration, String)>,
+    longest_gap: Duration,
+}
+
+impl From<Told> for Seen {
+    fn from(told: Told) -> Self {
+        let now = Instant::now();
+        let failed = |(ago, why)| Failed { sent: now.checked_sub(ago).unwrap_or(now), why };
+        let failures = told.failures.into_iter().map(failed).collect();
+        Self { by_server: told.by_server, failures, longest_gap: told.longest_gap }
+    }
+}
+
+/// The role of the clients: they ask until the parent is gone, and say for each line what they have seen.
+pub(super) async fn run(address: SocketAddr) -> io::Result<()> {
+    let tallies = Tallies::default();
+    let _clients = start(address, &tallies);
+    roles::say("ready").await?;
+    let mut lines = tokio::io::BufReader::new(tokio::io::stdin()).lines();
+    while lines.next_line().await?.is_some() {
+        let Seen { by_server, failures, longest_gap } = tallies.seen();
+        let failures = failures.into_iter().map(|failed| (failed.sent.elapsed(), failed.why)).collect();
+        roles::say(&serde_json::to_string(&Told { by_server, failures, longest_gap })?).await?;
+    }
+    Ok(())
 }
 
 /// One request on its own connection; returns the name in the answer.

@@ -1,9 +1,11 @@
-//! `lbctl demo`: three web servers, the balancer before them, clients, and a death among the servers.
+//! `lbctl demo`: a client, two directors that share an address, three web servers behind them, and what befalls them.
 //!
-//! Everything happens on loopback, in processes that end with this one, and with no file left behind.
+//! It plays in a [`Lab`](super::Lab). Where there are no namespaces it plays on loopback, with one balancer and without
+//! failovers. Either way its processes end with this one, and no file is left behind.
 
 mod director;
 mod load;
+mod pair;
 mod play;
 mod report;
 mod roles;
@@ -17,7 +19,10 @@ use std::{
 use clap::{Args, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::Lab;
+
 use self::{
+    pair::Pair,
     play::Play,
     view::{Plain, Screen, View},
 };
@@ -47,6 +52,12 @@ pub enum Role {
         /// Where it listens
         address: std::net::SocketAddr,
     },
+    /// Clients that say what they have seen for each line that they read
+    #[command(hide = true)]
+    Load {
+        /// Whom they ask
+        address: std::net::SocketAddr,
+    },
     /// The balancer, with its configuration as text
     #[command(hide = true)]
     Director {
@@ -63,6 +74,7 @@ pub fn run_role(role: &Role) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match role {
         Role::Web { name, address } => runtime.block_on(roles::web(name, *address)),
+        Role::Load { address } => runtime.block_on(load::run(*address)),
         Role::Director { configuration } => runtime.block_on(director::run(configuration)),
     }
 }
@@ -76,24 +88,54 @@ pub fn run(options: &Options) -> io::Result<bool> {
     runtime.block_on(perform(options))
 }
 
+/// Who plays.
+enum Cast {
+    Pair(Box<Pair>),
+    Alone(Box<Play>),
+}
+
 async fn perform(options: &Options) -> io::Result<bool> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut play = tokio::select! {
-        play = Play::prepare() => play?,
+    let lab = pair::program().map_err(|error| error.to_string());
+    let lab = lab.and_then(|_| Lab::new().map_err(|error| error.to_string()));
+    if let Err(error) = &lab {
+        writeln!(io::stderr(), "on loopback, with one balancer and without failovers: {error}")?;
+    }
+    let prepare = async {
+        Ok::<_, io::Error>(match lab {
+            Ok(lab) => Cast::Pair(Box::new(Pair::prepare(lab).await?)),
+            Err(_) => Cast::Alone(Box::new(Play::prepare().await?)),
+        })
+    };
+    let mut cast = tokio::select! {
+        cast = prepare => cast?,
         _ = interrupt.recv() => return Ok(false),
         _ = terminate.recv() => return Ok(false),
     };
     let live = io::stdout().is_terminal() && !options.plain && !options.json;
     let mut view: Box<dyn View> = if live { Box::new(Screen::open()?) } else { Box::new(Plain::default()) };
+    let total = Duration::from_secs(options.seconds);
+    let perform = async {
+        match &mut cast {
+            Cast::Pair(pair) => pair.perform(total, live, &mut *view).await,
+            Cast::Alone(play) => play.perform(total, &mut *view).await,
+        }
+    };
     let result = tokio::select! {
-        result = play.perform(Duration::from_secs(options.seconds), &mut *view) => result,
+        result = perform => result,
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
     drop(view);
-    let report = play.report();
-    play.finish().await;
+    let report = match cast {
+        Cast::Pair(pair) => pair.finish().await,
+        Cast::Alone(mut play) => {
+            let report = play.report();
+            play.finish().await;
+            report
+        }
+    };
     result?;
     write!(io::stdout(), "{}", report.text())?;
     if options.json {

@@ -55,6 +55,10 @@ pub(super) struct Scene {
     pub(super) seen: Seen,
     pub(super) detect: Option<Duration>,
     pub(super) story: Vec<(Duration, String)>,
+    /// What each node is, in words; none where there is only one balancer.
+    pub(super) nodes: Vec<String>,
+    /// What the keys do, in words.
+    pub(super) keys: &'static str,
 }
 
 /// One server in a scene.
@@ -90,7 +94,8 @@ impl Play {
             servers.push(Server { name: name.to_owned(), address, process });
         }
         let front = free_address()?;
-        let director = Process::start(&["lab", "director", &configuration(front, &servers)]).await?;
+        let text = configuration(front, servers.iter().map(|server| server.address));
+        let director = Process::start(&["lab", "director", &text]).await?;
         if director.greeting.starts_with("refused") {
             return Err(io::Error::other(director.greeting.clone()));
         }
@@ -235,6 +240,8 @@ impl Play {
             servers: servers.collect(),
             detect: self.killed.zip(self.noticed).map(|(killed, noticed)| noticed - killed),
             story: self.story.clone(),
+            nodes: Vec::new(),
+            keys: "",
             seen,
         }
     }
@@ -258,11 +265,11 @@ fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }
 
-fn configuration(front: SocketAddr, servers: &[Server]) -> String {
+pub(super) fn configuration(front: SocketAddr, servers: impl Iterator<Item = SocketAddr>) -> String {
     let mut text =
         format!("checkinterval=1\nchecktimeout=2\nnegotiatetimeout=2\nquiescent=no\nvirtual={front}\n");
     for server in servers {
-        text += &format!("\treal={} masq\n", server.address);
+        text += &format!("\treal={server} masq\n");
     }
     text + "\tservice=http\n\tchecktype=negotiate\n\trequest=\"/\"\n\treceive=\"web\"\n\tscheduler=rr\n\tprotocol=tcp\n"
 }

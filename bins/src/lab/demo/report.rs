@@ -1,6 +1,9 @@
 //! What the demo says at its end.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
@@ -21,6 +24,8 @@ pub(super) struct Report {
     pub(super) detect_ms: Option<f64>,
     /// What each server has answered.
     pub(super) servers: Vec<ServerShare>,
+    /// The address moved, and how long nobody answered on it.
+    pub(super) failovers: Vec<Failover>,
     /// What went wrong with the last request that failed.
     #[serde(skip)]
     pub(super) last_failure: Option<String>,
@@ -33,6 +38,18 @@ pub(super) struct ServerShare {
     pub(super) name: String,
     /// Good answers.
     pub(super) requests: u64,
+}
+
+/// The address moved from one director to the other.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Failover {
+    /// Why.
+    pub(super) cause: String,
+    /// The longest time between two echo requests of a client that were answered, in milliseconds.
+    pub(super) outage_ms: f64,
+    /// While it went on.
+    #[serde(skip)]
+    pub(super) during: Range<Instant>,
 }
 
 impl Report {
@@ -52,8 +69,22 @@ impl Report {
                 .iter()
                 .map(|(name, requests)| ServerShare { name: name.clone(), requests: *requests })
                 .collect(),
+            failovers: Vec::new(),
             last_failure: seen.failures.last().map(|failed| failed.why.clone()),
         }
+    }
+
+    /// The same with failovers. A request that was on its way when a director died is lost with it; it failed, but not for
+    /// the sake of the dead server.
+    pub(super) fn with(mut self, failovers: Vec<Failover>, seen: &Seen, noticed: Option<Instant>) -> Self {
+        let moved = |sent: Instant| failovers.iter().any(|failover| failover.during.contains(&sent));
+        let late = seen
+            .failures
+            .iter()
+            .filter(|failed| noticed.is_some_and(|noticed| failed.sent >= noticed) && !moved(failed.sent));
+        self.failed_after_detection = late.count() as u64;
+        self.failovers = failovers;
+        self
     }
 
     /// The result for people.
@@ -74,12 +105,18 @@ impl Report {
             self.failed,
             self.last_failure.as_ref().map_or_else(String::new, |why| format!(" (the last one: {why})")),
             self.longest_gap_ms
-        )
+        ) + &self.failovers.iter().map(Failover::text).collect::<String>()
+    }
+}
+
+impl Failover {
+    fn text(&self) -> String {
+        format!("{}: nobody answered for {:.1} ms\n", self.cause, self.outage_ms)
     }
 }
 
 /// Milliseconds with microseconds behind the point.
-fn millis(time: Duration) -> f64 {
+pub(super) fn millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1000.0
 }
 
@@ -102,7 +139,7 @@ mod tests {
         let report = Report::new(&seen, Some(start), Some(start + Duration::from_millis(100)));
         assert_eq!(
             serde_json::to_string(&report).unwrap(),
-            r#"{"requests":13,"failed":3,"failed_after_detection":1,"longest_gap_ms":12.345,"detect_ms":100.0,"servers":[{"name":"web1","requests":7},{"name":"web2","requests":3}]}"#
+            r#"{"requests":13,"failed":3,"failed_after_detection":1,"longest_gap_ms":12.345,"detect_ms":100.0,"servers":[{"name":"web1","requests":7},{"name":"web2","requests":3}],"failovers":[]}"#
         );
     }
 }

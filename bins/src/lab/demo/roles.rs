@@ -6,7 +6,7 @@ use std::{io, net::SocketAddr, process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{TcpListener, TcpStream},
-    process::{Child, Command},
+    process::{Child, ChildStdout, Command},
 };
 
 /// How long a process of the demo may take to say that it is ready.
@@ -18,6 +18,7 @@ pub(super) struct Process {
     child: Child,
     /// What it said when it was ready.
     pub(super) greeting: String,
+    lines: BufReader<ChildStdout>,
 }
 
 impl Process {
@@ -26,20 +27,36 @@ impl Process {
     /// # Errors
     /// When the program cannot be started again, or ends or stays silent instead of getting ready.
     pub(super) async fn start(arguments: &[&str]) -> io::Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
-        let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let mut command = std::process::Command::new(std::env::current_exe()?);
+        command.args(arguments);
+        Self::launch(command).await
+    }
+
+    /// The same for a command that may go by way of an usher, as those that run in a lab do.
+    pub(super) async fn launch(command: std::process::Command) -> io::Result<Self> {
+        let wording = format!("{command:?}");
+        let mut child =
+            Command::from(command).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let mut lines = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
         let mut greeting = String::new();
-        let read = tokio::time::timeout(PATIENCE, BufReader::new(stdout).read_line(&mut greeting)).await??;
+        let read = tokio::time::timeout(PATIENCE, lines.read_line(&mut greeting)).await??;
         if read == 0 {
             let status = child.wait().await?;
-            return Err(io::Error::other(format!("`{}` ended with {status}", arguments.join(" "))));
+            return Err(io::Error::other(format!("`{wording}` ended with {status}")));
         }
-        Ok(Self { child, greeting: greeting.trim().to_owned() })
+        Ok(Self { child, greeting: greeting.trim().to_owned(), lines })
+    }
+
+    /// Sends it an empty line, for the line that it answers.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(super) async fn ask(&mut self) -> io::Result<String> {
+        let stdin = self.child.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        stdin.write_all(b"\n").await?;
+        let mut line = String::new();
+        let read = tokio::time::timeout(PATIENCE, self.lines.read_line(&mut line)).await??;
+        if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(line) }
     }
 
     /// Ends the process at once, as a crash would.
@@ -47,6 +64,10 @@ impl Process {
     /// # Errors
     /// When it has ended already.
     pub(super) async fn kill(&mut self) -> io::Result<()> {
+        // What an usher has brought in.
+        if let Some(pid) = self.child.id() {
+            crate::lab::namespaces::kill_children(nix::unistd::Pid::from_raw(pid.cast_signed()));
+        }
         self.child.kill().await
     }
 

@@ -22,6 +22,11 @@ use super::play::{Actor, Scene};
 pub(super) trait View {
     /// Shows one; `false` = the person before it has had enough.
     fn draw(&mut self, scene: &Scene) -> io::Result<bool>;
+
+    /// The keys that were pressed since the last time.
+    fn keys(&mut self) -> Vec<char> {
+        Vec::new()
+    }
 }
 
 /// One line a second, and one for each thing that happens.
@@ -40,10 +45,11 @@ impl View for Plain {
         let seconds = scene.elapsed.as_secs();
         if self.seconds != Some(seconds) {
             self.seconds = Some(seconds);
+            let nodes: String = scene.nodes.iter().map(|node| format!("{node}  ")).collect();
             let servers: Vec<String> = scene.servers.iter().map(|server| summary(server, scene)).collect();
             writeln!(
                 io::stdout(),
-                "{:6.2} s  {}  failed {}  longest gap {:.0} ms",
+                "{:6.2} s  {nodes}{}  failed {}  longest gap {:.0} ms",
                 scene.elapsed.as_secs_f64(),
                 servers.join("  "),
                 scene.seen.failures.len(),
@@ -63,11 +69,12 @@ fn summary(server: &Actor, scene: &Scene) -> String {
 /// A full screen, redrawn; the terminal is as before when it is dropped, also after a panic.
 pub(super) struct Screen {
     terminal: DefaultTerminal,
+    keys: Vec<char>,
 }
 
 impl Screen {
     pub(super) fn open() -> io::Result<Self> {
-        Ok(Self { terminal: ratatui::try_init()? })
+        Ok(Self { terminal: ratatui::try_init()?, keys: Vec::new() })
     }
 }
 
@@ -87,15 +94,23 @@ impl View for Screen {
                 if interrupt || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc) {
                     return Ok(false);
                 }
+                if let KeyCode::Char(letter) = key.code {
+                    self.keys.push(letter);
+                }
             }
         }
         Ok(true)
     }
+
+    fn keys(&mut self) -> Vec<char> {
+        std::mem::take(&mut self.keys)
+    }
 }
 
 fn render(frame: &mut Frame<'_>, scene: &Scene) {
-    let [head, table, totals, story, time] = Layout::vertical([
+    let [head, nodes, table, totals, story, time] = Layout::vertical([
         Constraint::Length(1),
+        Constraint::Length(scene.nodes.len() as u16),
         Constraint::Length(6),
         Constraint::Length(1),
         Constraint::Min(3),
@@ -103,7 +118,10 @@ fn render(frame: &mut Frame<'_>, scene: &Scene) {
     ])
     .areas(frame.area());
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    let title = format!("lbctl demo: http://{}/ balanced over three servers; q ends it", scene.front);
+    let title =
+        format!("lbctl demo: http://{}/ balanced over three servers; {}q ends it", scene.front, scene.keys);
+    let lines: Vec<Line<'_>> = scene.nodes.iter().map(|node| Line::from(node.as_str())).collect();
+    frame.render_widget(Paragraph::new(lines), nodes);
     frame.render_widget(Paragraph::new(title).style(bold), head);
 
     let rows = scene.servers.iter().map(|server| row(server, scene));

@@ -85,9 +85,9 @@ fn up(file: &Path, command: &[OsString]) -> Result<bool, Box<dyn Error>> {
     })?;
     let built = topology::build(&topology, folder)?;
     let doors = doors(&built);
-    let door = tempfile::Builder::new().prefix("lb-lab.").suffix(".json").tempfile()?;
-    fs::write(door.path(), serde_json::to_string(&doors)?)?;
-    let told = greeting(&built, door.path());
+    let door = built.lab.folder().join("doors.json");
+    fs::write(&door, serde_json::to_string(&doors)?)?;
+    let told = greeting(&built, &door);
     let mut inside = match command {
         [] => {
             write!(io::stderr(), "{told}")?;
@@ -99,7 +99,7 @@ fn up(file: &Path, command: &[OsString]) -> Result<bool, Box<dyn Error>> {
             inside
         }
     };
-    let status = inside.env(VARIABLE, door.path()).env("PATH", topology::path()).status();
+    let status = inside.env(VARIABLE, &door).env("PATH", topology::path()).status();
     Ok(status.map_err(|error| format!("{}: {error}", inside.get_program().display()))?.success())
 }
 

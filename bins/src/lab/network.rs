@@ -88,6 +88,11 @@ impl Lab {
         &self.room
     }
 
+    /// A folder out here that ends with the lab.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// A new host without interfaces.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! `lbctl demo`: a client, two directors that share an address, three web servers behind them, and what befalls them.
 //!
-//! It plays in a [`Lab`](super::Lab). Where there are no namespaces it plays on loopback, with one balancer and without
+//! It plays in a [`Lab`]. Where there are no namespaces it plays on loopback, with one balancer and without
 //! failovers. Either way its processes end with this one, and no file is left behind.
 
 mod director;

@@ -13,7 +13,7 @@ use std::{
 use driver_lab::{Lab, Running, VIP, VRID, instance, ip, isolated, skip, wait_until};
 use lb_vrrp::{
     Cause, Config, ConfigBuilder, Event, Family, Interval, Priority, State, Vrid,
-    driver::{Happening, Instance, VirtualMac},
+    driver::{Happening, Instance, VirtualMac, linux::Resigner},
     router::RouterStats,
     wire::{
         ah::{AhError, Key},
@@ -161,6 +161,35 @@ fn a_successor_is_no_replay() {
         assert_eq!(stats(&two).auth_failures, 0);
         assert_eq!(two.states(), [State::Backup], "no failover");
         second.stop();
+    });
+}
+
+/// What somebody else sends for it has a number ahead, and what its successor sends comes after that.
+#[test]
+fn another_process_resigns_and_a_successor_is_no_replay() {
+    isolated("another_process_resigns_and_a_successor_is_no_replay", || {
+        let lab = Lab::new();
+        // Two minutes until anybody would take over.
+        let slow = |priority| with_key(v2(priority).interval(Interval::from_secs(40).unwrap()), "secret");
+        let mut two = lab.start(2, vec![slow(100)]);
+        two.wait_for_state(State::Backup);
+        let mut first = lab.start(1, vec![slow(254)]);
+        first.wait_for_state(State::Backup);
+        first.ask(first.control.take_over("test")).unwrap();
+        first.wait_for_installed();
+        wait_for_other(&mut two, 254);
+        let snapshot = first.ask(first.control.snapshot()).unwrap();
+        // These are a little late.
+        set_priority(&first, 253);
+        let made = first.ask(first.control.resignations()).unwrap();
+        first.kill();
+        lab.nodes[0].run(move || Resigner::new().unwrap().send(&made).unwrap());
+        two.wait("a resignation", |what| matches!(cause(what, State::Active), Some(Cause::Resigned(_))));
+        let _second = lab.start_with(1, vec![slow(254)], move |driver| driver.restore(&snapshot));
+        two.wait("the successor", |what| {
+            matches!(cause(what, State::Backup), Some(Cause::HigherPriority(..)))
+        });
+        assert_eq!(stats(&two).auth_failures, 0);
     });
 }
 

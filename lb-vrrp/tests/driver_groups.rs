@@ -205,7 +205,7 @@ async fn a_change_of_state_comes_with_what_it_was_based_on() {
     };
     let basis = running.until(is_backup).await.basis.unwrap();
     assert_eq!(basis.heard.unwrap().source, "10.0.0.2".parse::<std::net::IpAddr>().unwrap());
-    let snapshot = running.control.snapshot_of("inside").await.unwrap();
+    let snapshot = running.control.snapshot_of(vec!["inside".to_owned(), "nobody".to_owned()]).await.unwrap();
     assert_eq!(snapshot.instances.keys().collect::<Vec<_>>(), ["inside"]);
 }
 
@@ -247,5 +247,8 @@ async fn resignations_are_made_ahead_for_who_is_active() {
         );
         assert_eq!(one.payload[2], 0);
     }
+    let inside = vec!["inside".to_owned(), "nobody".to_owned()];
+    let of_one = running.control.resignations_of(inside).await.unwrap();
+    assert_eq!(of_one, made.iter().filter(|one| one.instance == "inside").cloned().collect::<Vec<_>>());
     assert!(!memory.done().contains(&Done::Sent(0)), "it is not sent");
 }

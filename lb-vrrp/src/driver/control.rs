@@ -80,7 +80,7 @@ pub struct Status {
 }
 
 /// A resignation that was made ahead, for another process to send when this one is dead: the payload of an IP packet with
-/// protocol 112 and DSCP 48. Ask again after each change of state, priority, configuration or address.
+/// protocol 112 and DSCP 48, or a whole packet. Ask again after each change of state, priority, configuration or address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Resignation {
     /// Name of the instance.
@@ -95,6 +95,9 @@ pub struct Resignation {
     pub destination: IpAddr,
     /// TTL or hop limit.
     pub ttl: u8,
+    /// Whether the payload is a whole IPv4 packet, with an IP authentication header.
+    #[serde(default)]
+    pub sealed: bool,
     /// The message.
     pub payload: Vec<u8>,
 }
@@ -119,7 +122,9 @@ pub struct GroupStatus {
 pub struct Snapshot {
     /// By name of the instance.
     pub instances: BTreeMap<String, router::Snapshot>,
-    /// Sequence numbers of those with IP authentication headers: what goes on at 1 would be taken for a replay.
+    /// After which sequence numbers those with IP authentication headers go on: at 1, it would be taken for a replay. Ahead
+    /// of what a driver that goes on running can send, and somebody can resign with for it, so that the snapshot need not
+    /// be the latest.
     #[serde(default)]
     pub sequences: BTreeMap<String, u32>,
 }
@@ -133,14 +138,13 @@ pub(super) enum Command {
     RemoveGroup(String, Reply<()>),
     ChangeGroup(String, Vec<String>, Reply<()>),
     Groups(Reply<Vec<GroupStatus>>),
-    SnapshotOf(String, Reply<Snapshot>),
-    Resignations(Reply<Vec<Resignation>>),
+    Resignations(Option<Vec<String>>, Reply<Vec<Resignation>>),
     Add(Box<Instance>, Reply<()>),
     Remove(String, Reply<()>),
     Reconfigure(Box<Instance>, Reply<()>),
     Status(Option<String>, Reply<Vec<Status>>),
     Stats(Reply<EndpointStats>),
-    Snapshot(Reply<Snapshot>),
+    Snapshot(Option<Vec<String>>, Reply<Snapshot>),
 }
 
 /// An order for an instance, for [`Control::orders`]. Each is also a method of [`Control`].
@@ -352,24 +356,37 @@ impl Control {
     /// # Errors
     /// [`ControlError::Ended`].
     pub async fn snapshot(&self) -> Result<Snapshot, ControlError> {
-        self.ask(Command::Snapshot).await
+        self.ask(|reply| Command::Snapshot(None, reply)).await
     }
 
-    /// What is to be remembered of one instance, as of now.
+    /// What is to be remembered of these instances, as of now: in small portions, when there are many of them. A name
+    /// that no instance has is ignored.
     ///
     /// # Errors
-    /// As [`set_priority`](Self::set_priority).
-    pub async fn snapshot_of(&self, instance: &str) -> Result<Snapshot, ControlError> {
-        self.ask(|reply| Command::SnapshotOf(instance.to_owned(), reply)).await
+    /// [`ControlError::Ended`].
+    pub async fn snapshot_of(&self, instances: Vec<String>) -> Result<Snapshot, ControlError> {
+        self.ask(|reply| Command::Snapshot(Some(instances), reply)).await
     }
 
-    /// The resignations of all that are Active now, made ahead. There is none for instances with an IP authentication
-    /// header or an HMAC trailer: what they send is good only once, or for a while.
+    /// The resignations of all that are Active now, made ahead.
+    ///
+    /// With IP authentication headers there are two for each destination, since each counts once. Their sequence numbers
+    /// are 1,048,576 ahead: they are good until the instance has sent so many messages, and a successor goes on above
+    /// them when it restores a [`Snapshot`]. There is none with an HMAC trailer: peers would refuse one with an earlier
+    /// time than the latest advertisement has, and all that a successor sends until a time that is ahead has come.
     ///
     /// # Errors
     /// [`ControlError::Ended`].
     pub async fn resignations(&self) -> Result<Vec<Resignation>, ControlError> {
-        self.ask(Command::Resignations).await
+        self.ask(|reply| Command::Resignations(None, reply)).await
+    }
+
+    /// Those of [`resignations`](Self::resignations) that are of these instances. A name that no instance has is ignored.
+    ///
+    /// # Errors
+    /// [`ControlError::Ended`].
+    pub async fn resignations_of(&self, instances: Vec<String>) -> Result<Vec<Resignation>, ControlError> {
+        self.ask(|reply| Command::Resignations(Some(instances), reply)).await
     }
 
     async fn order(&self, instance: &str, order: Order) -> Result<(), ControlError> {

@@ -32,6 +32,7 @@ mod platform;
 #[cfg(all(feature = "linux", target_os = "linux"))]
 pub mod realtime;
 mod run;
+mod succession;
 mod work;
 
 pub use address::{AddressAttributes, VirtualAddress};

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::{
     attend::listening,
-    control::{Command, ControlError, Order, Resignation, Snapshot, Status},
+    control::{Command, ControlError, Order, Status},
     instance::{Instance, InstanceError},
     members::Member,
     notice::Happening,
     platform::Platform,
     run::Driver,
+    succession::AHEAD,
     work::{Change, Occasion},
 };
 use crate::{Farewell, Input, State};
@@ -31,51 +32,18 @@ impl<P: Platform> Driver<P> {
                 drop(reply.send(self.change_group(&name, &members)));
             }
             Command::Groups(reply) => drop(reply.send(Ok(self.group_statuses()))),
-            Command::SnapshotOf(name, reply) => {
-                let id = self.find(&name);
-                drop(reply.send(id.map(|id| self.snapshot(|other| other == id))));
+            Command::Resignations(names, reply) => {
+                drop(reply.send(Ok(self.resignations(&self.chosen(names)))));
             }
-            Command::Resignations(reply) => drop(reply.send(Ok(self.resignations()))),
             Command::Add(instance, reply) => drop(reply.send(self.add_running(*instance))),
             Command::Remove(name, reply) => drop(reply.send(self.remove(&name))),
             Command::Reconfigure(instance, reply) => drop(reply.send(self.reconfigure(*instance))),
             Command::Status(name, reply) => drop(reply.send(self.status(name.as_deref()))),
             Command::Stats(reply) => drop(reply.send(Ok(self.endpoint.stats()))),
-            Command::Snapshot(reply) => drop(reply.send(Ok(self.snapshot(|_| true)))),
+            Command::Snapshot(names, reply) => {
+                drop(reply.send(Ok(self.snapshot(&self.chosen(names), AHEAD))));
+            }
         }
-    }
-
-    fn resignations(&self) -> Vec<Resignation> {
-        let of = |(_, member): (usize, &Member)| {
-            let key = member.key.filter(|_| member.guard.is_none())?;
-            let router = self.endpoint.router(key)?;
-            let instance = &member.instance;
-            let made = router.resignations().into_iter().map(|(destination, payload)| Resignation {
-                instance: instance.name.clone(),
-                interface: key.interface,
-                mac: instance.advertises_from(destination),
-                source: router.source(),
-                destination,
-                ttl: if destination.is_multicast() { 255 } else { instance.unicast_ttl },
-                payload,
-            });
-            Some(made.collect::<Vec<_>>())
-        };
-        self.members.iter().filter_map(of).flatten().collect()
-    }
-
-    /// What is to be remembered of these instances.
-    pub(super) fn snapshot(&self, of: impl Fn(usize) -> bool) -> Snapshot {
-        let now = self.platform.now();
-        let members = || self.members.iter().filter(|(id, _)| of(*id));
-        let routers = members().filter_map(|(_, member)| {
-            let router = member.key.and_then(|key| self.endpoint.router(key)).or(member.parked.as_deref())?;
-            Some((member.instance.name.clone(), router.snapshot(now)))
-        });
-        let sequence = |(_, member): (usize, &Member)| {
-            Some((member.instance.name.clone(), member.guard.as_ref()?.sequence()))
-        };
-        Snapshot { instances: routers.collect(), sequences: members().filter_map(sequence).collect() }
     }
 
     fn order(&mut self, name: &str, order: Order) -> Result<(), ControlError> {
@@ -233,6 +201,14 @@ impl<P: Platform> Driver<P> {
             installed: progress.installed,
             addresses: member.instance.installed().count(),
             stats: router.map(|router| *router.stats()).unwrap_or_default(),
+        }
+    }
+
+    /// Those of these names that exist, or all.
+    fn chosen(&self, names: Option<Vec<String>>) -> Vec<usize> {
+        match names {
+            Some(names) => names.iter().filter_map(|name| self.members.named(name)).collect(),
+            None => self.members.ids(),
         }
     }
 

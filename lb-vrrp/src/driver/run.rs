@@ -21,6 +21,7 @@ use super::{
     members::Members,
     notice::{Happening, Notices, Teller},
     platform::{Platform, Received, Via},
+    succession::AHEAD,
     work::{Change, Desk, Occasion, Place, Worker},
 };
 use crate::{
@@ -135,21 +136,6 @@ impl<P: Platform> Driver<P> {
         let desk = self.desk.open(instance.assets(name.clone()));
         self.members.insert(name, instance, desk);
         Ok(())
-    }
-
-    /// Goes on where another process left off: instances of the same name and configuration keep their state. Give it
-    /// after the instances were added and before the driver runs. What a snapshot says of others is ignored.
-    pub fn restore(&mut self, snapshot: &Snapshot) {
-        for id in self.members.ids() {
-            if let Some(member) = self.members.get_mut(id) {
-                member.restore = snapshot.instances.get(&*member.name).cloned().map(Box::new);
-                if let (Some(guard), Some(sequence)) =
-                    (&mut member.guard, snapshot.sequences.get(&*member.name))
-                {
-                    guard.resume(*sequence);
-                }
-            }
-        }
     }
 
     /// Leaves everything as it is at the end: Active routers do not resign and addresses stay, so that a successor that
@@ -394,7 +380,7 @@ impl<P: Platform> Driver<P> {
 
     /// The end begins: everybody parts, or leaves everything as it is.
     fn end(&mut self) -> Snapshot {
-        let snapshot = self.snapshot(|_| true);
+        let snapshot = self.snapshot(&self.members.ids(), if self.keep { 0 } else { AHEAD });
         self.groups.dissolve();
         if self.keep {
             return snapshot;
@@ -424,7 +410,7 @@ impl<P: Platform> Driver<P> {
 }
 
 /// A message in an IP authentication header, which there is for IPv4 only.
-fn seal<'a>(guard: &mut Guard, message: Transmit<'_>, packet: &'a mut Vec<u8>) -> Transmit<'a> {
+pub(super) fn seal<'a>(guard: &mut Guard, message: Transmit<'_>, packet: &'a mut Vec<u8>) -> Transmit<'a> {
     let Transmit { source, destination, payload } = message;
     packet.clear();
     if let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, destination) {

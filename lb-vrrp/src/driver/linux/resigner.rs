@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{LinuxError, Via, frame::Frames, packet::PacketSocket, sender::Sender};
+use super::{LinuxError, frame::Frames, packet::PacketSocket, sender::Sender};
 use crate::{Family, Transmit, driver::Resignation};
 
 /// Sends [`Resignation`]s for a process that died: a Backup then takes over after its skew time, or sooner, and not after
@@ -27,6 +27,8 @@ use crate::{Family, Transmit, driver::Resignation};
 /// ```
 pub struct Resigner {
     v4: Sender,
+    /// For those with an IP authentication header.
+    sealed: Sender,
     /// `None` on a machine without IPv6.
     v6: Option<Sender>,
     frames: Frames,
@@ -43,8 +45,12 @@ impl Resigner {
             Err(error) if lacks_ipv6(&error) => Ok(None),
             opened => opened.map(Some),
         };
+        let v4 = |sealed| {
+            Sender::open(Family::V4, sealed).map_err(LinuxError::new("opening a raw socket for IPv4"))
+        };
         Ok(Self {
-            v4: Sender::open(Family::V4, false).map_err(LinuxError::new("opening a raw socket for IPv4"))?,
+            v4: v4(false)?,
+            sealed: v4(true)?,
             v6: v6.map_err(LinuxError::new("opening a raw socket for IPv6"))?,
             frames: Frames::default(),
             packets: PacketSocket::new().map_err(LinuxError::new("opening a packet socket"))?,
@@ -52,37 +58,38 @@ impl Resigner {
     }
 
     /// Sends each of them twice, all of them before any for the second time: one that is lost costs a whole down interval,
-    /// and a Backup that took over by the first ignores the second. Never blocks.
+    /// and a Backup that took over by the first ignores the second. Those with an IP authentication header are sent once:
+    /// there are two of each already, since a second copy would be a replay. Never blocks.
     ///
     /// # Errors
     /// The first error, after all was sent that could be.
     pub fn send(&mut self, resignations: &[Resignation]) -> io::Result<()> {
         let mut result = Ok(());
-        for _ in 0..2 {
-            let sent = self.send_once(resignations);
+        for again in [false, true] {
+            let sent = self.send_once(resignations.iter().filter(|one| !(again && one.sealed)));
             result = result.and(sent);
         }
         result
     }
 
-    fn send_once(&mut self, resignations: &[Resignation]) -> io::Result<()> {
-        let Self { v4, v6, frames, packets } = self;
+    fn send_once<'a>(&mut self, resignations: impl Iterator<Item = &'a Resignation>) -> io::Result<()> {
+        let Self { v4, sealed, v6, frames, packets } = self;
         let mut result = Ok(());
         for one in resignations {
-            let via = Via { interface: one.interface, mac: one.mac, sealed: false, ttl: one.ttl };
             let message =
                 Transmit { source: one.source, destination: one.destination, payload: &one.payload };
             let sender = match Family::of(one.source) {
+                Family::V4 if one.sealed => Some(&mut *sealed),
                 Family::V4 => Some(&mut *v4),
                 Family::V6 => v6.as_mut(),
             };
-            match (via.mac, sender) {
-                (Some(mac), _) => frames.push(via.interface, mac, via.sealed, message),
-                (None, Some(sender)) => sender.push(via.interface, via.ttl, message),
+            match (one.mac, sender) {
+                (Some(mac), _) => frames.push(one.interface, mac, one.sealed, message),
+                (None, Some(sender)) => sender.push(one.interface, one.ttl, message),
                 (None, None) => result = result.and(Err(io::ErrorKind::Unsupported.into())),
             }
         }
-        for sender in [Some(v4), v6.as_mut()].into_iter().flatten() {
+        for sender in [Some(v4), Some(sealed), v6.as_mut()].into_iter().flatten() {
             sender.flush(&mut |_, error| {
                 if result.is_ok() {
                     result = Err(error);

@@ -23,6 +23,7 @@ fn resignation(instance: &str) -> Resignation {
         source: "192.0.2.1".parse().unwrap(),
         destination: "224.0.0.18".parse().unwrap(),
         ttl: 255,
+        sealed: false,
         payload: vec![0x31, 1, 0],
     }
 }

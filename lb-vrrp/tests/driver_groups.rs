@@ -210,6 +210,54 @@ async fn a_change_of_state_comes_with_what_it_was_based_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_predecessor_left_stays_while_it_waits_to_be_started() {
+    let second = Duration::from_secs(1);
+    for grouped in [false, true] {
+        let waiting = || {
+            let memory = Memory::new();
+            ["10.0.0.151", "10.0.0.152"].iter().for_each(|address| memory.leave_behind(address));
+            let mut driver = Driver::new(InMemory::new(&memory));
+            for (name, vrid) in NAMES.into_iter().zip([51, 52]) {
+                let mut instance = instance(name, "eth0", vrid);
+                instance.starts = false;
+                driver.add(instance).unwrap();
+            }
+            if grouped {
+                driver.add_group("both", NAMES).unwrap();
+            }
+            (run(driver), memory)
+        };
+        let removed = |memory: &Memory| {
+            memory.done().into_iter().filter(|done| matches!(done, Done::Removed(_))).count()
+        };
+        let order_all = async |running: &Running, order| {
+            let orders = NAMES.map(|name| (name.to_owned(), order)).into();
+            assert_eq!(running.control.orders(orders).await.unwrap(), []);
+        };
+        // Started in time, it has them all along.
+        let (running, memory) = waiting();
+        tokio::time::sleep(3 * second).await;
+        assert_eq!(running.states().await, [State::Initialize; 2]);
+        order_all(&running, Order::Startup).await;
+        tokio::time::sleep(10 * second).await;
+        assert_eq!(running.states().await, [State::Active; 2]);
+        assert_eq!(removed(&memory), 0);
+        // Told not to take part, it lets them go; and it does after a while.
+        for order in [Some(Order::Shutdown(Farewell::Silent)), Some(Order::Fault(Farewell::Silent)), None] {
+            let (running, memory) = waiting();
+            tokio::time::sleep(second).await;
+            assert_eq!(removed(&memory), 0);
+            match order {
+                Some(order) => order_all(&running, order).await,
+                None => tokio::time::sleep(10 * second).await,
+            }
+            tokio::time::sleep(second).await;
+            assert_eq!(removed(&memory), 2, "{order:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_interface_that_does_not_exist_yet_is_waited_for() {
     let memory = Memory::new();
     let mut driver = Driver::new(InMemory::new(&memory));

@@ -60,6 +60,14 @@ impl<P: Platform> Driver<P> {
         self.members.get(id).is_some_and(fit)
     }
 
+    /// Whether an instance only waits to be told to take part. What a predecessor left of it stays meanwhile.
+    pub(super) fn awaits_startup(&self, id: usize) -> bool {
+        let awaits = |member: &Member| {
+            member.link == LinkState::Ready && !member.wanted && !member.asked && !member.fault
+        };
+        self.members.get(id).is_some_and(awaits)
+    }
+
     /// Has an instance take part.
     pub(super) fn start(&mut self, id: usize) {
         self.input(id, Input::WallClock(self.platform.wall_clock()));
@@ -173,7 +181,9 @@ impl<P: Platform> Driver<P> {
         let config = member.instance.config.clone();
         let listening = listening(&member.instance, link.index);
         self.platform.listen(listening)?;
-        let router = match (member.parked.take(), member.restore.take()) {
+        // Who does not take part yet is not Active either, but begins anew when it does.
+        let restore = member.restore.take().filter(|_| member.wanted);
+        let router = match (member.parked.take(), restore) {
             (Some(router), _) => Ok(*router),
             (None, Some(snapshot)) => VirtualRouter::restore(config, source, &snapshot, self.platform.now()),
             (None, None) => VirtualRouter::new(config, source),

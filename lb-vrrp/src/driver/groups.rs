@@ -192,6 +192,7 @@ impl<P: Platform> Driver<P> {
         match (fit, self.groups.has(id)) {
             (true, true) => {}
             (true, false) => self.start(id),
+            (false, _) if self.awaits_startup(id) => {}
             (false, _) => drop(self.input(id, Input::Shutdown(farewell))),
         }
     }

@@ -50,7 +50,8 @@ pub struct Instance {
     /// Whether an address that somebody else removes while the router is Active is put back. Default: yes.
     pub put_back: bool,
     /// Whether it takes part from the beginning; otherwise once it is told to by
-    /// [`Control::startup`](super::Control::startup). Default: yes.
+    /// [`Control::startup`](super::Control::startup): it is not [restored](super::Driver::restore), but addresses that a
+    /// predecessor left on the interface stay, until another router is heard or for two down intervals. Default: yes.
     pub starts: bool,
     /// TTL or hop limit of advertisements by unicast, 1 to 255. By multicast, and in IP authentication headers, which cover
     /// it, it is 255 always. Default: 255.

@@ -42,6 +42,8 @@ pub(super) struct Member {
     pub(super) place: Option<Arc<Place>>,
     /// Whether it is to take part when it can.
     pub(super) wanted: bool,
+    /// Whether it was ever told to take part, or not to.
+    pub(super) asked: bool,
     /// Whether it was said to have a fault.
     pub(super) fault: bool,
     /// Whether its interface was looked at.
@@ -102,6 +104,7 @@ impl Members {
             instance,
             desk,
             link: LinkState::Gone,
+            asked: false,
             fault: false,
             seen: false,
             key: None,

@@ -57,8 +57,12 @@ impl<P: Platform> Driver<P> {
                 }
                 return Ok(());
             }
-            Order::Startup => return self.allow(id, Farewell::Silent, |member| member.wanted = true),
-            Order::Shutdown(farewell) => return self.allow(id, farewell, |member| member.wanted = false),
+            Order::Startup | Order::Shutdown(_) => {
+                let wanted = order == Order::Startup;
+                let farewell =
+                    if let Order::Shutdown(farewell) = order { farewell } else { Farewell::Silent };
+                return self.allow(id, farewell, |member| (member.wanted, member.asked) = (wanted, true));
+            }
             Order::Fault(_) | Order::Recovered => {
                 let fault = matches!(order, Order::Fault(_));
                 let farewell = if let Order::Fault(farewell) = order { farewell } else { Farewell::Silent };

@@ -121,6 +121,15 @@ impl Memory {
         self.wake.notify_one();
     }
 
+    /// A predecessor left an address on the interface.
+    pub fn leave_behind(&self, address: &str) {
+        let address: IpAddr = address.parse().unwrap();
+        self.with(|machine| {
+            machine.addresses.insert(address);
+            machine.links[0].addresses.insert(address, LinkAddress { order: 1, usable: true });
+        });
+    }
+
     /// Somebody else removes an address.
     pub fn remove(&self, address: &str) {
         let address: IpAddr = address.parse().unwrap();

@@ -5,7 +5,7 @@
 
 mod driver_lab;
 
-use driver_lab::{Lab, is_advert, isolated};
+use driver_lab::{Lab, is_advert, isolated, wait_until};
 use lb_vrrp::{
     Cause, Config, Event, Family, State, Vrid,
     driver::{Happening, Instance, VirtualMac, linux::Resigner},
@@ -34,7 +34,8 @@ fn instances(priority: u8, peer: &str) -> Vec<Instance> {
     let build = |(name, config): (String, lb_vrrp::ConfigBuilder)| {
         let mut instance = Instance::new(name, "eth0", config.build().unwrap());
         if instance.name == "mac" {
-            instance.virtual_mac = Some(VirtualMac::default());
+            let name = Some("vip".to_owned());
+            instance.virtual_mac = Some(VirtualMac { name, ..VirtualMac::default() });
         }
         instance
     };
@@ -85,5 +86,50 @@ fn another_process_resigns_for_one_that_was_killed() {
         let of = |last| wire.seen.iter().filter(|frame| resigns(frame, last)).collect::<Vec<_>>();
         assert!(!of(52).is_empty() && of(52).iter().all(|frame| frame[6..12] == mac.0));
         assert!(of(51).iter().all(|frame| frame[6..12] == [2, 0, 0, 0, 0, 1]));
+    });
+}
+
+/// The driver was killed, and its addresses stayed.
+#[test]
+fn a_successor_that_comes_at_once_is_active_all_along() {
+    isolated("a_successor_that_comes_at_once_is_active_all_along", || {
+        let lab = Lab::new();
+        let mut two = lab.start(2, instances(100, "10.0.0.1"));
+        for _ in 0..4 {
+            two.wait_for_state(State::Backup);
+        }
+        let mut one = lab.start(1, instances(254, "10.0.0.2"));
+        for _ in 0..4 {
+            one.wait_for_state(State::Backup);
+        }
+        for name in ["plain", "mac", "unicast", "six"] {
+            one.ask(one.control.take_over(name)).unwrap();
+            one.wait_for_installed();
+            two.wait("the other", |what| matches!(what, Happening::Router(Event::NewActive { .. })));
+        }
+        let snapshot = one.ask(one.control.snapshot()).unwrap();
+        let index = || lab.nodes[0].show("-o link show dev vip").split(':').next().unwrap().to_owned();
+        let before_kill = index();
+        assert!(!before_kill.is_empty());
+        one.kill();
+        let heard = |two: &driver_lab::Running| -> Vec<u64> {
+            two.ask(two.control.status_of_all()).unwrap().iter().map(|status| status.stats.received).collect()
+        };
+        let before = heard(&two);
+        let mut wire = lab.watch();
+        let mut next = lab.start_with(1, instances(254, "10.0.0.2"), move |driver| driver.restore(&snapshot));
+        for _ in 0..4 {
+            next.wait_for_installed();
+        }
+        wait_until("all of the successor are heard", || {
+            heard(&two).iter().zip(&before).all(|(now, before)| now > before)
+        });
+        assert!(next.states().is_empty(), "Active all along");
+        let removed = next.seen.iter().any(|notice| matches!(notice.what, Happening::Removed { .. }));
+        assert!(!removed, "{:?}", next.seen);
+        assert_eq!(index(), before_kill, "it is the same interface");
+        assert_eq!(two.states(), [State::Backup; 4], "no failover");
+        wire.wait("an advertisement", |frame| is_advert(frame, 254));
+        assert!(!wire.seen.iter().any(|frame| is_advert(frame, 0)), "nobody resigned");
     });
 }

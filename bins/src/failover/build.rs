@@ -95,7 +95,11 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
             model::Preempt::After(delay) => Preempt::After(delay),
         });
     if profile(model) == Profile::Compatible {
-        config = config.only_backup(settings.pair || model.has_one_peer());
+        config = config
+            .only_backup(settings.pair || model.has_one_peer())
+            .answer_lower(!model.lower_prio_no_advert)
+            .advertise_when_yielding(model.higher_prio_send_advert)
+            .any_unicast_source(!model.check_unicast_src);
     }
     // keepalived's strict mode has the same checksum as its other one.
     config = config.checksum(if model.v3_checksum_as_v2 {

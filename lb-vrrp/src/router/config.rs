@@ -103,6 +103,9 @@ pub(crate) struct Options {
     pub(crate) step_down_when_late: bool,
     pub(crate) only_backup: bool,
     pub(crate) preempt_after_skew: bool,
+    pub(crate) answer_lower: bool,
+    pub(crate) advertise_when_yielding: bool,
+    pub(crate) any_unicast_source: bool,
 }
 
 impl Options {
@@ -121,6 +124,9 @@ impl Options {
             step_down_when_late: false,
             only_backup: !strict && peers.is_some_and(|peers| peers.len() == 1),
             preempt_after_skew: false,
+            answer_lower: true,
+            advertise_when_yielding: false,
+            any_unicast_source: false,
         }
     }
 }

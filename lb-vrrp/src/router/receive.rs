@@ -99,7 +99,9 @@ impl VirtualRouter {
                 _ => Ok(()),
             },
             Mode::Unicast(_) if destination.is_multicast() => Err(DropReason::Destination(destination)),
-            Mode::Unicast(peers) if !peers.contains(&source) => Err(DropReason::NotAPeer),
+            Mode::Unicast(peers) if !self.config.options.any_unicast_source && !peers.contains(&source) => {
+                Err(DropReason::NotAPeer)
+            }
             Mode::Unicast(_) => Ok(()),
         }
     }
@@ -325,6 +327,9 @@ impl VirtualRouter {
         self.active = Some(Peer { source, priority, resigned: false });
         self.pending = Cause::Silence;
         self.lower_since = None;
+        if self.config.options.advertise_when_yielding {
+            self.advertise(now, false);
+        }
         self.become_backup(now, received, cause);
     }
 
@@ -334,7 +339,8 @@ impl VirtualRouter {
         if before.is_none_or(|before| received.since(before) > self.down_interval()) {
             self.event(Event::OtherActive { source, priority });
         }
-        if version == Version::V3 || self.config.options.reassert_v2 {
+        let options = &self.config.options;
+        if options.answer_lower && (version == Version::V3 || options.reassert_v2) {
             self.reassert(now, received);
         }
         // The link may have learned the other's Ethernet address.

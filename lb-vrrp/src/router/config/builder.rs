@@ -35,6 +35,9 @@ pub struct ConfigBuilder {
     step_down_when_late: bool,
     only_backup: Option<bool>,
     preempt_after_skew: bool,
+    answer_lower: bool,
+    advertise_when_yielding: bool,
+    any_unicast_source: bool,
     #[cfg(feature = "hmac")]
     keyring: Option<crate::wire::hmac::Keyring>,
 }
@@ -76,6 +79,9 @@ impl ConfigBuilder {
             step_down_when_late: false,
             only_backup: None,
             preempt_after_skew: false,
+            answer_lower: true,
+            advertise_when_yielding: false,
+            any_unicast_source: false,
             #[cfg(feature = "hmac")]
             keyring: None,
         }
@@ -135,6 +141,17 @@ impl ConfigBuilder {
         /// **Beyond the RFC**: when a lower priority is preempted, wait for the skew time from when it is heard, instead of
         /// for the whole down interval, which serves to detect failure. Not by default, and not in the strict profile.
         preempt_after_skew: bool => preempt_after_skew = preempt_after_skew;
+        /// Whether an Active router answers a lower priority with an advertisement at once, and not with its next one. By
+        /// default it does, as RFC 9568 §6.4.3 and the strict profile require; VRRPv2 as
+        /// [`reassert_v2`](Self::reassert_v2) says.
+        answer_lower: bool => answer_lower = answer_lower;
+        /// **Beyond the RFC**: whether an Active router that yields to another one sends one more advertisement first, so
+        /// that the other notices that there were two, and announces its addresses again. Not by default, and not in the
+        /// strict profile.
+        advertise_when_yielding: bool => advertise_when_yielding = advertise_when_yielding;
+        /// **Beyond the RFC**: whether to listen by unicast to senders that are no peers, too. Anybody who reaches this
+        /// router can pass for a peer then. Not by default, and not in the strict profile.
+        any_unicast_source: bool => any_unicast_source = any_unicast_source;
     }
 
     /// Sends to and receives from these peers only, by unicast, instead of by multicast.
@@ -226,6 +243,9 @@ impl ConfigBuilder {
                 step_down_when_late: self.step_down_when_late,
                 only_backup: self.only_backup.unwrap_or(defaults.only_backup),
                 preempt_after_skew: self.preempt_after_skew,
+                answer_lower: self.answer_lower,
+                advertise_when_yielding: self.advertise_when_yielding,
+                any_unicast_source: self.any_unicast_source,
             },
             #[cfg(feature = "hmac")]
             keyring: self.keyring,
@@ -283,6 +303,9 @@ impl ConfigBuilder {
                 ("down_adverts", self.down_adverts != 3),
                 ("only_backup", self.only_backup == Some(true)),
                 ("preempt_after_skew", self.preempt_after_skew),
+                ("answer_lower", !self.answer_lower),
+                ("advertise_when_yielding", self.advertise_when_yielding),
+                ("any_unicast_source", self.any_unicast_source),
             ];
             for (option, set) in beyond {
                 when(set, ConfigError::NotStrict(option));

@@ -66,6 +66,9 @@ fn every_error_is_given_by_a_configuration() {
         (v3().priority(Priority::OWNER).preempt(Preempt::No), ConfigError::OwnerPreempts),
         (strict(v3()).only_backup(true), ConfigError::NotStrict("only_backup")),
         (strict(v3()).preempt_after_skew(true), ConfigError::NotStrict("preempt_after_skew")),
+        (strict(v3()).answer_lower(false), ConfigError::NotStrict("answer_lower")),
+        (strict(v3()).advertise_when_yielding(true), ConfigError::NotStrict("advertise_when_yielding")),
+        (strict(v3()).any_unicast_source(true), ConfigError::NotStrict("any_unicast_source")),
         (strict(v3()).down_adverts(4), ConfigError::NotStrict("down_adverts")),
         (strict(v3()).multicast_group(ip("239.1.1.1")), ConfigError::NotStrict("multicast_group")),
         (strict(v3()).min_ttl(None), ConfigError::NotStrict("min_ttl")),
@@ -169,6 +172,9 @@ fn the_profiles() {
         step_down_when_late: false,
         only_backup: false,
         preempt_after_skew: false,
+        answer_lower: true,
+        advertise_when_yielding: false,
+        any_unicast_source: false,
     };
     assert_eq!(compatible.options, common);
     let differs =

@@ -50,6 +50,41 @@ fn a_delayed_preemption_starts_again_after_a_higher_priority() {
     assert_eq!(rig.remaining(), down(100, 100), "taken: six seconds after the first one, but not in a row");
 }
 
+#[test]
+fn a_lower_priority_need_not_be_answered() {
+    for answers in [true, false] {
+        for config in [v3(Family::V4), v2()] {
+            let version =
+                if config.clone().build().unwrap().version() == crate::VersionMode::V2 { 2 } else { 3 };
+            let mut rig = Rig::active(config.answer_lower(answers));
+            rig.wait(SECOND / 2);
+            let lower = match version {
+                2 => Packet { priority: 50, ..Packet::v2(9) },
+                _ => lower(),
+            };
+            let sent = rig.hear(&lower).contains(&Did::Send(version, 100));
+            assert_eq!(sent, answers);
+            assert_eq!(rig.router.state(), State::Active);
+            // A resignation always is.
+            rig.wait(SECOND / 4);
+            let resignation = Packet { priority: 0, ..lower };
+            assert!(rig.hear(&resignation).contains(&Did::Send(version, 100)));
+        }
+    }
+}
+
+#[test]
+fn who_yields_may_advertise_once_more() {
+    for advertises in [false, true] {
+        let mut rig = Rig::active(v3(Family::V4).advertise_when_yielding(advertises));
+        rig.wait(SECOND / 2);
+        let done = rig.hear(&higher());
+        assert_eq!(done.first() == Some(&Did::Send(3, 100)), advertises, "{done:?}");
+        assert_eq!(done.iter().filter(|did| matches!(did, Did::Send(..))).count(), usize::from(advertises));
+        assert_eq!((rig.router.state(), rig.remaining()), (State::Backup, down(100, 100)));
+    }
+}
+
 /// `preempt_after_skew`.
 #[test]
 fn preemption_may_wait_for_the_skew_time_only() {

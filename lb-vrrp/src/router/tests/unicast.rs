@@ -39,6 +39,21 @@ fn both_versions_go_to_each_peer() {
 }
 
 #[test]
+fn others_are_heard_when_so_configured() {
+    let family = Family::V4;
+    let mut rig = Rig::backup(v3(family).unicast(peers(family)).any_unicast_source(true));
+    let stranger = Packet { destination: host(family, OURS), priority: 200, ..Packet::v3(family, 8) };
+    let _ = rig.hear(&stranger);
+    assert_eq!(rig.router.active().map(|(source, _)| source), Some(stranger.source));
+    let group = Packet { destination: family.multicast_group(), ..Packet::v3(family, 3) };
+    let done = rig.hear(&group);
+    assert!(
+        matches!(done[..], [Did::Tell(Event::Dropped { reason: DropReason::Destination(_), .. })]),
+        "{done:?}"
+    );
+}
+
+#[test]
 fn peers_are_heard_and_nobody_else() {
     for profile in PROFILES {
         let family = Family::V4;

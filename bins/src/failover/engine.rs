@@ -154,10 +154,10 @@ impl Engine {
             engine.tell(Event { at: now, subject: Subject::Daemon, what: What::Note(warning) });
         }
         engine.take(steps).await;
+        engine.open_when_due().await;
         if !resume.is_empty() {
             engine.look_at_all().await;
         }
-        engine.open_when_due().await;
         engine.supervised.ready();
         Ok(engine)
     }

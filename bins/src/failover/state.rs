@@ -180,6 +180,10 @@ impl State {
     /// A tracker was found to be something.
     pub fn tracked(&mut self, report: Report, now: Time) -> Vec<Step> {
         let Some(known) = self.trackers.get_mut(&report.id) else { return Vec::new() };
+        if report.status == Status::Unknown && known.status != Status::Unknown {
+            // What a predecessor found counts until there is something better.
+            return Vec::new();
+        }
         let mut steps = Vec::new();
         if (known.status, &known.detail) != (report.status, &report.detail) {
             let what = What::Tracked { status: report.status, detail: report.detail.clone() };

@@ -232,6 +232,8 @@ fn what_a_predecessor_found_counts_until_it_is_found_again() {
     state.remember([(script("chk"), Status::Up)]);
     state.configure(&config, NOW);
     assert_eq!(orders(&state.open(NOW)), [("a", Order::Recovered)]);
+    assert_eq!(state.tracked(report("chk", Status::Unknown), NOW), [], "it is yet to be found again");
+    assert_eq!(orders(&state.tracked(report("chk", Status::Down), NOW)), [("a", Order::Fault)]);
 }
 
 #[test]

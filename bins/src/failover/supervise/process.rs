@@ -65,7 +65,9 @@ pub async fn supervise(plan: Plan, log: Log, ready: impl FnOnce()) -> Result<u8,
         let status = supervisor.attend(&mut daemon, &mut signals, &mut ready).await;
         let died = boot_time();
         if ready.is_some() || !plan.respawn || !is_death(status) {
-            supervisor.resign_all(died);
+            if !status.success() {
+                supervisor.resign_all(died);
+            }
             return Ok(code(status));
         }
         let pause = supervisor.charge.died(died);

@@ -1,5 +1,7 @@
 //! keepalived.conf: any bytes are read, and what keepalived accepts loads.
 
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
+
 use std::{
     fs,
     io::{self, Write as _},

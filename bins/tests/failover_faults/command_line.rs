@@ -1,0 +1,157 @@
+//! The command line, and what becomes of the process.
+
+use std::{
+    fs,
+    process::{Command, Output},
+};
+
+use lb_bins::lab::{Host, Right};
+use nix::sys::signal::Signal;
+
+use crate::{
+    node::{Kind::Ours, Node, instance, lab, nodes},
+    support::{skip, wait},
+};
+
+const VIP: &str = "10.0.0.100";
+
+fn failover(host: &Host, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } =
+        host.output(Command::new(env!("CARGO_BIN_EXE_lb-failover")).args(arguments)).unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    (status.code(), text(&stdout), text(&stderr))
+}
+
+fn configured(test: &str) -> Option<(lb_bins::lab::Lab, Node)> {
+    let lab = lab(test, &[])?;
+    let [node, _] = nodes(&lab, [Ours, Ours]);
+    node.configure(&instance("web", 51, 150, &format!("{VIP}/24"), ""));
+    Some((lab, node))
+}
+
+#[test]
+fn exit_statuses_say_what_was_wrong() {
+    let Some((_lab, node)) = configured("exit_statuses_say_what_was_wrong") else { return };
+    let host = &node.host;
+    host.write("/etc/bad.conf", "vrrp_instance web {\n  interface eth0\n  virtual_router_id 999\n}\n")
+        .unwrap();
+    for (arguments, status, said) in [
+        (&["-t"][..], 0, "1 instance"),
+        (&["-t=/etc/bad.conf"], 78, "999"),
+        (&["-t", "-f", "/etc/bad.conf"], 78, "999"),
+        (&["-t=/no/such.conf"], 78, "/no/such.conf can not be read"),
+        (&["-n", "-l", "-f", "/etc/bad.conf"], 78, "999"),
+        (&["-n", "-l", "-f", "/no/such.conf"], 78, "/no/such.conf"),
+        // The same from the background.
+        (&["-l", "-f", "/etc/bad.conf"], 78, "999"),
+        (&["-Y"], 64, "-Y"),
+        (&["--no-such"], 64, "--no-such"),
+        (&["-S", "8"], 64, "8"),
+        (&["--live"], 64, "--config-test"),
+        (&["--signum", "NONE"], 64, "NONE"),
+        (&["-n", "-s", "none"], 1, "network namespace none"),
+    ] {
+        let (found, _, error) = failover(host, arguments);
+        assert_eq!(found, Some(status), "{arguments:?}: {error}");
+        assert!(error.contains(said), "{arguments:?}: {error}");
+    }
+    for (name, number) in [("DATA", 10), ("STATS", 12), ("JSON", 36), ("RELOAD", 1), ("STOP", 15)] {
+        let (status, out, _) = failover(host, &["--signum", name]);
+        assert_eq!((status, out), (Some(0), format!("{number}\n")));
+        assert_eq!(failover(host, &[&format!("--signum={name}")]).0, Some(0));
+    }
+    let (status, out, _) = failover(host, &["--version"]);
+    assert_eq!(status, Some(0));
+    assert!(out.contains(env!("CARGO_PKG_VERSION")), "{out}");
+}
+
+#[test]
+fn in_the_background_it_runs_when_the_start_returns() {
+    let Some((_lab, node)) = configured("in_the_background_it_runs_when_the_start_returns") else { return };
+    let host = &node.host;
+    let words = ["-p", "/run/failover.pid"];
+    // `setsid -w` gives it a session that ends with it, as a terminal that is closed does.
+    let mut command = Command::new("setsid");
+    command.args(["-w", env!("CARGO_BIN_EXE_lb-failover")]).args(words);
+    host.run(&command).unwrap();
+    // At once: it is ready.
+    let status = node.status();
+    let supervisor: i32 = host.read("/run/failover.pid").unwrap().trim().parse().unwrap();
+    assert_ne!(status["pid"].as_i64(), Some(i64::from(supervisor)));
+    node.wait_for(VIP, true);
+    let (status, _, error) = failover(host, &words);
+    assert_eq!(status, Some(1), "{error}");
+    assert!(error.contains("/run/failover.pid") && error.contains(&supervisor.to_string()), "{error}");
+    // Without a pid file, the socket is in the way.
+    let (status, _, error) = failover(host, &["-n", "-l"]);
+    assert_eq!(status, Some(1), "{error}");
+    assert!(error.contains("socket"), "{error}");
+    assert_eq!(
+        host.read("/run/failover.pid").unwrap().trim(),
+        supervisor.to_string(),
+        "that of the first one"
+    );
+    assert!(node.has(VIP));
+    host.sh(&format!("kill {supervisor}")).unwrap();
+    wait("the end", || (!host.path("/run/failover.pid").exists()).then_some(()));
+    node.wait_for(VIP, false);
+}
+
+#[test]
+fn both_signals_stop_it() {
+    let Some((_lab, mut node)) = configured("both_signals_stop_it") else { return };
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        node.start();
+        node.wait_for(VIP, true);
+        node.signal(signal);
+        assert!(node.daemon().wait().unwrap().success());
+        assert!(!node.has(VIP));
+    }
+}
+
+#[test]
+fn without_respawn_a_crash_is_the_end() {
+    let Some((_lab, node)) = configured("without_respawn_a_crash_is_the_end") else { return };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lb-failover"));
+    let mut process = node.host.spawn(command.args(["-n", "-l", "-R"])).unwrap();
+    node.wait_for(VIP, true);
+    let pid = node.status()["pid"].to_string();
+    node.host.sh(&format!("kill -KILL {pid}")).unwrap();
+    let status = process.wait().unwrap();
+    assert_eq!(status.code(), Some(128 + 9));
+}
+
+#[test]
+fn without_the_right_to_run_it_says_so_in_one_line() {
+    let test = "without_the_right_to_run_it_says_so_in_one_line";
+    let Some((lab, node)) = configured(test) else { return };
+    if lab.right() != Right::Root || !std::path::Path::new("/usr/bin/setpriv").exists() {
+        return skip(test, "root and setpriv (apt-get install util-linux)");
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-net_admin,-net_raw", "--inh-caps=-net_admin,-net_raw"]);
+    command.args([env!("CARGO_BIN_EXE_lb-failover"), "-n", "-l"]);
+    let output = node.host.output(&command).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("CAP_NET_"), "{said}");
+}
+
+#[test]
+fn a_namespace_is_entered_by_its_name() {
+    let Some((_lab, node)) = configured("a_namespace_is_entered_by_its_name") else { return };
+    let host = &node.host;
+    let prepared = host
+        .sh("mkdir -p /run/netns && ip netns add inner && ip -n inner link add eth0 type veth peer name eth1 && ip -n inner link set eth1 up && \
+                            ip -n inner addr add 10.0.0.9/24 dev eth0 && ip -n inner link set eth0 up");
+    if let Err(error) = prepared {
+        return skip("a_namespace_is_entered_by_its_name", &format!("named namespaces inside: {error}"));
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lb-failover"));
+    let mut process = host.spawn(command.args(["-n", "-l", "-s", "inner"])).unwrap();
+    wait("the address in there", || host.sh("ip -n inner addr").ok().filter(|text| text.contains(VIP)));
+    assert!(!node.has(VIP));
+    assert!(process.stop().unwrap().success());
+    let _ = fs::remove_file(host.path("/run/netns/inner"));
+}

@@ -1,0 +1,20 @@
+//! lb-failover under bad input and faults: interfaces that are not there, configurations that are wrong, peers that send
+//! anything at all, signals, and everything that a command line can be.
+//!
+//! What is asserted is what is the case in the end, and what was said; never how long it took.
+
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod command_line;
+mod configuration;
+mod interfaces;
+mod moves;
+#[path = "../failover_lab/node.rs"]
+#[allow(dead_code, reason = "every test program uses its part")]
+mod node;
+mod noise;
+mod notifications;
+mod signals;

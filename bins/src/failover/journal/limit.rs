@@ -7,6 +7,7 @@ use std::{
 };
 
 use lb_core::Time;
+use lb_vrrp::DropReason;
 
 use crate::failover::event::{Event, Subject, What};
 
@@ -19,8 +20,8 @@ pub(super) struct Limits {
     counted: HashMap<(Subject, Kind), Count>,
 }
 
-/// Lines of the same kind are counted together.
-type Kind = (Discriminant<What>, Option<Discriminant<lb_vrrp::Event>>);
+/// Lines of the same kind are counted together; messages that are dropped for another reason are another kind.
+type Kind = (Discriminant<What>, Option<Discriminant<lb_vrrp::Event>>, Option<Discriminant<DropReason>>);
 
 #[derive(Debug)]
 struct Count {
@@ -85,9 +86,10 @@ fn share(what: &What) -> Option<u32> {
 }
 
 fn kind(what: &What) -> Kind {
-    let inner = match what {
-        What::Router(event) => Some(discriminant(event)),
-        _ => None,
+    let (event, reason) = match what {
+        What::Router(event @ lb_vrrp::Event::Dropped { reason, .. }) => (Some(event), Some(reason)),
+        What::Router(event) => (Some(event), None),
+        _ => (None, None),
     };
-    (discriminant(what), inner)
+    (discriminant(what), event.map(discriminant), reason.map(discriminant))
 }

@@ -182,3 +182,17 @@ fn dropped_messages_push_nothing_out_and_usual_ones_are_not_told() {
     let story = book.journal.story(&one).unwrap();
     assert_eq!(story.before.len(), 1, "{story:?}");
 }
+
+#[test]
+fn one_reason_to_drop_does_not_hide_another() {
+    let mut book = Book::new();
+    let one = instance("VI_1");
+    let dropped = |reason| What::Router(lb_vrrp::Event::Dropped { source: [10, 9, 0, 2].into(), reason });
+    for millis in 0..50 {
+        book.record(millis, &one, dropped(lb_vrrp::DropReason::NotAPeer));
+        book.record(millis, &one, dropped(lb_vrrp::DropReason::AuthText));
+    }
+    let lines = book.lines();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("not one of the peers") && lines[1].contains("authentication"), "{lines:?}");
+}

@@ -55,7 +55,7 @@ pub enum Condition {
 pub enum Why {
     /// The protocol decided.
     Protocol(lb_vrrp::Cause),
-    /// The interface can not be used.
+    /// The interface can not be used: its name, and what is wrong with it.
     Interface(String),
     /// A tracker whose failure is a fault, or nothing is known of it yet.
     Tracker(TrackerId),

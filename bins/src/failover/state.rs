@@ -118,13 +118,6 @@ impl State {
         }
     }
 
-    /// An instance has another name from now on.
-    pub fn rename(&mut self, from: &str, to: &str) {
-        if let Some(instance) = self.instances.remove(from) {
-            self.instances.insert(to.into(), instance);
-        }
-    }
-
     /// Puts another configuration in force. What is known of a tracker or an instance that stays is kept.
     pub fn configure(&mut self, config: &Config, now: Time) -> Vec<Step> {
         let groups: BTreeMap<&str, &model::Group> = config
@@ -147,6 +140,7 @@ impl State {
                 self.trackers.entry(id.clone()).or_default().watchers.insert(name.clone());
             }
             let mut instance = before.remove(&name).unwrap_or_else(|| Instance::new(model.priority, now));
+            instance.interface.clone_from(&model.interface);
             instance.group = group.map(|group| group.name.as_str().into());
             instance.follow(model.priority, &wanted, &self.trackers);
             self.instances.insert(name, instance);

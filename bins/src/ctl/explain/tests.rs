@@ -140,7 +140,7 @@ fn a_tracker_that_is_a_fault_is_named_as_one() {
     instance.trackers.clear();
     assert_eq!(
         reasons(&instance),
-        ["its interface is down or has no carrier"],
+        ["interface eth0 is down or has no carrier"],
         "what it says itself, when nothing else is known"
     );
 }

@@ -29,6 +29,7 @@ pub struct Instance {
     pub(super) protocol: lb_vrrp::State,
     pub(super) cause: Cause,
     pub(super) link: LinkState,
+    pub(super) interface: String,
     /// The priority that the protocol runs with.
     pub(super) priority: Priority,
     pub(super) told: Told,
@@ -53,6 +54,7 @@ impl Instance {
             protocol: lb_vrrp::State::Initialize,
             cause: Cause::Startup,
             link: LinkState::Ready,
+            interface: String::new(),
             priority,
             told: Told { takes_part: false, priority },
             condition: Condition::Init,
@@ -161,6 +163,14 @@ impl Instance {
         orders
     }
 
+    fn fault_of_link(&self) -> Why {
+        let interface = &self.interface;
+        Why::Interface(match self.link {
+            LinkState::Gone => format!("{interface} does not exist; it is waited for"),
+            other => format!("{interface} {other}"),
+        })
+    }
+
     pub(super) fn condition(&self, open: bool, maintenance: Option<&Maintenance>) -> (Condition, Why) {
         match self.protocol {
             lb_vrrp::State::Active => return (Condition::Master, Why::Protocol(self.cause)),
@@ -177,7 +187,7 @@ impl Instance {
         let failed = faults().find(|(_, found)| found.status != Status::Unknown);
         match (failed, faults().next()) {
             (Some((id, _)), _) => (Condition::Fault, Why::Tracker(id.clone())),
-            _ if self.link != LinkState::Ready => (Condition::Fault, Why::Interface(self.link.to_string())),
+            _ if self.link != LinkState::Ready => (Condition::Fault, self.fault_of_link()),
             (None, Some((id, _))) => (Condition::Init, Why::Tracker(id.clone())),
             (None, None) if !open => (Condition::Init, Why::Lifecycle),
             // It takes part at once, unless somebody else in its group can not.

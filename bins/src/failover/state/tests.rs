@@ -167,7 +167,7 @@ fn an_interface_that_is_down_is_a_fault_that_the_protocol_sees_by_itself() {
     becomes(&mut state, "a", Protocol::Active);
     state.link("a", LinkState::Down, NOW);
     let steps = becomes(&mut state, "a", Protocol::Initialize);
-    let why = Why::Interface(LinkState::Down.to_string());
+    let why = Why::Interface("eth0 is down or has no carrier".to_owned());
     assert_eq!(conditions(&steps), [(Condition::Master, Condition::Fault, why)]);
     assert_eq!(orders(&state.link("a", LinkState::Ready, NOW)), []);
 }

@@ -46,7 +46,7 @@ impl Sample {
             ],
             silence: Why::Protocol(Cause::Silence),
             higher: Why::Protocol(Cause::HigherPriority([10, 9, 0, 2].into(), priority(100))),
-            fault: Why::Interface("is down or has no carrier".to_owned()),
+            fault: Why::Interface("eth0 is down or has no carrier".to_owned()),
             started: Why::Protocol(Cause::Startup),
         }
     }

@@ -15,7 +15,7 @@ use crate::failover::{
 pub fn why(state: Condition, why: &Why) -> String {
     match why {
         Why::Protocol(cause) => protocol(cause),
-        Why::Interface(text) => format!("its interface {text}"),
+        Why::Interface(text) => format!("interface {text}"),
         Why::Refused(text) => text.clone(),
         Why::Tracker(id) if state == Condition::Init => format!("nothing is known of {id} yet"),
         Why::Tracker(id) => tracker(id),

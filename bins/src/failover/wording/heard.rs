@@ -1,6 +1,6 @@
 //! What peers said, apart from changes of state.
 
-use lb_vrrp::{DropReason, Event};
+use lb_vrrp::{DropReason, Event, Interval};
 
 /// The words for it, without the instance; `None` when it is no line of the log.
 pub(super) fn line(event: &Event, ours: Option<u8>, detail: bool) -> Option<String> {
@@ -15,10 +15,14 @@ pub(super) fn line(event: &Event, ours: Option<u8>, detail: bool) -> Option<Stri
         Event::Dropped { reason: DropReason::NotRunning, .. } => return None,
         Event::Dropped { source, reason } => format!("dropped a message of {source}: {reason}"),
         Event::IntervalMismatch { source, theirs, ours } => {
-            format!("advert interval of {source} is {theirs} where ours is {ours}")
+            format!("advert interval of {source} is {} where ours is {}", seconds(*theirs), seconds(*ours))
         }
         Event::IntervalCapped { source, theirs, cap } => {
-            format!("advert interval {theirs} of {source} is too long and counts as {cap}")
+            format!(
+                "advert interval {} of {source} is too long and counts as {}",
+                seconds(*theirs),
+                seconds(*cap)
+            )
         }
         Event::AddressMismatch { source, count } => {
             format!(
@@ -45,4 +49,8 @@ pub(super) fn line(event: &Event, ours: Option<u8>, detail: bool) -> Option<Stri
         Event::Ready(true) if detail => "ready to be MASTER, waiting for the sync group".to_owned(),
         _ => return None,
     })
+}
+
+fn seconds(interval: Interval) -> String {
+    format!("{} s", interval.duration().as_secs_f64())
 }

@@ -97,10 +97,10 @@ fn start_and_fault_have_their_words() {
     assert_eq!(without(&state(Master, Fault, script())).len(), 1);
     let file = Why::Tracker(TrackerId::File("tf".to_owned()));
     assert_eq!(without(&state(Master, Fault, file))[0], "(VI_1) tracked file tf now FAULT state");
-    let interface = Why::Interface("is down or has no carrier".to_owned());
+    let interface = Why::Interface("eth0 is down or has no carrier".to_owned());
     assert_eq!(
         without(&state(Master, Fault, interface)),
-        ["(VI_1) Entering FAULT STATE (its interface is down or has no carrier)"]
+        ["(VI_1) Entering FAULT STATE (interface eth0 is down or has no carrier)"]
     );
 }
 

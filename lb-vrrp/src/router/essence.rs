@@ -45,7 +45,7 @@ impl VirtualRouter {
     pub fn essence(&self, now: Time) -> Essence {
         let relative = |time: Time| i128::from(time.as_nanos()) - i128::from(now.as_nanos());
         let age = |time: Time| now.since(time);
-        let Dual { v3, v2, .. } = self.dual;
+        let Dual { v3, v2, .. } = self.dual.as_deref().copied().unwrap_or_default();
         Essence {
             source: self.source,
             state: self.state,

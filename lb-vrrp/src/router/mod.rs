@@ -65,7 +65,8 @@ pub struct VirtualRouter {
     last_sent: Option<Time>,
     last_announced: Option<Time>,
     checksum: ChecksumForm,
-    dual: Dual,
+    /// `None` unless both versions are spoken.
+    dual: Option<Box<Dual>>,
     told: Told,
     stability: Stability,
     /// Whether it waits for the word of its group, and could become Active otherwise.
@@ -142,7 +143,7 @@ impl VirtualRouter {
             last_sent: None,
             last_announced: None,
             checksum: config.checksum.first_form(),
-            dual: Dual::default(),
+            dual: (config.version == VersionMode::Dual).then(Box::default),
             told: Told::default(),
             stability: Stability::default(),
             held: false,

@@ -180,25 +180,23 @@ impl VirtualRouter {
 
     /// RFC 9568 §8.4.2: who is heard in VRRPv3 is not listened to in VRRPv2.
     fn hear_version(&mut self, source: IpAddr, at: Time, version: Version) -> Result<(), DropReason> {
-        if self.config.version != VersionMode::Dual {
-            return Ok(());
-        }
         let window = self.down_interval();
-        let heard = self.dual.v3.filter(|(who, _, until)| *who == source && at.since(*until) <= window);
+        let Some(dual) = self.dual.as_deref_mut() else { return Ok(()) };
+        let heard = dual.v3.filter(|(who, _, until)| *who == source && at.since(*until) <= window);
         match (version, heard) {
             (Version::V2, Some(_)) => {
-                self.dual.v2 = Some(at);
-                self.dual.told = false;
+                dual.v2 = Some(at);
+                dual.told = false;
                 return Err(DropReason::HeardInV3);
             }
             (Version::V2, None) => {}
             (Version::V3, None) => {
-                self.dual = super::Dual { v3: Some((source, at, at)), ..Default::default() };
+                *dual = super::Dual { v3: Some((source, at, at)), ..Default::default() };
             }
             (Version::V3, Some((_, since, _))) => {
-                self.dual.v3 = Some((source, since, at));
-                let silent = at.since(self.dual.v2.unwrap_or(since)) > window;
-                if silent && !replace(&mut self.dual.told, true) {
+                dual.v3 = Some((source, since, at));
+                let silent = at.since(dual.v2.unwrap_or(since)) > window;
+                if silent && !replace(&mut dual.told, true) {
                     self.event(Event::OneVersion { source, version });
                 }
             }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    node::{Kind::Ours, instance, lab, nodes, settle},
+    node::{Kind::Ours, Node, instance, lab, nodes, settle},
     support::wait,
 };
 
@@ -19,18 +19,50 @@ fn a_daemon_that_dies_is_started_again_and_the_addresses_are_somewhere() {
     a.start();
     b.start();
     settle(&a, &b, VIP);
+    let moves = |what: &str| b.said(&format!("Entering MASTER STATE{what}"));
+    let by_itself = moves("") - moves(" (10.0.0.1 resigned)");
     for _ in 0..3 {
-        let before = a.status()["pid"].as_u64().unwrap();
-        // As the host calls it: processes have numbers of their own there.
-        a.host.run(Command::new("kill").args(["-KILL", &before.to_string()])).unwrap();
-        let status = || {
-            let output =
-                a.host.output(Command::new(env!("CARGO_BIN_EXE_lbctl")).args(["status", "--json"])).ok()?;
-            serde_json::from_slice::<serde_json::Value>(&output.stdout).ok()
-        };
-        wait("another process", || (status()?["pid"].as_u64()? != before).then_some(()));
+        kill_daemon(&a);
         settle(&a, &b, VIP);
     }
+    // Either its successor went on in time, or it was resigned: nobody had to wait for the silence to be long enough.
+    assert_eq!(moves("") - moves(" (10.0.0.1 resigned)"), by_itself);
+}
+
+#[test]
+fn a_successor_in_time_goes_on_as_if_nothing_had_happened() {
+    let Some(lab) = lab("a_successor_in_time_goes_on_as_if_nothing_had_happened", &[]) else { return };
+    let [mut a, mut b] = nodes(&lab, [Ours, Ours]);
+    // A tenth of the interval is time enough, and an owner need not wait for three of them at first.
+    let slow = |priority| {
+        instance("web", 51, priority, &format!("{VIP}/24"), "").replace("advert_int 0.2", "advert_int 20")
+    };
+    a.configure(&slow(255));
+    b.configure(&slow(100));
+    a.start();
+    settle(&a, &b, VIP);
+    b.start();
+    b.wait_for_line("Entering BACKUP STATE");
+    for _ in 0..2 {
+        kill_daemon(&a);
+        let master = || (a.status()["instances"][0]["state"] == "MASTER").then_some(());
+        wait("the successor to be MASTER", master);
+        assert!(a.has(VIP) && !b.has(VIP));
+    }
+    assert_eq!((a.said("removing VIPs"), b.said("Entering MASTER STATE")), (0, 0));
+}
+
+/// Kills the daemon, not its supervisor, and waits for its successor.
+fn kill_daemon(node: &Node) {
+    let before = node.status()["pid"].as_u64().unwrap();
+    // As the host calls it: processes have numbers of their own there.
+    node.host.run(Command::new("kill").args(["-KILL", &before.to_string()])).unwrap();
+    let status = || {
+        let output =
+            node.host.output(Command::new(env!("CARGO_BIN_EXE_lbctl")).args(["status", "--json"])).ok()?;
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).ok()
+    };
+    wait("another process", || (status()?["pid"].as_u64()? != before).then_some(()));
 }
 
 #[test]

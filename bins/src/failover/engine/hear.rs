@@ -79,7 +79,7 @@ fn told(what: &Happening) -> Option<What> {
     Some(match what {
         Happening::Installed { addresses } => What::Installed(*addresses),
         Happening::Removed { addresses } => What::Removed(*addresses),
-        Happening::PutBack { address, .. } => What::PutBack(*address),
+        Happening::PutBack { address, more: 0, suspect: None, .. } => What::PutBack(*address),
         Happening::Router(Heard::NewActive { source, priority }) => {
             What::NewMaster { source: *source, priority: *priority }
         }

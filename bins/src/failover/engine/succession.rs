@@ -62,7 +62,9 @@ impl Engine {
         });
         let words: Vec<String> = names.iter().map(|name| name.to_string()).collect();
         let control = &self.vrrp.control;
-        let (Ok(made), Ok(mut snapshot)) = (control.resignations_of(words.clone()).await, control.snapshot_of(words).await) else {
+        let (Ok(made), Ok(mut snapshot)) =
+            (control.resignations_of(words.clone()).await, control.snapshot_of(words).await)
+        else {
             return;
         };
         let mut resignations: HashMap<String, Vec<Resignation>> = HashMap::new();

@@ -110,6 +110,7 @@ fn sentence(event: &Event) -> String {
         What::Installed(count) => format!("all addresses installed and announced: {count}"),
         What::Removed(count) => format!("all addresses removed: {count}"),
         What::Ordered(text) => format!("ordered: {text}"),
+        What::Untold(count) => format!("{count} more messages dropped since then"),
         What::Late(by) => format!("the process was late by {:.3} ms", by.as_secs_f64() * 1000.0),
         What::Configured { added, changed, removed } => {
             format!("a configuration is in force: {added} instances new, {changed} changed, {removed} gone")

@@ -147,6 +147,8 @@ pub enum What {
     Ordered(String),
     /// The process was late by so much.
     Late(Duration),
+    /// So many more messages were dropped after the last one that was told.
+    Untold(u64),
     /// Something is not as it should be, in words; repeated ones are counted in them.
     Trouble(String),
     /// Something else in words, of no concern to those who look for trouble.

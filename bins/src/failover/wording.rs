@@ -62,6 +62,7 @@ pub fn lines(event: &Event, known: Known<'_>, detail: bool) -> Vec<String> {
         What::Trouble(text) | What::Note(text) => text.clone(),
         What::Rejected(text) => format!("the new configuration is not taken: {text}"),
         What::Late(by) => late(*by),
+        What::Untold(count) => format!("dropped {count} more messages since then"),
         What::NewMaster { .. } | What::Installed(_) | What::Removed(_) | What::Basis { .. } => {
             return Vec::new();
         }

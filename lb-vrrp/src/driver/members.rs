@@ -12,10 +12,11 @@ use super::{
     instance::{Instance, InstanceError},
     notice::LinkState,
     platform::Link,
+    run::TELL_AGAIN,
     work::Place,
 };
 use crate::{
-    Envelope, Family, Priority, RouterKey, Time, VirtualRouter, Vrid, router,
+    DropReason, Envelope, Family, Priority, RouterKey, Time, VirtualRouter, Vrid, router,
     wire::ah::{self, AhError, Guard},
 };
 
@@ -51,6 +52,8 @@ pub(super) struct Member {
     pub(super) restore: Option<Box<router::Snapshot>>,
     /// When a dropped message was told the last time.
     pub(super) told_drop: Option<Time>,
+    /// How many dropped messages were not told since.
+    pub(super) untold: u64,
     pub(super) told_send: Option<Time>,
 }
 
@@ -66,6 +69,25 @@ pub(super) struct Members {
     devices: HashMap<Arc<str>, Vec<usize>>,
     /// Who has which virtual address.
     virtual_addresses: BTreeSet<(IpAddr, usize)>,
+}
+
+impl Member {
+    /// Whether a dropped message is told now. The others are counted, except those that are dropped since this instance
+    /// takes no part.
+    pub(super) fn tells_drop(&mut self, now: Time, reason: DropReason) -> bool {
+        let tells = self.told_drop.is_none_or(|told| now.since(told) >= TELL_AGAIN);
+        match tells {
+            true => self.told_drop = Some(now),
+            false => self.untold += u64::from(reason != DropReason::NotRunning),
+        }
+        tells
+    }
+
+    /// How many dropped messages were not told, if that is to be said now.
+    pub(super) fn take_untold(&mut self, now: Time) -> Option<u64> {
+        let due = self.untold > 0 && self.told_drop.is_none_or(|told| now.since(told) >= TELL_AGAIN);
+        due.then(|| std::mem::take(&mut self.untold))
+    }
 }
 
 impl Members {
@@ -114,6 +136,7 @@ impl Members {
             place: None,
             restore: None,
             told_drop: None,
+            untold: 0,
             told_send: None,
         };
         self.all.insert(id, Box::new(member));

@@ -35,6 +35,12 @@ pub enum Happening {
         /// Why.
         error: AhError,
     },
+    /// So many messages were dropped after the last one that was told, and were not told. Told before the next one that is,
+    /// or, by an Active router, when no more come for a second.
+    Untold {
+        /// How many.
+        count: u64,
+    },
     /// All addresses are installed, and announced for the first time.
     Installed {
         /// How many.
@@ -129,6 +135,7 @@ impl fmt::Display for Happening {
             Self::Router(Event::Priority { from, to }) => write!(f, "priority {from} -> {to}"),
             Self::Router(event) => write!(f, "{event:?}"),
             Self::Refused { source, error } => write!(f, "refused a packet of {source}: {error}"),
+            Self::Untold { count } => write!(f, "dropped {count} more messages since then"),
             Self::Installed { addresses } => write!(f, "{addresses} addresses installed"),
             Self::Removed { addresses } => write!(f, "{addresses} addresses removed"),
             Self::PutBack { address, more, times, suspect } => {
@@ -229,7 +236,7 @@ impl Teller {
 
 fn log(instance: &Arc<str>, what: &Happening) {
     match what {
-        Happening::Router(Event::Dropped { .. }) | Happening::Refused { .. } => {
+        Happening::Router(Event::Dropped { .. }) | Happening::Refused { .. } | Happening::Untold { .. } => {
             tracing::debug!(%instance, "{what}")
         }
         Happening::Router(Event::State { .. } | Event::Priority { .. } | Event::NewActive { .. })

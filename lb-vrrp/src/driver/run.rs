@@ -92,7 +92,7 @@ const COMMANDS: usize = 64;
 /// Changes of links that are looked at between messages.
 const CHANGES: usize = 64;
 /// Dropped messages and failures of an instance are told this far apart.
-const TELL_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const TELL_AGAIN: Duration = Duration::from_secs(1);
 /// Routers are told the time of day when what they know of it is off by this much: the least time window is 1 s.
 const DRIFT: Duration = Duration::from_millis(50);
 /// Addresses are removed within this time at the end, or stay.
@@ -315,6 +315,11 @@ impl<P: Platform> Driver<P> {
             let Some(member) = members.get_mut(id) else { continue };
             match output {
                 Output::Send(message) => {
+                    // One that sends does so again and again: it says how many there were when no more come.
+                    let now = platform.now();
+                    if let Some(count) = member.take_untold(now) {
+                        teller.tell(now, &member.name, Happening::Untold { count });
+                    }
                     let mac = member.instance.advertises_from(message.destination);
                     let ttl =
                         if message.destination.is_multicast() { 255 } else { member.instance.unicast_ttl };
@@ -341,11 +346,14 @@ impl<P: Platform> Driver<P> {
                         }
                         _ => None,
                     };
-                    if matches!(event, Event::Dropped { .. }) {
-                        if member.told_drop.is_some_and(|told| now.since(told) < TELL_AGAIN) {
+                    if let Event::Dropped { reason, .. } = event {
+                        let untold = member.take_untold(now);
+                        if !member.tells_drop(now, reason) {
                             continue;
                         }
-                        member.told_drop = Some(now);
+                        if let Some(count) = untold {
+                            teller.tell(now, &member.name, Happening::Untold { count });
+                        }
                     }
                     let what = match refused {
                         Some((source, error)) => Happening::Refused { source, error },

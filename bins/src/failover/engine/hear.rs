@@ -83,6 +83,7 @@ fn told(what: &Happening) -> Option<What> {
         Happening::Router(Heard::NewActive { source, priority }) => {
             What::NewMaster { source: *source, priority: *priority }
         }
+        Happening::Untold { count } => What::Untold(*count),
         Happening::Router(Heard::Late { by }) => What::Late(*by),
         Happening::Router(Heard::State { .. } | Heard::Priority { .. } | Heard::Ready(_))
         // Whoever takes no part is told so once, by its state.

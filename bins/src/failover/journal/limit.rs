@@ -75,7 +75,8 @@ fn share(what: &What) -> Option<u32> {
         What::Trouble(_) | What::Note(_) => Some(5),
         What::Router(_) | What::NewMaster { .. } | What::PutBack(_) | What::Late(_) => Some(1),
         What::Installed(_) | What::Removed(_) => Some(10),
-        What::Basis { .. } => None,
+        // Told once a second at most.
+        What::Basis { .. } | What::Untold(_) => None,
         What::Started
         | What::Stopping
         | What::Stopped

@@ -57,7 +57,7 @@ impl Chapter {
             return;
         }
         // However many messages are dropped, none changes a state.
-        if matches!(event.what, What::Router(lb_vrrp::Event::Dropped { .. })) {
+        if matches!(event.what, What::Router(lb_vrrp::Event::Dropped { .. }) | What::Untold(_)) {
             return;
         }
         if self.story.change.is_some() && self.story.after.len() < AFTER {

@@ -28,7 +28,10 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn corpus() -> Vec<PathBuf> {
-    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/keepalived"))
+    let mut files = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/keepalived"));
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+    assert!(files.len() >= 6, "{files:?}");
+    files
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! lb-failover as a balancer: the program itself, real nginx, the relay.
 
+#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
+
 mod support;
 
 use std::{

@@ -157,8 +157,12 @@ fn in_a_group_only_the_group_has_weights() {
     assert!(state.tracker(&script("own")).is_none(), "nobody wants to know");
     let steps = state.tracked(report("shared", Status::Down), NOW);
     let lowered = Order::Priority(priority(80));
-    assert_eq!(orders(&steps), [("a", lowered), ("b", lowered)]);
-    assert_eq!(orders(&state.tracked(report("hard", Status::Up), NOW)), [("b", Order::Recovered)]);
+    assert_eq!(orders(&steps), [("a", lowered)], "who takes no part is told when it does");
+    let steps = state.tracked(report("hard", Status::Up), NOW);
+    assert_eq!(orders(&steps), [("b", lowered), ("b", Order::Recovered)]);
+    let steps = state.tracked(report("shared", Status::Up), NOW);
+    let raised = Order::Priority(Priority::DEFAULT);
+    assert_eq!(orders(&steps), [("a", raised), ("b", raised)]);
 }
 
 #[test]

@@ -149,15 +149,20 @@ async fn what_can_not_be_run_has_failed_and_says_so() {
     assert!(status == Status::Down && line.contains("not executable"), "{line}");
 
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-    assert_eq!(next(&mut reports).await.1, Status::Up);
+    let (_, status, line) = next(&mut reports).await;
+    assert_eq!(status, Status::Up, "{line}");
     fs::remove_file(&path).unwrap();
     let (_, status, line) = next(&mut reports).await;
     assert!(status == Status::Down && line.contains("No such file"), "{line}");
 }
 
+/// Written by another process: a child that some other test forks at this moment would have our file open for writing, and
+/// what is open for writing can not be executed.
 fn write(path: &Path, text: &str, mode: u32) {
     let new = path.with_extension("new");
-    fs::write(&new, text).unwrap();
+    let mut command = std::process::Command::new("/bin/sh");
+    let done = command.args(["-c", r#"printf %s "$1" > "$0""#]).arg(&new).arg(text).status();
+    assert!(done.unwrap().success());
     fs::set_permissions(&new, fs::Permissions::from_mode(mode)).unwrap();
     fs::rename(new, path).unwrap();
 }

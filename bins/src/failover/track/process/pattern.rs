@@ -36,13 +36,12 @@ pub(super) fn matches(process: &Process, seen: &Seen) -> bool {
     is_named
         && match how {
             ParamMatch::Exact => parameters == wanted,
-            ParamMatch::Initial => match wanted.split_last() {
-                None => true,
-                Some((last, before)) => {
-                    parameters.starts_with(before)
-                        && parameters.get(before.len()).is_some_and(|parameter| parameter.starts_with(last))
-                }
-            },
+            // Where none are named there may be none, whatever word follows `param_match`.
+            _ if wanted.is_empty() => parameters.is_empty(),
+            ParamMatch::Initial => wanted.split_last().is_some_and(|(last, before)| {
+                parameters.starts_with(before)
+                    && parameters.get(before.len()).is_some_and(|parameter| parameter.starts_with(last))
+            }),
             ParamMatch::Partial => parameters.starts_with(wanted),
         }
 }
@@ -95,9 +94,11 @@ pub(super) mod tests {
         let is = |wanted, how, command| matches(&process(wanted, Some(how)), &seen("a", command));
         assert!(is("a b c", ParamMatch::Exact, "a b c"));
         assert!(!is("a b", ParamMatch::Exact, "a b c"));
-        assert!(is("a", ParamMatch::Exact, "a") && !is("a", ParamMatch::Exact, "a b"));
+        for how in [ParamMatch::Exact, ParamMatch::Initial, ParamMatch::Partial] {
+            assert!(is("a", how, "a") && !is("a", how, "a b"), "{how:?}");
+        }
         assert!(is("a b", ParamMatch::Partial, "a b c") && !is("a b", ParamMatch::Partial, "a bb c"));
         assert!(is("a b c", ParamMatch::Initial, "a b cc d") && !is("a b c", ParamMatch::Initial, "a bb c"));
-        assert!(!is("a b c", ParamMatch::Initial, "a b") && is("a", ParamMatch::Initial, "a b"));
+        assert!(!is("a b c", ParamMatch::Initial, "a b"));
     }
 }

@@ -85,6 +85,7 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
         .interval(model.advert_int)
         .accept(model.accept)
         .down_adverts(model.down_timer_adverts)
+        // Always, with `timer_expired_backup` or without: a peer has taken over by then, and two would answer.
         .step_down_when_late(true)
         .profile(profile(model))
         .preempt(match model.preempt {
@@ -94,6 +95,10 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
             model::Preempt::No => Preempt::No,
             model::Preempt::After(delay) => Preempt::After(delay),
         });
+    // VRRPv3 has it answered (RFC 9568 §6.4.3).
+    if model.lower_prio_no_advert && model.version == Version::V2 {
+        config = config.reassert_v2(false);
+    }
     if profile(model) == Profile::Compatible {
         config = config
             .only_backup(settings.pair || model.has_one_peer())

@@ -199,6 +199,11 @@ impl Config {
         &self.mode
     }
 
+    /// What VRRPv2 messages are authenticated with.
+    pub fn authentication(&self) -> Authentication {
+        self.authentication
+    }
+
     /// Whose rules hold.
     pub fn profile(&self) -> Profile {
         self.profile

@@ -1,1 +1,143 @@
+use std::{path::Path, time::Duration};
 
+use lb_vrrp::{driver, router::Mode, wire::Authentication as Wire};
+
+use super::*;
+use crate::config::keepalived::{language, resolve::resolve};
+
+/// What an instance with these lines says, without a word about it.
+fn instance(lines: &str) -> model::Instance {
+    let text = format!(
+        "vrrp_instance V {{\ninterface eth0\nvirtual_router_id 7\npriority 120\n{lines}\n\
+         virtual_ipaddress {{\n10.0.0.1/24\n}}\n}}\n"
+    );
+    let settings = language::Settings::default();
+    let (document, sources, mut problems) =
+        language::read_text(&text, Path::new("f"), &settings, &mut language::Machine::default());
+    let mut config = resolve(&document, &mut problems);
+    let problems: Vec<String> = problems.finish().iter().map(|problem| problem.line(&sources)).collect();
+    assert_eq!(problems, [""; 0], "{text}");
+    config.instances.remove(0)
+}
+
+fn built(lines: &str) -> driver::Instance {
+    let model = instance(lines);
+    build(&model, model.priority, &Settings::default()).unwrap()
+}
+
+#[test]
+fn what_the_file_does_not_say_has_its_default() {
+    let built = built("");
+    let config = &built.config;
+    assert_eq!((built.name.as_str(), built.interface.as_str()), ("V", "eth0"));
+    assert_eq!((config.vrid().get(), config.priority().get()), (7, 120));
+    assert_eq!((config.interval(), config.profile()), (lb_vrrp::Interval::DEFAULT, Profile::Compatible));
+    assert_eq!((config.preempt(), config.accept()), (Preempt::Yes, true));
+    assert!(!built.starts, "it waits for an order");
+    assert_eq!((built.source, built.virtual_mac, built.unicast_ttl), (None, None, 255));
+    let announcing = &built.announcing;
+    assert_eq!((announcing.repeat, announcing.delayed_repeat), (5, 5));
+    assert_eq!((announcing.delay, announcing.refresh), (Duration::from_secs(5), None));
+}
+
+#[test]
+fn addresses_keep_their_attributes_and_their_families() {
+    let model = model::VirtualAddress {
+        device: Some("eth1".to_owned()),
+        label: Some("eth1:x".to_owned()),
+        no_prefix_route: true,
+        tracked: false,
+        ..model::VirtualAddress::new("10.0.0.1/24".parse().unwrap())
+    };
+    let address = virtual_address(&model);
+    assert_eq!(address.net, model.net);
+    let attributes = address.attributes.unwrap();
+    assert_eq!(attributes.device.as_deref(), Some("eth1"));
+    assert_eq!(attributes.label.as_deref(), Some("eth1:x"));
+    assert_eq!((attributes.prefix_route, attributes.tracked), (Some(false), false));
+    let v6 = model::VirtualAddress { net: "2001:db8::1/64".parse().unwrap(), ..model };
+    assert_eq!(virtual_address(&v6).attributes.unwrap().label, None, "labels are of IPv4");
+    let plain = virtual_address(&model::VirtualAddress::new("2001:db8::1/128".parse().unwrap()));
+    assert_eq!(plain.attributes, None, "what the driver does by itself");
+    let lasting = model::VirtualAddress {
+        preferred_lifetime: Some(60),
+        ..model::VirtualAddress::new("2001:db8::1/128".parse().unwrap())
+    };
+    assert_eq!(virtual_address(&lasting).attributes.unwrap().preferred_lifetime, Some(60));
+}
+
+#[test]
+fn each_authentication_has_its_place() {
+    let authenticated =
+        |kind, password| built(&format!("authentication {{\nauth_type {kind}\nauth_pass {password}\n}}"));
+    assert_eq!(built("").config.authentication(), Wire::None);
+    assert!(built("").key.is_none());
+    assert_eq!(authenticated("PASS", "secret").config.authentication(), Wire::Text(*b"secret\0\0"));
+    let header = authenticated("AH", "secret");
+    assert_eq!(header.config.authentication(), Wire::Header);
+    assert!(header.key.is_some());
+}
+
+#[test]
+fn keys_that_do_not_fit_are_named_with_their_instance() {
+    let mut model = instance("");
+    model.authentication = Authentication::Hmac {
+        keys: Vec::new(),
+        active: 1,
+        window: Duration::from_secs(3),
+        mode: HmacMode::Enforce,
+        monotonic: false,
+    };
+    let error = build(&model, model.priority, &Settings::default()).unwrap_err();
+    assert!(matches!(&error, BuildError::Keys { instance, .. } if instance == "V"), "{error}");
+}
+
+#[test]
+fn strict_is_strict_unless_sending_is_beyond_the_rfc() {
+    let mut model = instance("version 3");
+    model.strict = true;
+    assert_eq!(profile(&model), Profile::Strict);
+    model.sending = Sending::Multicast(Some("224.0.0.99".parse().unwrap()));
+    assert_eq!(profile(&model), Profile::Compatible);
+}
+
+#[test]
+fn preemption_is_as_written_and_an_owner_always_preempts() {
+    let delayed = built("preempt_delay 9").config.preempt();
+    assert_eq!(delayed, Preempt::After(Duration::from_secs(9)));
+    let model = instance("nopreempt");
+    let preempt = |priority| build(&model, priority, &Settings::default()).unwrap().config.preempt();
+    assert_eq!(preempt(model.priority), Preempt::No);
+    assert_eq!(preempt(Priority::OWNER), Preempt::Yes);
+}
+
+#[test]
+fn unicast_goes_to_the_peers_with_its_hops() {
+    let built = built("unicast_src_ip 10.0.0.8\nunicast_peer {\n10.0.0.9\n}\nunicast_ttl 3");
+    assert_eq!(built.unicast_ttl, 3);
+    assert_eq!(built.source, Some([10, 0, 0, 8].into()));
+    assert!(
+        matches!(built.config.mode(), Mode::Unicast(peers) if peers[..] == [IpAddr::from([10, 0, 0, 9])])
+    );
+}
+
+#[test]
+fn announcements_have_their_pace() {
+    let built = built(
+        "garp_master_delay 0\ngarp_master_repeat 3\ngarp_master_refresh 60\ngarp_master_refresh_repeat 2",
+    );
+    let announcing = &built.announcing;
+    assert_eq!(
+        (announcing.repeat, announcing.delayed_repeat),
+        (3, 0),
+        "without a delay there is no second burst"
+    );
+    assert_eq!((announcing.refresh, announcing.refresh_repeat), (Some(Duration::from_secs(60)), 2));
+}
+
+#[test]
+fn a_vmac_has_the_name_that_keepalived_gives_it() {
+    let name = |lines| built(lines).virtual_mac.unwrap().name;
+    assert_eq!(name("use_vmac").as_deref(), Some("vrrp.7"));
+    assert_eq!(name("use_vmac front0").as_deref(), Some("front0"));
+}

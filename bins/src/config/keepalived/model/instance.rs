@@ -57,17 +57,19 @@ pub struct Instance {
     pub down_timer_adverts: u8,
     /// How the addresses are announced.
     pub garp: Garp,
-    /// `lower_prio_no_advert`: a MASTER that hears a lower priority keeps quiet about it.
+    /// `lower_prio_no_advert`: a MASTER that hears a lower priority keeps quiet about it. VRRPv3 has it answer.
     pub lower_prio_no_advert: bool,
     /// `higher_prio_send_advert`: a MASTER that yields sends one more advertisement.
     pub higher_prio_send_advert: bool,
     /// `check_unicast_src`: what does not come from a peer is dropped.
     pub check_unicast_src: bool,
-    /// `skip_check_adv_addr`: advertisements that list other addresses than ours are taken in silence.
+    /// `skip_check_adv_addr`: the addresses of an advertisement are not compared when the one before came from the same
+    /// router. Comparing costs nothing here, and advertisements with other addresses are taken either way (RFC 9568 §7.1).
     pub skip_check_adv_addr: bool,
     /// `owner_ignore_adverts`: the owner, priority 255, does not heed what others send.
     pub owner_ignore_adverts: bool,
-    /// `timer_expired_backup`: a MASTER that was stalled for longer than its peers wait becomes BACKUP.
+    /// `timer_expired_backup`: a MASTER that was stalled for longer than its peers wait becomes BACKUP. It does so without
+    /// this as well.
     pub step_down_when_late: bool,
     /// `v3_checksum_as_v2`: VRRPv3 over IPv4 without the pseudo-header (RFC 9568).
     pub v3_checksum_as_v2: bool,

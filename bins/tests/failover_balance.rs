@@ -103,8 +103,10 @@ fn clients_are_served_while_servers_die_return_and_the_file_changes() {
         )
     };
     let text = |reals: &str| {
+        // With -C it does not count.
+        let instance = "vrrp_instance V {\n interface absent0\n virtual_router_id 1\n virtual_ipaddress {\n 10.0.0.1/24\n }\n}\n";
         format!(
-            "global_defs {{\n script_user {}\n}}\nvirtual_server {} {} {{\n protocol TCP\n lvs_sched rr\n lvs_method NAT\n delay_loop 0.1\n \
+            "{instance}global_defs {{\n script_user {}\n}}\nvirtual_server {} {} {{\n protocol TCP\n lvs_sched rr\n lvs_method NAT\n delay_loop 0.1\n \
              retry 1\n delay_before_retry 0.1\n quorum_down \"{} quorum\"\n sorry_server {} {}\n{reals}}}\n",
             nix::unistd::geteuid(),
             service.ip(),
@@ -122,7 +124,7 @@ fn clients_are_served_while_servers_die_return_and_the_file_changes() {
 
     let log = fs::File::create(folder.path().join("log")).unwrap();
     let daemon = Command::new(env!("CARGO_BIN_EXE_lb-failover"))
-        .args(["--dont-fork", "--log-console", "--dont-respawn", "--data-plane", "relay", "--use-file"])
+        .args(["-C", "--dont-fork", "--log-console", "--dont-respawn", "--data-plane", "relay", "--use-file"])
         .arg(&config)
         .arg("--socket")
         .arg(folder.path().join("socket"))
@@ -144,6 +146,17 @@ fn clients_are_served_while_servers_die_return_and_the_file_changes() {
     drop(a);
     until("b alone", || served(&["b"]));
     until("the line", || told(&format!("Removing service [{}]:tcp:{} from VS", first.ip(), first.port())));
+
+    let events = Command::new(env!("CARGO_BIN_EXE_lbctl"))
+        .arg("--socket")
+        .arg(folder.path().join("socket"))
+        .arg("events")
+        .output()
+        .unwrap();
+    let events = String::from_utf8(events.stdout).unwrap();
+    assert!(events.contains(&first.to_string()), "the journal has what became of servers: {events}");
+
+    assert!(!told("(V)"), "no instance is run");
 
     drop(b);
     until("the sorry server", || served(&["sorry"]));

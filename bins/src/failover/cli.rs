@@ -15,7 +15,7 @@ use super::{
     balance,
     build::Settings,
     check,
-    engine::Options,
+    engine::{Options, Part},
     loading::{self, LoadError, Loaded},
     service,
     supervise::{self, Plan},
@@ -61,7 +61,7 @@ struct Arguments {
     /// Run instances and no virtual servers
     #[arg(short = 'P', long)]
     vrrp: bool,
-    /// Run virtual servers and no instances
+    /// Run virtual servers and no instances; with -P, both
     #[arg(short = 'C', long)]
     check: bool,
     /// Work in this network namespace, of those that `ip netns` makes
@@ -187,6 +187,11 @@ fn daemon(arguments: &Arguments) -> ExitCode {
     let options = Options {
         config: std::path::absolute(&arguments.use_file).unwrap_or_else(|_| arguments.use_file.clone()),
         config_id: arguments.config_id.clone(),
+        part: match (arguments.vrrp, arguments.check) {
+            (true, false) => Part::Instances,
+            (false, true) => Part::VirtualServers,
+            _ => Part::Whole,
+        },
         settings: Settings { pair: arguments.pair },
         balance: balance::Settings { plane: arguments.data_plane, ..balance::Settings::default() },
     };

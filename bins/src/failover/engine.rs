@@ -57,10 +57,24 @@ pub struct Options {
     pub config: PathBuf,
     /// Which lines of it hold here, besides those for everybody: `@ID`. Default: the short name of the host.
     pub config_id: Option<String>,
+    /// Which part of the configuration is run. Default: all of it.
+    pub part: Part,
     /// What the file does not say.
     pub settings: Settings,
     /// How virtual servers are kept.
     pub balance: balance::Settings,
+}
+
+/// What of a configuration is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// Instances and virtual servers.
+    #[default]
+    Whole,
+    /// No virtual servers: `-P`.
+    Instances,
+    /// No instances, nor what is there for their sake: groups, trackers, static addresses, routes and rules: `-C`.
+    VirtualServers,
 }
 
 /// A node of a failover pair.
@@ -117,7 +131,7 @@ impl Engine {
             instances.push(instance);
         }
         let (balance, outputs) =
-            Balance::start(&config, options.balance.clone(), clock, journal.log().clone()).await?;
+            Balance::start(&config, options.balance.clone(), clock, journal.log().clone()).await;
         let delay = if resume.is_empty() { start_delay(&config) } else { Duration::ZERO };
         let vrrp =
             Vrrp::start(instances, &config.groups, resume.snapshot(), config.globals.real_time).await?;
@@ -178,7 +192,7 @@ impl Engine {
                     let steps = self.state.tracked(report, now);
                     self.take(steps).await;
                 }
-                Some(output) = self.outputs.recv() => output.deliver(&mut self.notifier),
+                Some(output) = self.outputs.recv() => output.deliver(&mut self.notifier, &mut self.journal),
                 Some(call) = calls.recv() => self.serve(call).await,
                 result = self.loader.result() => self.reloaded(result).await,
                 signal = signals.recv() => match signal {
@@ -207,7 +221,7 @@ impl Engine {
         // After the addresses, so that nobody is sent to a host that does not balance any more.
         self.balance.stop(false).await;
         while let Ok(output) = self.outputs.try_recv() {
-            output.deliver(&mut self.notifier);
+            output.deliver(&mut self.notifier, &mut self.journal);
         }
         self.kernel.finish().await;
         self.notifier.finish().await;

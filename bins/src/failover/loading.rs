@@ -5,7 +5,7 @@ use std::{fmt, io, io::IsTerminal as _, path::PathBuf};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-use super::engine::Options;
+use super::engine::{Options, Part};
 use crate::config::{
     diagnostic::{Colors, Diagnostic},
     keepalived::{self, language, model::Config},
@@ -63,11 +63,22 @@ pub fn load(options: &Options) -> Result<Loaded, LoadError> {
         keepalived::load(path, &settings).map_err(|source| LoadError::Read { path: path.clone(), source })?;
     let lines = found.problems.iter().map(|problem| problem.line(&found.sources)).collect();
     match found.config {
-        Some(config) => Ok(Loaded { config, warnings: lines }),
+        Some(config) => Ok(Loaded { config: part(config, options.part), warnings: lines }),
         None => {
             let colors = if io::stderr().is_terminal() { Colors::Yes } else { Colors::No };
             let render = |problem: &Diagnostic| problem.render(&found.sources, colors) + "\n";
             Err(LoadError::Invalid { lines, rendered: found.problems.iter().map(render).collect() })
+        }
+    }
+}
+
+/// What of a configuration is run.
+fn part(config: Config, part: Part) -> Config {
+    match part {
+        Part::Whole => config,
+        Part::Instances => Config { virtual_servers: Vec::new(), ..config },
+        Part::VirtualServers => {
+            Config { globals: config.globals, virtual_servers: config.virtual_servers, ..Config::default() }
         }
     }
 }
@@ -98,3 +109,6 @@ impl Loader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,10 +14,7 @@ use tokio::{
 };
 
 use super::build::BuildError;
-use crate::{
-    config::keepalived::model::{Group, RealTime},
-    runtime::plane::OpenError,
-};
+use crate::config::keepalived::model::{Group, RealTime};
 
 /// Notices that are kept while the main thread is busy, and as many for each instance, since all may change at once.
 const NOTICES: usize = 1024;
@@ -51,9 +48,6 @@ pub enum StartError {
     /// The machine refuses sockets or netlink.
     #[error(transparent)]
     Machine(#[from] LinuxError),
-    /// There are virtual servers, and no data plane for them.
-    #[error(transparent)]
-    DataPlane(#[from] OpenError),
     /// The machine refuses threads.
     #[error("a thread for VRRP can not be started: {0}")]
     Thread(#[from] io::Error),

@@ -41,12 +41,8 @@ use self::task::Task;
 use crate::{
     config::keepalived::model::{Config, ScriptCommand, VirtualName},
     control::protocol::{Answer, DataPlaneStatus, Request, ServiceStatus},
-    failover::notify::Notifier,
-    runtime::{
-        clock::Clock,
-        log::Log,
-        plane::{Choice, OpenError},
-    },
+    failover::{journal::Journal, notify::Notifier},
+    runtime::{clock::Clock, log::Log, plane::Choice},
 };
 
 /// How virtual servers are kept.
@@ -80,9 +76,11 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// What others have to be told: [`deliver`](Self::deliver) does it. Log lines are written here.
+/// What others have to be told. Log lines are written here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
+    /// For the journal.
+    Event(Event),
     /// A line for `lvs_notify_fifo` and `notify_fifo`, without its line feed: `VS [10.0.0.1]:tcp:80 UP`.
     Fifo(String),
     /// A mail.
@@ -105,13 +103,14 @@ pub enum Output {
 
 impl Output {
     /// Tells whom it concerns.
-    pub fn deliver(&self, notifier: &mut Notifier) {
+    pub fn deliver(self, notifier: &mut Notifier, journal: &mut Journal) {
         match self {
-            Self::Fifo(line) => notifier.tell_lvs(line),
-            Self::Mail { subject, body } => notifier.mail(subject, body),
+            Self::Event(event) => journal.keep_service(event),
+            Self::Fifo(line) => notifier.tell_lvs(&line),
+            Self::Mail { subject, body } => notifier.mail(&subject, &body),
             Self::Run { of, purpose, command } => {
                 let name = of.to_string();
-                notifier.run_lvs(&name, &format!("{purpose} of {name}"), command);
+                notifier.run_lvs(&name, &format!("{purpose} of {name}"), &command);
             }
         }
     }
@@ -141,7 +140,6 @@ enum Order {
     Configure(Box<Config>),
     LookForAddresses,
     Status(oneshot::Sender<Status>),
-    Events(usize, oneshot::Sender<Vec<Event>>),
     Serve(Request, oneshot::Sender<Answer>),
     Stop { keep: bool },
 }
@@ -151,19 +149,19 @@ impl Balance {
     ///
     /// The queue of outputs has no bound, and needs none: it gets what changed, and checks have their pace.
     ///
-    /// # Errors
-    /// There are virtual servers, and no data plane for them. Nothing was changed then.
+    /// If no data plane works, that is logged and shown by [`status`](Self::status), and it is tried again every second:
+    /// virtual routers shall run nevertheless.
     pub async fn start(
         config: &Config,
         settings: Settings,
         clock: Clock,
         log: Log,
-    ) -> Result<(Self, mpsc::UnboundedReceiver<Output>), OpenError> {
+    ) -> (Self, mpsc::UnboundedReceiver<Output>) {
         let (outputs, told) = mpsc::unbounded_channel();
         let (orders, inbox) = mpsc::unbounded_channel();
-        let task = Task::start(config, settings, clock, log, outputs).await?;
+        let task = Task::start(config, settings, clock, log, outputs).await;
         let task = tokio::spawn(task.run(inbox));
-        Ok((Self { orders, task }, told))
+        (Self { orders, task }, told)
     }
 
     /// Puts another configuration in force. Only what differs is touched; what is known of a server is kept.
@@ -183,11 +181,6 @@ impl Balance {
     /// What is known.
     pub async fn status(&self) -> Status {
         self.ask(Order::Status).await.unwrap_or_default()
-    }
-
-    /// The newest events, at most so many, oldest first.
-    pub async fn events(&self, count: usize) -> Vec<Event> {
-        self.ask(|reply| Order::Events(count, reply)).await.unwrap_or_default()
     }
 
     /// Answers [`Request::Table`], [`Request::Connections`] and [`Request::Order`].

@@ -3,7 +3,7 @@
 mod answer;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -40,9 +40,6 @@ use crate::{
 /// How often time alone is a reason to look around.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// Events that are kept; about 300 bytes each.
-const KEPT: usize = 4096;
-
 pub(super) struct Task {
     settings: Settings,
     clock: Clock,
@@ -63,7 +60,6 @@ pub(super) struct Task {
     upkeep: Option<Upkeep>,
     /// Why there is no data plane though one is needed.
     closed: Option<String>,
-    events: VecDeque<Event>,
 }
 
 impl Task {
@@ -73,7 +69,7 @@ impl Task {
         clock: Clock,
         log: Log,
         outputs: mpsc::UnboundedSender<Output>,
-    ) -> Result<Self, OpenError> {
+    ) -> Self {
         let runner = RunnerSettings { origin: clock.origin().into(), ..RunnerSettings::default() };
         let mut task = Self {
             settings,
@@ -90,14 +86,9 @@ impl Task {
             views: Vec::new(),
             upkeep: None,
             closed: None,
-            events: VecDeque::new(),
         };
-        if !config.virtual_servers.is_empty() {
-            let wanted = policy(&config.virtual_servers, |_, real| real.spec.weight);
-            task.open(&wanted).await?;
-        }
         task.configure(config).await;
-        Ok(task)
+        task
     }
 
     pub(super) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Order>) {
@@ -129,10 +120,6 @@ impl Task {
             Order::LookForAddresses => self.suspend(),
             // Whoever asked may be gone.
             Order::Status(reply) => drop(reply.send(self.status().await)),
-            Order::Events(count, reply) => {
-                let newest = self.events.iter().skip(self.events.len().saturating_sub(count));
-                drop(reply.send(newest.cloned().collect()));
-            }
             Order::Serve(request, reply) => drop(reply.send(self.answer(request).await)),
             Order::Stop { .. } => {}
         }
@@ -160,6 +147,7 @@ impl Task {
         let before = std::mem::replace(&mut self.servers, config.virtual_servers.clone());
         let views: HashMap<_, _> =
             before.iter().map(|server| &server.name).zip(std::mem::take(&mut self.views)).collect();
+        let names: HashSet<_> = config.virtual_servers.iter().map(|server| &server.name).collect();
         self.programs = Policy::of(&config.globals);
         self.watch.set(&self.servers, &before, &self.programs);
         let wanted = self.wanted();
@@ -169,9 +157,12 @@ impl Task {
         if self.upkeep.is_none() {
             self.reopen().await;
         }
-        // With `alpha`, who is in use stays in use until a check says otherwise.
-        let events = self.state.adopt(&std::mem::take(&mut self.held), now);
-        self.keep(events);
+        for server in before.iter().filter(|server| server.omega && !names.contains(&server.name)) {
+            let Some(view) = views.get(&server.name) else { continue };
+            for item in view.farewell() {
+                tell(&self.log, &self.outputs, server, &item, "configuration");
+            }
+        }
         for (server, view) in self.servers.iter().zip(self.look_at_all()) {
             let sorry = server.sorry.map(|sorry| sorry.key);
             let news = view.news_since(views.get(&server.name), sorry);
@@ -293,6 +284,7 @@ impl Task {
     /// Opens the data plane if there is need of one, and says once why that fails.
     async fn reopen(&mut self) {
         if self.servers.is_empty() {
+            self.closed = None;
             return;
         }
         let wanted = self.state.policy().clone();
@@ -302,7 +294,12 @@ impl Task {
                 self.log.line(&format!("No virtual server works: {why}"));
             }
             self.closed = Some(why);
+            return;
         }
+        // With `alpha`, who is in use stays in use until a check says otherwise.
+        let held = std::mem::take(&mut self.held);
+        let events = self.state.adopt(&held, self.clock.now());
+        self.keep(events);
     }
 
     /// Checks where the virtual addresses are.
@@ -341,12 +338,10 @@ impl Task {
         }
     }
 
-    fn keep(&mut self, events: Vec<Event>) {
+    fn keep(&self, events: Vec<Event>) {
         for event in events {
-            if self.events.len() == KEPT {
-                self.events.pop_front();
-            }
-            self.events.push_back(event);
+            // Nobody may listen any more.
+            let _ = self.outputs.send(Output::Event(event));
         }
     }
 

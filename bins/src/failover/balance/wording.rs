@@ -1,5 +1,6 @@
-//! What is told of virtual servers, in keepalived's words: log lines, lines of the FIFO, mails. Measured against the
-//! texts of keepalived 2.2.7, with the cause behind.
+//! What is told of virtual servers, in keepalived's words: log lines, lines of the FIFO, mails. The words
+//! are those of keepalived's messages as its manual, its documentation and logs that people publish show them, with the cause behind.
+//! They were not compared with a keepalived 2.2.7 that balances, since that takes a kernel with IPVS.
 
 use lb_core::model::{Protocol, ServerKey};
 

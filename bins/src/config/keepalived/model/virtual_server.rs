@@ -27,7 +27,8 @@ pub struct VirtualServer {
     pub quorum_up: Option<ScriptCommand>,
     /// `quorum_down`: the quorum is lost.
     pub quorum_down: Option<ScriptCommand>,
-    /// `omega`: at the end of the daemon everybody is told that servers and quorum are down.
+    /// `omega`: at the end of the daemon, or of this virtual server by a reload, everybody is told that servers and quorum
+    /// are down.
     pub omega: bool,
     /// `ha_suspend`: servers are only checked while one of its addresses is on this host.
     pub ha_suspend: bool,

@@ -62,7 +62,10 @@ impl Task {
 
     pub(super) async fn answer(&mut self, request: Request) -> Answer {
         let Some(upkeep) = &self.upkeep else {
-            return Answer::Error("there are no virtual servers here".to_owned());
+            return Answer::Error(match &self.closed {
+                Some(why) => format!("no virtual server works: {why}"),
+                None => "there are no virtual servers here".to_owned(),
+            });
         };
         match request {
             Request::Table => {

@@ -1,0 +1,58 @@
+use std::fs;
+
+use super::*;
+use crate::failover::{balance, build};
+
+const TEXT: &str = "\
+vrrp_script chk {
+script /bin/true
+}
+static_ipaddress {
+10.0.0.7/24 dev eth0
+}
+vrrp_instance A {
+interface eth0
+virtual_router_id 1
+track_script {
+chk
+}
+virtual_ipaddress {
+10.0.0.1/24
+}
+}
+vrrp_sync_group G {
+group {
+A
+}
+}
+virtual_server 10.0.0.1 80 {
+protocol TCP
+lvs_sched rr
+lvs_method NAT
+real_server 10.0.0.2 80 {
+}
+}
+";
+
+fn loaded(part: Part) -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("keepalived.conf");
+    fs::write(&config, TEXT).unwrap();
+    let (settings, balance) = (build::Settings::default(), balance::Settings::default());
+    load(&Options { config, config_id: None, part, settings, balance }).unwrap().config
+}
+
+#[test]
+fn a_part_is_what_it_is_in_the_whole_and_nothing_else() {
+    let whole = loaded(Part::Whole);
+    assert_eq!((whole.instances.len(), whole.groups.len(), whole.scripts.len()), (1, 1, 1));
+    assert_eq!((whole.virtual_servers.len(), whole.statics.addresses.len()), (1, 1));
+    let instances = loaded(Part::Instances);
+    assert_eq!(instances, Config { virtual_servers: Vec::new(), ..whole.clone() });
+    let balanced = loaded(Part::VirtualServers);
+    assert_eq!((&balanced.globals, &balanced.virtual_servers), (&whole.globals, &whole.virtual_servers));
+    assert_eq!(
+        Config { virtual_servers: Vec::new(), globals: Default::default(), ..balanced },
+        Config::default()
+    );
+}

@@ -2,14 +2,12 @@
 
 use std::{
     ffi::OsString,
-    fs::File,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{ArgAction, Parser};
-use nix::sched::{CloneFlags, setns};
 
 use super::{
     balance,
@@ -24,7 +22,7 @@ use crate::runtime::{
     clock::Clock,
     detach,
     log::{self, Log, Target},
-    paths,
+    namespace, paths,
     pidfile::PidFile,
     plane,
 };
@@ -124,7 +122,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         return start(words);
     }
     if let Some(name) = &arguments.namespace
-        && let Err(error) = enter(name)
+        && let Err(error) = namespace::enter(name)
     {
         return cannot_run(&format!("network namespace {name}: {error}; see `ip netns`"));
     }
@@ -209,6 +207,13 @@ fn daemon(arguments: &Arguments) -> ExitCode {
 }
 
 fn run(options: Options, loaded: Loaded, arguments: &Arguments) -> ExitCode {
+    // Before there are other threads, which would stay where they are.
+    let namespace = loaded.config.globals.net_namespace.clone();
+    if let Some(name) = &namespace
+        && let Err(error) = namespace::enter(name)
+    {
+        return cannot_run(&format!("net_namespace {name}: {error}; see `ip netns`"));
+    }
     let clock = Clock::start();
     let log = open_log(arguments, clock);
     log::capture(&log);
@@ -216,6 +221,7 @@ fn run(options: Options, loaded: Loaded, arguments: &Arguments) -> ExitCode {
         socket: arguments.socket.clone().unwrap_or_else(|| paths::socket(&options.config)),
         detail: arguments.log_detail,
         supervised: arguments.supervised,
+        namespace,
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -243,11 +249,6 @@ fn open_log(arguments: &Arguments, clock: Clock) -> Log {
         _ => Target::Stderr,
     };
     Log::of_program("Keepalived_vrrp", target, clock)
-}
-
-fn enter(name: &str) -> io::Result<()> {
-    let file = File::open(Path::new("/run/netns").join(name))?;
-    setns(file, CloneFlags::CLONE_NEWNET).map_err(io::Error::from)
 }
 
 fn usage(problem: &str) -> ExitCode {

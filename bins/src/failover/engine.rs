@@ -28,7 +28,7 @@ use super::{
     vrrp::{StartError, Vrrp},
 };
 use crate::{
-    config::keepalived::model::{Config, Instance},
+    config::keepalived::model::{Config, Instance, Notify},
     control::{
         protocol::{Answer, DumpKind},
         server::Call,
@@ -99,6 +99,8 @@ pub struct Engine {
     supervised: Supervised,
     /// Instances of which the supervisor is to be told.
     unsaid: Unsaid,
+    /// When it is told again of those whose resignations grow old.
+    renewal: Time,
     /// When instances may take part; `None` once they may.
     opens: Option<Time>,
     /// Who waits for the end of a reload.
@@ -144,6 +146,7 @@ impl Engine {
         let mut engine = Self {
             supervised,
             unsaid: Unsaid::default(),
+            renewal: Time::ZERO,
             opens: Some(now + delay),
             options,
             clock,
@@ -240,6 +243,7 @@ impl Engine {
     async fn beat(&mut self) {
         systemd::alive();
         self.journal.tick(self.clock.now());
+        self.renew(self.clock.now());
         let steps = self.state.expire(self.clock.now());
         self.take(steps).await;
     }
@@ -316,6 +320,17 @@ impl Engine {
             (Kind::Instance, None) => return,
         };
         self.notifier.tell(&Notification { of, name: name.clone(), what, priority, peer }, wanted);
+    }
+
+    /// `fifo_write_vrrp_states_on_reload`: pipes are told what each instance is, and nobody else.
+    fn tell_states(&mut self) {
+        for (name, instance) in self.state.instances() {
+            let Some(what) = state_told(instance.condition_since().0) else { continue };
+            let priority = instance.priority().get();
+            let notification =
+                Notification { of: Kind::Instance, name: name.clone(), what, priority, peer: None };
+            self.notifier.tell(&notification, &Notify::default());
+        }
     }
 
     /// What the configuration says of an instance.

@@ -29,6 +29,8 @@ pub struct Settings {
     pub detail: bool,
     /// Whether standard input is a line to a supervisor.
     pub supervised: bool,
+    /// The network namespace that this process has moved to.
+    pub namespace: Option<String>,
 }
 
 /// Why a node can not run.
@@ -75,7 +77,7 @@ pub async fn run(
         log.line(warning);
     }
     let (supervised, resume) = match settings.supervised {
-        true => Supervised::from_stdin().await.map_err(RunError::Supervisor)?,
+        true => Supervised::from_stdin(settings.namespace).await.map_err(RunError::Supervisor)?,
         false => (Supervised::default(), Resume::default()),
     };
     let (call_sender, mut calls) = mpsc::channel(16);

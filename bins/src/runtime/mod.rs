@@ -5,6 +5,7 @@ pub mod detach;
 pub(crate) mod group;
 pub mod limits;
 pub mod log;
+pub mod namespace;
 pub mod paths;
 pub mod pidfile;
 pub mod plane;

@@ -127,6 +127,9 @@ impl Engine {
         }
         self.note(Subject::Daemon, what);
         self.take(steps).await;
+        if self.config.globals.fifo_states_on_reload {
+            self.tell_states();
+        }
         Ok(())
     }
 }

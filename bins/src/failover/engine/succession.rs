@@ -6,10 +6,12 @@ use std::{
     time::Duration,
 };
 
+use lb_core::Time;
 use lb_vrrp::driver::Resignation;
 use tokio::time::Instant;
 
 use super::Engine;
+use crate::config::keepalived::model::{Authentication, Instance};
 
 /// The supervisor is told of changes so much later, together.
 const SOON: Duration = Duration::from_millis(2);
@@ -44,7 +46,22 @@ impl Unsaid {
     }
 }
 
+/// Resignations with numbers are good for a million messages, which are three hours at 10 ms.
+const RENEWAL: Duration = Duration::from_secs(3600);
+
 impl Engine {
+    /// Has resignations made anew that become too old.
+    pub(super) fn renew(&mut self, now: Time) {
+        if now < self.renewal {
+            return;
+        }
+        self.renewal = now + RENEWAL;
+        let numbered = |model: &&Instance| matches!(model.authentication, Authentication::Ah(_));
+        for model in self.config.instances.iter().filter(numbered) {
+            self.unsaid.add(model.name.as_str().into());
+        }
+    }
+
     /// Tells the supervisor what would resign those that are Active now, some at a time.
     pub(super) async fn tell_supervisor(&mut self) {
         let mut names = self.unsaid.take();

@@ -41,7 +41,7 @@ impl Charge {
             Said::Tracker(id, status) => {
                 self.trackers.insert(id, status);
             }
-            Said::Ready | Said::Resume => {}
+            Said::Namespace(_) | Said::Ready | Said::Resume => {}
         }
     }
 

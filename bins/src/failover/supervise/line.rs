@@ -16,6 +16,8 @@ use crate::{control::protocol::DumpKind, failover::track::TrackerId};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Said {
+    /// It works in this network namespace, where it is to be resigned.
+    Namespace(String),
     /// It is about to begin: what may it go on with? Answered by [`Resume`].
     Resume,
     /// It runs.

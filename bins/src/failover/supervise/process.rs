@@ -5,6 +5,7 @@ use std::{
     io,
     os::{fd::OwnedFd, unix::process::ExitStatusExt as _},
     process::{ExitStatus, Stdio},
+    thread,
     time::Duration,
 };
 
@@ -26,7 +27,10 @@ use super::{
     charge::Charge,
     line::{Asked, Said},
 };
-use crate::{control::protocol::DumpKind, runtime::log::Log};
+use crate::{
+    control::protocol::DumpKind,
+    runtime::{log::Log, namespace},
+};
 
 /// What is to be supervised.
 #[derive(Clone, Debug)]
@@ -102,6 +106,7 @@ impl Supervisor {
                             Said::Resume => {
                                 daemon.tell(&Asked::Resume(self.charge.resume())).await;
                             }
+                            Said::Namespace(name) => self.resigner = resigner_in(name.clone()),
                             Said::Ready => {
                                 if let Some(ready) = ready.take() {
                                     ready();
@@ -168,6 +173,15 @@ impl Resigner {
     fn send(&mut self, _resignations: &[Resignation]) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Sockets stay where they were made, wherever their process is.
+fn resigner_in(namespace: String) -> Option<Resigner> {
+    let make = move || {
+        namespace::enter(&namespace).ok()?;
+        Resigner::new().ok()
+    };
+    thread::spawn(make).join().ok().flatten()
 }
 
 /// A daemon that runs.

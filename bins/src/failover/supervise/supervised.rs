@@ -28,14 +28,18 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// Takes standard input for the line, and asks what to go on with. To be called inside a tokio runtime.
+    /// Takes standard input for the line, and asks what to go on with. Tells the network namespace that this process has
+    /// moved to. To be called inside a tokio runtime.
     ///
     /// # Errors
     /// When standard input is no such line.
-    pub async fn from_stdin() -> io::Result<(Self, Resume)> {
+    pub async fn from_stdin(namespace: Option<String>) -> io::Result<(Self, Resume)> {
         let stream = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
         stream.set_nonblocking(true)?;
         let (reader, mut writer) = UnixStream::from_std(stream)?.into_split();
+        if let Some(namespace) = namespace {
+            writer.write_all(&text(&Said::Namespace(namespace))?).await?;
+        }
         writer.write_all(&text(&Said::Resume)?).await?;
         let mut answer = String::new();
         let mut reader = BufReader::new(reader);

@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{ArgAction, Parser};
@@ -33,6 +34,9 @@ const BAD_CONFIG: u8 = 78;
 const CANNOT_RUN: u8 = 1;
 /// The command line makes no sense (`EX_USAGE`).
 const USAGE: u8 = 64;
+
+/// How long the end waits for a log that is slow.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Holds virtual addresses together with another node, by VRRP and a keepalived.conf.
 #[derive(Debug, Parser)]
@@ -215,7 +219,10 @@ fn run(options: Options, loaded: Loaded, arguments: &Arguments) -> ExitCode {
         return cannot_run(&format!("net_namespace {name}: {error}; see `ip netns`"));
     }
     let clock = Clock::start();
-    let log = open_log(arguments, clock);
+    let log = match open_log(arguments, clock).behind() {
+        Ok(log) => log,
+        Err(error) => return cannot_run(&format!("the log can have no thread: {error}")),
+    };
     log::capture(&log);
     let settings = service::Settings {
         socket: arguments.socket.clone().unwrap_or_else(|| paths::socket(&options.config)),
@@ -233,7 +240,9 @@ fn run(options: Options, loaded: Loaded, arguments: &Arguments) -> ExitCode {
             detach::let_go();
         }
     };
-    match runtime.block_on(service::run(options, settings, loaded, log, clock, ready)) {
+    let ended = runtime.block_on(service::run(options, settings, loaded, log.clone(), clock, ready));
+    log.flush(LOG_PATIENCE);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cannot_run(&error.to_string()),
     }

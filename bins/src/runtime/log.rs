@@ -1,23 +1,35 @@
 //! Where log lines go: a file, syslog, or standard error.
 
+mod queue;
+
 use std::{
     fs::OpenOptions,
     io::{self, Write as _},
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
+use lb_core::Time;
 use thiserror::Error;
 use tracing_subscriber::fmt::MakeWriter;
 
+use self::queue::{Batch, Queue};
 use super::clock::{Clock, ctime};
 
 /// Takes one line at a time, from any thread. Clones write to the same place.
 #[derive(Clone, Debug)]
 pub struct Log {
-    target: Arc<Target>,
+    writer: Arc<Writer>,
     clock: Clock,
+    /// Lines for a thread that writes them.
+    queue: Option<Arc<Queue>>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    target: Target,
     name: Name,
 }
 
@@ -74,12 +86,36 @@ impl std::str::FromStr for Facility {
 impl Log {
     /// A log whose lines are marked with `tag`, as those of ldirectord.
     pub fn new(target: Target, clock: Clock, tag: &str) -> Self {
-        Self { target: Arc::new(target), clock, name: Name::Configuration(tag.into()) }
+        Self::named(target, clock, Name::Configuration(tag.into()))
     }
 
     /// A log whose lines are those of a program of this name, in the manner of keepalived.
     pub fn of_program(name: &str, target: Target, clock: Clock) -> Self {
-        Self { target: Arc::new(target), clock, name: Name::Program(name.into()) }
+        Self::named(target, clock, Name::Program(name.into()))
+    }
+
+    fn named(target: Target, clock: Clock, name: Name) -> Self {
+        Self { writer: Arc::new(Writer { target, name }), clock, queue: None }
+    }
+
+    /// The same log, with a thread of its own that does the writing: nobody waits for a system log or a terminal that is
+    /// slow, and it loses nothing then. What does not fit into 16 MiB is counted and left out. To be
+    /// [flushed](Self::flush) at the end.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub fn behind(mut self) -> io::Result<Self> {
+        let (writer, clock) = (self.writer.clone(), self.clock);
+        let write = move |batch: Batch| writer.write(&batch, &clock);
+        self.queue = Some(Arc::new(Queue::start(write)?));
+        Ok(self)
+    }
+
+    /// Waits until everything is written, but not for longer than this.
+    pub fn flush(&self, patience: Duration) {
+        if let Some(queue) = &self.queue {
+            queue.flush(patience);
+        }
     }
 
     /// Writes one line, whatever is in it: control characters become blanks. A log that can not be written to stops nobody;
@@ -87,46 +123,97 @@ impl Log {
     pub fn line(&self, text: &str) {
         let printable = |c: char| if c.is_control() { ' ' } else { c };
         let text: String = text.trim_end().chars().map(printable).collect();
-        let written = match &*self.target {
-            Target::File(path) => self.append(path, &text),
-            Target::Syslog(facility) => self.send(*facility, &text),
+        let at = self.clock.now();
+        match &self.queue {
+            Some(queue) => queue.add(at, &text),
+            None => self.writer.line(at, &text),
+        }
+    }
+}
+
+impl Writer {
+    fn line(&self, at: Time, text: &str) {
+        let written = match &self.target {
+            Target::File(path) => self.append(path, at, text),
+            Target::Syslog(facility) => unconnected().and_then(|socket| {
+                // A system log that is stuck holds nobody up.
+                socket.set_nonblocking(true)?;
+                socket.send_to(self.message(*facility, at, text).as_bytes(), SYSLOG).map(drop)
+            }),
             Target::Stderr => Err(io::ErrorKind::Other.into()),
         };
         if written.is_err() {
-            let _ = writeln!(io::stderr(), "{}", self.stamped(&text));
+            let _ = writeln!(io::stderr(), "{}", self.stamped(at, text));
+        }
+    }
+
+    /// Writes many lines, and waits as long as it takes.
+    fn write(&self, batch: &Batch, clock: &Clock) {
+        match &self.target {
+            Target::File(_) => batch.lines().for_each(|(at, line)| self.line(at, line)),
+            Target::Syslog(facility) => {
+                let socket = unconnected();
+                for (at, line) in batch.lines() {
+                    let message = self.message(*facility, at, line);
+                    let sent = socket
+                        .as_ref()
+                        .is_ok_and(|socket| socket.send_to(message.as_bytes(), SYSLOG).is_ok());
+                    if !sent {
+                        let _ = writeln!(io::stderr(), "{}", self.stamped(at, line));
+                    }
+                }
+            }
+            Target::Stderr => {
+                let mut output = io::BufWriter::new(io::stderr());
+                for (at, line) in batch.lines() {
+                    let _ = writeln!(output, "{}", self.stamped(at, line));
+                }
+                let _ = output.flush();
+            }
+        }
+        if batch.lost > 0 {
+            self.line(
+                clock.now(),
+                &format!("{} lines were left out: the log takes them too slowly", batch.lost),
+            );
         }
     }
 
     /// `[Sat Nov 21 21:01:51 2026|ldirectord.cf|172] text` or `Sat Nov 21 21:01:51 2026: text`.
-    fn stamped(&self, text: &str) -> String {
-        let time = ctime(self.clock.now());
+    fn stamped(&self, at: Time, text: &str) -> String {
+        let time = ctime(at);
         match &self.name {
             Name::Configuration(tag) => format!("[{time}|{tag}|{}] {text}", std::process::id()),
             Name::Program(_) => format!("{time}: {text}"),
         }
     }
 
-    fn append(&self, path: &Path, text: &str) -> io::Result<()> {
+    fn append(&self, path: &Path, at: Time, text: &str) -> io::Result<()> {
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        file.write_all(format!("{}\n", self.stamped(text)).as_bytes())
+        file.write_all(format!("{}\n", self.stamped(at, text)).as_bytes())
     }
 
-    fn send(&self, facility: Facility, text: &str) -> io::Result<()> {
+    /// As RFC 3164 has it.
+    fn message(&self, facility: Facility, at: Time, text: &str) -> String {
         const INFO: u8 = 6;
-        let stamp = ctime(self.clock.now());
-        // RFC 3164: month, day and time, without weekday and year.
+        let stamp = ctime(at);
+        // Month, day and time, without weekday and year.
         let stamp = stamp.get(4..19).unwrap_or_default();
         let priority = u32::from(facility.0) * 8 + u32::from(INFO);
         let pid = std::process::id();
-        let line = match &self.name {
+        match &self.name {
             Name::Configuration(tag) => format!("<{priority}>{stamp} lb-director[{pid}]: [{tag}] {text}"),
             Name::Program(name) => format!("<{priority}>{stamp} {name}[{pid}]: {text}"),
-        };
-        let socket = UnixDatagram::unbound()?;
-        // A system log that is stuck holds nobody up.
-        socket.set_nonblocking(true)?;
-        socket.send_to(line.as_bytes(), "/dev/log").map(drop)
+        }
     }
+}
+
+/// Where the system's log takes messages.
+const SYSLOG: &str = "/dev/log";
+
+/// Not connected, so that it survives a system log that is started again.
+fn unconnected() -> io::Result<UnixDatagram> {
+    UnixDatagram::unbound()
 }
 
 /// One event of `tracing` becomes one line.

@@ -177,6 +177,23 @@ impl Lab {
         Ok(())
     }
 
+    /// Joins two hosts by a cable of their own, without a switch. It is none of [`Self::cables`], and nothing happens to it.
+    ///
+    /// # Errors
+    /// When one of them has such an interface already.
+    pub fn join(&self, ends: [(&Host, &[IpNet]); 2], interface: &str) -> Result<()> {
+        let [(one, _), (other, _)] = ends;
+        check_name("interface", interface, LONGEST_NAME, interface == "lo")?;
+        let pid = other.pid();
+        self.ip(one, &format!("link add {interface} type veth peer name {interface} netns {pid}\n"))?;
+        for (host, addresses) in ends {
+            let address = |net: &IpNet| format!("address add {net} dev {interface}\n");
+            let lines: String = addresses.iter().map(address).collect();
+            self.ip(host, &format!("{lines}link set {interface} up\n"))?;
+        }
+        Ok(())
+    }
+
     /// The cables.
     pub fn cables(&self) -> Vec<Cable> {
         self.plan().cables.clone()

@@ -85,6 +85,8 @@ pub struct Engine {
     pub(super) config: Config,
     /// Where each instance stands in it.
     places: HashMap<String, usize>,
+    /// Where each group stands in it.
+    group_places: HashMap<String, usize>,
     pub(super) config_error: Option<String>,
     pub(super) state: State,
     pub(super) vrrp: Vrrp,
@@ -151,7 +153,8 @@ impl Engine {
             options,
             clock,
             journal,
-            places: places(&config),
+            places: places(config.instances.iter().map(|instance| &instance.name)),
+            group_places: places(config.groups.iter().map(|group| &group.name)),
             config,
             config_error: None,
             state,
@@ -310,7 +313,7 @@ impl Engine {
             Kind::Instance => self.places.get(&**name).and_then(|place| self.config.instances.get(*place)),
             Kind::Group => None,
         };
-        let group = || self.config.groups.iter().find(|group| *group.name == **name);
+        let group = || self.config.groups.get(*self.group_places.get(&**name)?);
         let wanted = match (of, wanted) {
             (Kind::Instance, Some(model)) => &model.notify,
             (Kind::Group, _) => match group() {
@@ -376,8 +379,8 @@ fn state_told(condition: Condition) -> Option<Happened> {
     }
 }
 
-fn places(config: &Config) -> HashMap<String, usize> {
-    config.instances.iter().enumerate().map(|(place, instance)| (instance.name.clone(), place)).collect()
+fn places<'a>(names: impl Iterator<Item = &'a String>) -> HashMap<String, usize> {
+    names.enumerate().map(|(place, name)| (name.clone(), place)).collect()
 }
 
 fn start_delay(config: &Config) -> Duration {

@@ -55,6 +55,7 @@ pub struct Group {
     pub since: Time,
     /// Why.
     pub why: Why,
+    members: Vec<Arc<str>>,
 }
 
 /// What is to be done, in this order.
@@ -148,10 +149,12 @@ impl State {
         self.trackers.retain(|_, known| !known.watchers.is_empty());
         let mut groups = std::mem::take(&mut self.groups);
         for model in &config.groups {
-            let (name, group) = groups.remove_entry(model.name.as_str()).unwrap_or_else(|| {
-                let group = Group { condition: Condition::Init, since: now, why: Why::Lifecycle };
-                (model.name.as_str().into(), group)
+            let (name, mut group) = groups.remove_entry(model.name.as_str()).unwrap_or_else(|| {
+                let (condition, why) = (Condition::Init, Why::Lifecycle);
+                (model.name.as_str().into(), Group { condition, since: now, why, members: Vec::new() })
             });
+            let named = |member: &String| Some(self.instances.get_key_value(member.as_str())?.0.clone());
+            group.members = model.members.iter().filter_map(named).collect();
             self.groups.insert(name, group);
         }
         let names: Vec<Arc<str>> = self.instances.keys().cloned().collect();
@@ -212,9 +215,9 @@ impl State {
 
     /// The protocol changed the state of a group.
     pub fn group_changed(&mut self, name: &str, to: lb_vrrp::State, now: Time) -> Vec<Step> {
-        let Some((name, _)) = self.groups.get_key_value(name) else { return Vec::new() };
+        let Some((name, group)) = self.groups.get_key_value(name) else { return Vec::new() };
         let name = name.clone();
-        let mut members = self.instances.values().filter(|one| one.group.as_ref() == Some(&name));
+        let mut members = group.members.iter().filter_map(|member| self.instances.get(member));
         let (to, why) = match to {
             lb_vrrp::State::Active => (Condition::Master, Why::Lifecycle),
             lb_vrrp::State::Backup => (Condition::Backup, Why::Lifecycle),

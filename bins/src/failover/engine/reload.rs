@@ -58,7 +58,8 @@ impl Engine {
         let before = std::mem::replace(&mut self.config, config);
         let old: HashMap<&str, &Instance> =
             before.instances.iter().map(|instance| (instance.name.as_str(), instance)).collect();
-        self.places = places(&self.config);
+        self.places = places(self.config.instances.iter().map(|instance| &instance.name));
+        self.group_places = places(self.config.groups.iter().map(|group| &group.name));
         let steps = self.state.configure(&self.config, now);
         let mut changed = Vec::new();
         let mut added = Vec::new();
@@ -75,9 +76,10 @@ impl Engine {
         let what = What::Configured { added: added.len(), changed: changed.len(), removed: removed.len() };
         let control = self.vrrp.control.clone();
         let mut troubles: Vec<(Arc<str>, String)> = Vec::new();
-        for name in groups_gone(&before.groups, &self.config.groups) {
+        let (old_groups, new_groups) = (by_name(&before.groups), by_name(&self.config.groups));
+        for name in old_groups.keys().filter(|name| !new_groups.contains_key(*name)) {
             if let Err(error) = control.remove_group(name).await {
-                troubles.push((name.into(), error.to_string()));
+                troubles.push(((*name).into(), error.to_string()));
             }
         }
         for name in removed {
@@ -109,7 +111,7 @@ impl Engine {
         }
         for group in &self.config.groups {
             let members = group.members.clone();
-            let done = match before.groups.iter().find(|old| old.name == group.name) {
+            let done = match old_groups.get(group.name.as_str()) {
                 Some(old) if old.members == members => continue,
                 Some(_) => control.change_group(&group.name, members).await,
                 None => control.add_group(&group.name, members).await,
@@ -134,7 +136,6 @@ impl Engine {
     }
 }
 
-fn groups_gone<'a>(before: &'a [Group], after: &'a [Group]) -> impl Iterator<Item = &'a str> {
-    let gone = |group: &&Group| !after.iter().any(|other| other.name == group.name);
-    before.iter().filter(gone).map(|group| group.name.as_str())
+fn by_name(groups: &[Group]) -> HashMap<&str, &Group> {
+    groups.iter().map(|group| (group.name.as_str(), group)).collect()
 }

@@ -14,3 +14,4 @@ mod node;
 mod peers;
 mod reload;
 mod scale;
+mod thousand;

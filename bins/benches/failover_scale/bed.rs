@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     io::{BufRead as _, BufReader, Write as _},
+    path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -61,9 +62,9 @@ impl Node {
         Ok(self.host.write(FILE, plan.text())?)
     }
 
-    pub(crate) fn start(&self, kind: Kind) -> Result<Process> {
+    pub(crate) fn start(&self, kind: Kind, ours: &Path) -> Result<Process> {
         let mut command = match kind {
-            Kind::Ours => Command::new(env!("CARGO_BIN_EXE_lb-failover")),
+            Kind::Ours => Command::new(ours),
             Kind::Keepalived => Command::new(KEEPALIVED),
         };
         command.args(["-n", "-l", "-P", "-f", FILE]);
@@ -106,7 +107,7 @@ impl Node {
 impl Plan {
     fn text(&self) -> String {
         let mut text = String::from(
-            "global_defs {\n router_id bench\n script_user root\n vrrp_rt_priority 50\n vrrp_garp_master_refresh 0\n}\n",
+            "global_defs {\n router_id bench\n script_user root\n vrrp_rt_priority 50\n vrrp_rlimit_rttime 10000000\n vrrp_garp_master_refresh 0\n}\n",
         );
         let seconds = self.advert.as_secs_f64();
         for number in 0..self.instances {

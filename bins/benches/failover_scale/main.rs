@@ -22,7 +22,7 @@ mod report;
 mod round;
 mod watch;
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, ValueEnum};
 
@@ -48,6 +48,9 @@ struct Options {
     /// Whose daemons
     #[arg(long, value_delimiter = ',', default_value = "ours,keepalived")]
     kinds: Vec<Kind>,
+    /// Another build of lb-failover than the one that cargo has made for this
+    #[arg(long, value_name = "PATH", default_value = env!("CARGO_BIN_EXE_lb-failover"))]
+    program: PathBuf,
     /// What cargo says when it wants a benchmark
     #[arg(long, hide = true)]
     bench: bool,

@@ -31,11 +31,11 @@ pub(crate) fn measure(kind: Kind, size: usize, options: &Options, report: &mut R
     b.configure(two)?;
 
     let began = now();
-    let mut first = a.start(kind)?;
+    let mut first = a.start(kind, &options.program)?;
     let up = a.wait_for(size)?;
     let add = |report: &mut Report, figure, value| report.add(kind, figure, value);
     add(report, Figure::Start, seconds(began, up.last) - one.down());
-    let mut second = b.start(kind)?;
+    let mut second = b.start(kind, &options.program)?;
     thread::sleep(BURSTS + 4 * advert);
 
     let before = [usage(&first), usage(&second)];
@@ -89,7 +89,7 @@ pub(crate) fn measure(kind: Kind, size: usize, options: &Options, report: &mut R
     let taken = b.wait_for(size)?;
     add(report, Figure::TakenAfterStop, seconds(from, taken.last) - two.skew());
     first.wait()?;
-    first = a.start(kind)?;
+    first = a.start(kind, &options.program)?;
     a.wait_for(size)?;
     b.wait_for(0)?;
     thread::sleep(2 * advert);

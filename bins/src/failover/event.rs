@@ -65,6 +65,8 @@ pub enum Why {
     Group(Arc<str>),
     /// The operator said so; with the reason.
     Operator(String),
+    /// A group: all its members can be what it is.
+    Members,
     /// Start, stop or reload of the daemon.
     Lifecycle,
     /// Another process has this virtual router on the same interface, or the configuration can not be put in force.

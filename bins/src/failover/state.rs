@@ -219,8 +219,8 @@ impl State {
         let name = name.clone();
         let mut members = group.members.iter().filter_map(|member| self.instances.get(member));
         let (to, why) = match to {
-            lb_vrrp::State::Active => (Condition::Master, Why::Lifecycle),
-            lb_vrrp::State::Backup => (Condition::Backup, Why::Lifecycle),
+            lb_vrrp::State::Active => (Condition::Master, Why::Members),
+            lb_vrrp::State::Backup => (Condition::Backup, Why::Members),
             lb_vrrp::State::Initialize => match members.find(|member| !member.aim(false).takes_part) {
                 Some(member) => (Condition::Fault, member.why.clone()),
                 None => (Condition::Fault, Why::Lifecycle),

@@ -31,9 +31,14 @@ impl Engine {
                     self.journal.log().line(warning);
                 }
                 match self.put_in_force(loaded.config).await {
-                    Ok(()) => {
+                    Ok(troubles) if troubles.is_empty() => {
                         self.config_error = None;
                         Answer::Done("the configuration is in force".to_owned())
+                    }
+                    Ok(troubles) => {
+                        let text = format!("the configuration is in force, but {}", troubles.join("; "));
+                        self.config_error = Some(text.clone());
+                        Answer::Error(text)
                     }
                     Err(error) => self.refuse(&error.to_string()),
                 }
@@ -52,8 +57,8 @@ impl Engine {
         Answer::Error(format!("refused, the old one stays in force: {error}"))
     }
 
-    /// Touches only what differs.
-    async fn put_in_force(&mut self, config: Config) -> Result<(), BuildError> {
+    /// Touches only what differs. Returns what could not be done.
+    async fn put_in_force(&mut self, config: Config) -> Result<Vec<String>, BuildError> {
         let now = self.clock.now();
         let before = std::mem::replace(&mut self.config, config);
         let old: HashMap<&str, &Instance> =
@@ -124,6 +129,7 @@ impl Engine {
         self.trackers.set(&self.config);
         self.kernel.configure(&self.config);
         self.balance.configure(&self.config);
+        let words = troubles.iter().map(|(name, trouble)| format!("{name}: {trouble}")).collect();
         for (name, trouble) in troubles {
             self.note(Subject::Instance(name), What::Trouble(trouble));
         }
@@ -132,7 +138,7 @@ impl Engine {
         if self.config.globals.fifo_states_on_reload {
             self.tell_states();
         }
-        Ok(())
+        Ok(words)
     }
 }
 

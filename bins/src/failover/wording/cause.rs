@@ -22,6 +22,7 @@ pub fn why(state: Condition, why: &Why) -> String {
         Why::Recovered => "what kept it from taking part is over".to_owned(),
         Why::Group(name) => format!("sync group {name}"),
         Why::Operator(reason) => format!("operator: {reason}"),
+        Why::Members => "all its members are".to_owned(),
         Why::Lifecycle => "start, stop or reload of the daemon".to_owned(),
     }
 }
@@ -78,7 +79,7 @@ fn behind(to: Condition, of: &Why, heard: Option<(Time, IpAddr)>, at: Time) -> O
         (Why::Protocol(Cause::Silence), Some((last, source))) => {
             Some(format!("heard nothing from {source} for {:.1} s", at.since(last).as_secs_f64()))
         }
-        (Why::Protocol(Cause::Startup | Cause::Shutdown) | Why::Lifecycle, _) => None,
+        (Why::Protocol(Cause::Startup | Cause::Shutdown) | Why::Members | Why::Lifecycle, _) => None,
         // The line before says it.
         (Why::Protocol(Cause::HigherPriority(..) | Cause::GreaterAddress(_)), _) => None,
         (of, _) => Some(why(to, of)),

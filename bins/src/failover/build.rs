@@ -95,10 +95,6 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
             model::Preempt::No => Preempt::No,
             model::Preempt::After(delay) => Preempt::After(delay),
         });
-    // VRRPv3 has it answered (RFC 9568 §6.4.3).
-    if model.lower_prio_no_advert && model.version == Version::V2 {
-        config = config.reassert_v2(false);
-    }
     if profile(model) == Profile::Compatible {
         config = config
             .only_backup(settings.pair || model.has_one_peer())

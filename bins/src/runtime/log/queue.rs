@@ -121,8 +121,11 @@ mod tests {
 
     use super::*;
 
+    /// Lines that were written together, and how many were lost before them.
+    type Written = (Vec<String>, usize);
+
     /// A log that is stuck until it is let go, and then tells what it got.
-    fn stuck() -> (Queue, mpsc::Sender<()>, mpsc::Receiver<(Vec<String>, usize)>) {
+    fn stuck() -> (Queue, mpsc::Sender<()>, mpsc::Receiver<Written>) {
         let (go, wait) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
         let queue = Queue::start(move |batch| {

@@ -137,7 +137,7 @@ pub(super) const GLOBAL_DEFS: &[Keyword] = &[
     line("vrrp_startup_delay"),
     line("vrrp_delay_after_boot"),
     line("log_unknown_vrids").not("would log messages of virtual routers that are not configured"),
-    line("vrrp_owner_ignore_adverts"),
+    line("vrrp_owner_ignore_adverts").not("would have an owner ignore what others send"),
     line("vmac_prefix").not("would name VMAC interfaces with another prefix"),
     line("vmac_addr_prefix").not("would name VMAC interfaces with another prefix"),
     line("umask").not("would set the rights of files that are written"),

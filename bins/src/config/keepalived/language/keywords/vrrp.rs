@@ -93,7 +93,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     line("garp_extra_if").not(EXTRA),
     line("vmac_garp_intvl").not(EXTRA),
     line("lower_prio_no_advert"),
-    line("higher_prio_send_advert").not("would send one more advertisement when it yields"),
+    line("higher_prio_send_advert"),
     line("owner_ignore_adverts").not("would have an owner ignore what others send"),
     line("kernel_rx_buf_size").not("would set the size of the receive buffer"),
     block("authentication", Within::Authentication),

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
@@ -19,13 +19,16 @@ use super::{
     service,
     supervise::{self, Plan},
 };
-use crate::runtime::{
-    clock::Clock,
-    detach,
-    log::{self, Log, Target},
-    namespace, paths,
-    pidfile::PidFile,
-    plane,
+use crate::{
+    config::keepalived::model::Config,
+    runtime::{
+        clock::Clock,
+        detach,
+        log::{self, Log, Target},
+        namespace, paths,
+        pidfile::PidFile,
+        plane,
+    },
 };
 
 /// The configuration has errors (`EX_CONFIG` of sysexits.h).
@@ -225,7 +228,7 @@ fn run(options: Options, loaded: Loaded, arguments: &Arguments) -> ExitCode {
     };
     log::capture(&log);
     let settings = service::Settings {
-        socket: arguments.socket.clone().unwrap_or_else(|| paths::socket(&options.config)),
+        socket: arguments.socket.clone().unwrap_or_else(|| socket(&options.config, &loaded.config)),
         detail: arguments.log_detail,
         supervised: arguments.supervised,
         namespace,
@@ -245,6 +248,16 @@ fn run(options: Options, loaded: Loaded, arguments: &Arguments) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => cannot_run(&error.to_string()),
+    }
+}
+
+/// Several daemons on one host have an `instance` each.
+fn socket(path: &Path, config: &Config) -> PathBuf {
+    match (path.file_name(), &config.globals.instance) {
+        (Some(name), Some(instance)) => {
+            paths::socket(&path.with_file_name(format!("{}.{instance}", name.to_string_lossy())))
+        }
+        _ => paths::socket(path),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The loop: what the protocol tells, what trackers find, what the operator orders, and time come in; decisions go out.
 
+mod difference;
 mod hear;
 mod reload;
 mod succession;
@@ -22,6 +23,8 @@ use super::{
     kernel::Kernel,
     loading::Loader,
     notify::{Happened, Kind, Notification, Notifier},
+    occasion,
+    program::Policy,
     state::{Order, State, Step},
     supervise::{Resume, Supervised},
     track::{Report, Trackers},
@@ -134,11 +137,19 @@ impl Engine {
             instance.starts = resume.has(&model.name);
             instances.push(instance);
         }
+        let globals = &config.globals;
+        let successor = resume.is_successor();
+        if !successor && let Some((command, limit)) = &globals.startup {
+            let policy = Policy::of(globals);
+            if let Err(trouble) = occasion::run("startup_script", command, *limit, &policy).await {
+                journal.log().line(&trouble);
+            }
+        }
+        let delay = if successor { Duration::ZERO } else { start_delay(&config) };
+        // Before anything else, since a successor has little time.
+        let vrrp = Vrrp::start(instances, &config.groups, resume.snapshot(), globals.real_time).await?;
         let (balance, outputs) =
             Balance::start(&config, options.balance.clone(), clock, journal.log().clone()).await;
-        let delay = if resume.is_empty() { start_delay(&config) } else { Duration::ZERO };
-        let vrrp =
-            Vrrp::start(instances, &config.groups, resume.snapshot(), config.globals.real_time).await?;
         let mut kernel = Kernel::start(journal.log().clone());
         kernel.configure(&config);
         let (mut trackers, reports) = Trackers::start();
@@ -231,6 +242,13 @@ impl Engine {
         }
         self.kernel.finish().await;
         self.notifier.finish().await;
+        let globals = &self.config.globals;
+        if let Some((command, limit)) = &globals.shutdown {
+            let policy = Policy::of(globals);
+            if let Err(trouble) = occasion::run("shutdown_script", command, *limit, &policy).await {
+                self.journal.log().line(&trouble);
+            }
+        }
         self.note(Subject::Daemon, What::Stopped);
     }
 

@@ -23,6 +23,7 @@ pub mod journal;
 pub mod kernel;
 pub mod loading;
 pub mod notify;
+mod occasion;
 pub mod program;
 pub mod service;
 pub mod state;

@@ -119,6 +119,13 @@ impl State {
         }
     }
 
+    /// An instance has another name from now on.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        if let Some(instance) = self.instances.remove(from) {
+            self.instances.insert(to.into(), instance);
+        }
+    }
+
     /// Puts another configuration in force. What is known of a tracker or an instance that stays is kept.
     pub fn configure(&mut self, config: &Config, now: Time) -> Vec<Step> {
         let groups: BTreeMap<&str, &model::Group> = config

@@ -65,3 +65,23 @@ fn reloads_move_nothing_that_stays() {
     let of_vip: Vec<&str> = changes.lines().filter(|line| line.contains(&format!(" {VIP}/"))).collect();
     assert!(of_vip.is_empty(), "{of_vip:?}");
 }
+
+#[test]
+fn another_name_is_all_that_changes_when_a_name_does() {
+    let Some(lab) = lab("another_name_is_all_that_changes_when_a_name_does", &[]) else { return };
+    let [mut a, mut b] = nodes(&lab, [Ours, Ours]);
+    a.configure(&instance("web", 51, 150, "10.0.0.100/24", ""));
+    b.configure(&instance("web", 51, 100, "10.0.0.100/24", ""));
+    a.start();
+    b.start();
+    settle(&a, &b, "10.0.0.100");
+    let moves = b.said("Entering MASTER STATE");
+    a.configure(&instance("www", 51, 160, "10.0.0.100/24", ""));
+    a.lbctl(&["reload"]);
+    let status = a.status();
+    let renamed = &status["instances"][0];
+    assert_eq!((&renamed["name"], &renamed["state"]), (&"www".into(), &"MASTER".into()), "{status}");
+    assert_eq!(renamed["priority"], 160, "{status}");
+    assert!(a.has("10.0.0.100"));
+    assert_eq!((a.said("removing VIPs"), b.said("Entering MASTER STATE")), (0, moves));
+}

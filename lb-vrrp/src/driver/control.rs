@@ -141,6 +141,7 @@ pub(super) enum Command {
     Resignations(Option<Vec<String>>, Reply<Vec<Resignation>>),
     Add(Box<Instance>, Reply<()>),
     Remove(String, Reply<()>),
+    Rename(String, String, Reply<()>),
     Reconfigure(Box<Instance>, Reply<()>),
     Status(Option<String>, Reply<Vec<Status>>),
     Stats(Reply<EndpointStats>),
@@ -313,6 +314,15 @@ impl Control {
     /// As [`set_priority`](Self::set_priority).
     pub async fn remove(&self, instance: &str) -> Result<(), ControlError> {
         self.ask(|reply| Command::Remove(instance.to_owned(), reply)).await
+    }
+
+    /// Gives an instance another name, and leaves everything else as it is.
+    ///
+    /// # Errors
+    /// [`ControlError::Instance`] when the name is empty or taken, besides those of
+    /// [`set_priority`](Self::set_priority).
+    pub async fn rename(&self, instance: &str, name: &str) -> Result<(), ControlError> {
+        self.ask(|reply| Command::Rename(instance.to_owned(), name.to_owned(), reply)).await
     }
 
     /// Makes the instance of this name what it is here, without losing its state; see

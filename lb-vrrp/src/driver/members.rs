@@ -156,6 +156,16 @@ impl Members {
         Some(member)
     }
 
+    /// Gives a member another name, which nobody has.
+    pub(super) fn rename(&mut self, id: usize, name: &str) -> Option<&Member> {
+        let member = self.all.get_mut(&id)?;
+        self.names.remove(&member.name);
+        member.name = name.into();
+        member.instance.name = name.to_owned();
+        self.names.insert(member.name.clone(), id);
+        Some(member)
+    }
+
     /// Gives a member another configuration.
     pub(super) fn replace(&mut self, id: usize, instance: Instance) {
         let Some(member) = self.all.get_mut(&id) else { return };

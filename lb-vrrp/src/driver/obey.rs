@@ -36,6 +36,7 @@ impl<P: Platform> Driver<P> {
                 drop(reply.send(Ok(self.resignations(&self.chosen(names)))));
             }
             Command::Add(instance, reply) => drop(reply.send(self.add_running(*instance))),
+            Command::Rename(from, to, reply) => drop(reply.send(self.rename(&from, &to))),
             Command::Remove(name, reply) => drop(reply.send(self.remove(&name))),
             Command::Reconfigure(instance, reply) => drop(reply.send(self.reconfigure(*instance))),
             Command::Status(name, reply) => drop(reply.send(self.status(name.as_deref()))),
@@ -119,6 +120,18 @@ impl<P: Platform> Driver<P> {
                 self.platform.unlisten(listening(&member.instance, key.interface));
             }
             self.desk.order([(member.desk, Change::End)]);
+        }
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), ControlError> {
+        let id = self.find(from)?;
+        if to.is_empty() || self.members.named(to).is_some() {
+            return Err(InstanceError::Name(to.to_owned()).into());
+        }
+        if let Some(member) = self.members.rename(id, to) {
+            let assets = member.instance.assets(member.name.clone());
+            self.orders.push((member.desk, Change::Assets(Arc::new(assets))));
         }
         Ok(())
     }

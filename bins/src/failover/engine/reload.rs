@@ -2,16 +2,17 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use lb_vrrp::driver::{ControlError, InstanceError};
+use lb_vrrp::driver::{self, ControlError, InstanceError};
 
-use super::{Engine, build_with, places};
+use super::{Engine, build_with, difference::Difference, places};
 use crate::{
     config::keepalived::model::{Config, Group, Instance},
     control::protocol::Answer,
     failover::{
-        build::BuildError,
+        build::{self, BuildError},
         event::{Subject, What},
         loading::{LoadError, Loaded},
+        notify::{Happened, Kind, Notification},
     },
     runtime::systemd,
 };
@@ -60,24 +61,29 @@ impl Engine {
     /// Touches only what differs. Returns what could not be done.
     async fn put_in_force(&mut self, config: Config) -> Result<Vec<String>, BuildError> {
         let now = self.clock.now();
+        let difference = Difference::between(&self.config, &config);
+        for model in difference.changed.iter().chain(&difference.added) {
+            // Before anything is touched.
+            build::build(model, model.priority, &self.options.settings)?;
+        }
+        for (from, to) in &difference.renamed {
+            self.state.rename(from, to);
+        }
+        let steps = self.state.configure(&config, now);
+        let driven = |model: &&Instance| build_with(&self.state, model, &self.options.settings);
+        let changed: Vec<driver::Instance> =
+            difference.changed.iter().map(driven).collect::<Result<_, _>>()?;
+        let added: Vec<driver::Instance> = difference.added.iter().map(driven).collect::<Result<_, _>>()?;
+        let owned = |name: &&str| (*name).to_owned();
+        let removed: Vec<String> = difference.removed.iter().map(owned).collect();
+        let renamed: Vec<(String, String)> =
+            difference.renamed.iter().map(|(from, to)| (owned(from), owned(to))).collect();
+        for name in &removed {
+            self.say_deleted(name);
+        }
         let before = std::mem::replace(&mut self.config, config);
-        let old: HashMap<&str, &Instance> =
-            before.instances.iter().map(|instance| (instance.name.as_str(), instance)).collect();
         self.places = places(self.config.instances.iter().map(|instance| &instance.name));
         self.group_places = places(self.config.groups.iter().map(|group| &group.name));
-        let steps = self.state.configure(&self.config, now);
-        let mut changed = Vec::new();
-        let mut added = Vec::new();
-        for model in &self.config.instances {
-            match old.get(model.name.as_str()) {
-                Some(old) if *old == model => {}
-                Some(_) => changed.push(build_with(&self.state, model, &self.options.settings)?),
-                None => added.push(build_with(&self.state, model, &self.options.settings)?),
-            }
-        }
-        let gone = |instance: &&Instance| !self.places.contains_key(&instance.name);
-        let removed: Vec<Arc<str>> =
-            before.instances.iter().filter(gone).map(|instance| instance.name.as_str().into()).collect();
         let what = What::Configured { added: added.len(), changed: changed.len(), removed: removed.len() };
         let control = self.vrrp.control.clone();
         let mut troubles: Vec<(Arc<str>, String)> = Vec::new();
@@ -87,7 +93,12 @@ impl Engine {
                 troubles.push(((*name).into(), error.to_string()));
             }
         }
-        for name in removed {
+        for (from, to) in renamed {
+            if let Err(error) = control.rename(&from, &to).await {
+                troubles.push((to.into(), error.to_string()));
+            }
+        }
+        for name in removed.into_iter().map(Arc::from) {
             if let Err(error) = control.remove(&name).await {
                 troubles.push((name, error.to_string()));
             }
@@ -139,6 +150,16 @@ impl Engine {
             self.tell_states();
         }
         Ok(words)
+    }
+
+    /// An instance is no longer configured.
+    fn say_deleted(&mut self, name: &str) {
+        let Some(model) = self.model(name) else { return };
+        let what = Happened::Deleted;
+        let priority = model.priority.get();
+        let notification = Notification { of: Kind::Instance, name: name.into(), what, priority, peer: None };
+        let notify = model.notify.clone();
+        self.notifier.tell(&notification, &notify);
     }
 }
 

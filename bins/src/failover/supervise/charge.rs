@@ -57,7 +57,7 @@ impl Charge {
     pub(super) fn resume(&mut self) -> Resume {
         let died = self.died.take();
         let trackers = self.trackers.clone().into_iter().collect();
-        let mut resume = Resume { trackers, ..Resume::default() };
+        let mut resume = Resume { successor: died.is_some(), trackers, ..Resume::default() };
         for (name, Held { mut snapshot, sequence, .. }) in std::mem::take(&mut self.held) {
             if let Some(died) = died {
                 snapshot.extend(died);

@@ -56,6 +56,8 @@ pub(super) enum Asked {
 /// What a daemon may go on with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resume {
+    /// Whether there was a daemon before, which died.
+    pub(super) successor: bool,
     /// Instances that were Active and were not resigned.
     pub(super) instances: BTreeMap<String, Snapshot>,
     /// Their sequence numbers, where messages have one.
@@ -68,6 +70,11 @@ impl Resume {
     /// Whether there is no predecessor that went on to the last.
     pub fn is_empty(&self) -> bool {
         self.instances.is_empty()
+    }
+
+    /// Whether this process takes the place of one that died.
+    pub fn is_successor(&self) -> bool {
+        self.successor
     }
 
     /// Whether an instance is to go on.

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use lb_vrrp::driver::{Resignation, linux::boot_time};
+use lb_vrrp::driver::{
+    Resignation,
+    linux::{Resigner, boot_time},
+};
 use nix::{sys::signal::Signal, unistd::Pid};
 use thiserror::Error;
 use tokio::{
@@ -159,19 +162,6 @@ impl Supervisor {
         {
             self.log.line(&format!("resignations can not be sent: {error}"));
         }
-    }
-}
-
-/// Sends resignations.
-struct Resigner;
-
-impl Resigner {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    fn send(&mut self, _resignations: &[Resignation]) -> io::Result<()> {
-        Ok(())
     }
 }
 

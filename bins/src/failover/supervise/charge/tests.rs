@@ -69,8 +69,11 @@ fn a_successor_goes_on_as_if_its_predecessor_had_been_heard_until_it_died() {
     let mut charge = Charge::default();
     charge.hear(active("a", second()));
     charge.hear(Said::Tracker(TrackerId::Script("chk".to_owned()), Status::Up));
+    assert!(!charge.resume().is_successor(), "it is the first one");
+    charge.hear(active("a", second()));
     charge.died(DIED);
     let resume = charge.resume();
+    assert!(resume.is_successor());
     let mut expected = snapshot();
     expected.extend(DIED);
     assert_eq!(resume.instances["a"], expected);

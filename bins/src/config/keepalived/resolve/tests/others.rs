@@ -230,15 +230,18 @@ fn routes_and_rules_are_words_for_ip() {
 
 #[test]
 fn everything_global() {
-    let config = clean(
+    let (config, problems) = load(
         "instance one\nnet_namespace red\nglobal_defs {\nrouter_id r\nnotification_email {\na@b\nc@d\n}\n\
          notification_email_from e@f\nsmtp_server 192.0.2.1 2525\nsmtp_helo_name h\nsmtp_connect_timeout 5\nno_email_faults\n\
          script_user u g\nenable_script_security\nstartup_script \"/bin/up x\"\nstartup_script_timeout 20\n\
          shutdown_script /bin/down\nnotify_fifo /run/a u\nnotify_fifo_script /bin/r\nvrrp_notify_fifo /run/b\nlvs_notify_fifo /run/c\n\
          fifo_write_vrrp_states_on_reload\nvrrp_startup_delay 5.5\nlog_unknown_vrids\nnftables mine\nvrrp_rt_priority 50\n\
          vrrp_priority -20\nvrrp_no_swap\nlvs_flush\nlvs_flush_on_stop\nchecker_log_all_failures\n}\n",
-    )
-    .globals;
+    );
+    let config = config.globals;
+    // Three of these are known, and nothing acts on them.
+    assert_eq!(problems.len(), 3, "{problems:#?}");
+    assert!(problems.iter().all(|problem| problem.severity == Severity::Warning), "{problems:#?}");
     assert_eq!((config.instance.as_deref(), config.net_namespace.as_deref()), (Some("one"), Some("red")));
     assert_eq!((config.router_id.as_deref(), config.mail.to.len()), (Some("r"), 2));
     assert_eq!(config.mail.from.as_deref(), Some("e@f"));

@@ -10,7 +10,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::{PATIENCE, free};
+use super::{PATIENCE, free, wait};
 
 /// Answers every request with its name; dies, hangs and returns on demand.
 pub(crate) struct Web {
@@ -65,7 +65,8 @@ impl Web {
     }
 
     pub(crate) fn live(&mut self) {
-        let listener = TcpListener::bind(self.address).unwrap();
+        // A program that another test is starting holds what is open here until its exec, ports included.
+        let listener = wait("its port", || TcpListener::bind(self.address).ok());
         let (end, behaviour) = (Arc::new(AtomicBool::new(false)), self.behaviour.clone());
         let ended = end.clone();
         let thread = thread::spawn(move || {

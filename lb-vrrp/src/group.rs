@@ -14,8 +14,9 @@
 //!   ([`Farewell::Linger`]). (keepalived 2.2.7 sends no resignation here, and its peer waits
 //!   for the whole down interval.)
 //! - **Two hosts do not take it from each other for ever.** If each is the stronger on another link, both yield. The one
-//!   that yielded on the link of its *first* member waits before it takes over again; the other goes first. So name the
-//!   members in the same order on all hosts. It is best to give all members of a host the same priority as well.
+//!   that yielded on the link of its *first* member waits before it takes over again; the other goes first, unless it
+//!   resigns on all links. So name the members in the same order on all hosts. It is best to give all members of a host
+//!   the same priority as well.
 //!
 //! While a router is in a group, nobody else is to start it or shut it down.
 
@@ -271,9 +272,13 @@ impl<K: Clone + Eq> SyncGroup<K> {
 
     /// Takes over if every member could.
     fn consider(&mut self, now: Time) {
-        let waits = self.waits.is_some_and(|until| now < until);
-        let can = |member: &Member<K>| member.ready || member.status().state == State::Active;
+        // Who met this host half-way resigns on some links, and yields on the others. Who resigns on all of them wants to
+        // be rid of them, and would take them back if nobody came.
+        let resigned = self.members.iter().all(Member::was_resigned_to);
+        let waits = !resigned && self.waits.is_some_and(|until| now < until);
+        let can = |member: &Member<K>| member.ready.is_some() || member.status().state == State::Active;
         if self.running && !waits && !self.has_fault() && self.members.iter().all(can) {
+            self.waits = None;
             self.order_all(Input::TakeOver);
         }
     }

@@ -1,11 +1,12 @@
 use super::MemberStatus;
-use crate::{Input, State};
+use crate::{Cause, Input, State};
 
 /// A member as its group sees it.
 #[derive(Clone, Debug)]
 pub(super) struct Member<K> {
     pub(super) key: K,
-    pub(super) ready: bool,
+    /// Why it would be Active if it were not for the group.
+    pub(super) ready: Option<Cause>,
     pub(super) fault: bool,
     /// The state that it is in, or was ordered into.
     state: State,
@@ -17,7 +18,7 @@ pub(super) struct Member<K> {
 
 impl<K> Member<K> {
     pub(super) fn new(key: K, state: State, joins: bool) -> Self {
-        Self { key, ready: false, fault: false, state, ordered: false, joins }
+        Self { key, ready: None, fault: false, state, ordered: false, joins }
     }
 
     pub(super) fn join(&mut self) {
@@ -33,7 +34,12 @@ impl<K> Member<K> {
     }
 
     pub(super) fn status(&self) -> MemberStatus {
-        MemberStatus { state: self.state, ready: self.ready, fault: self.fault }
+        MemberStatus { state: self.state, ready: self.ready.is_some(), fault: self.fault }
+    }
+
+    /// Whether the router that was Active on its link gave up by itself.
+    pub(super) fn was_resigned_to(&self) -> bool {
+        matches!(self.ready, Some(Cause::Resigned(_)))
     }
 
     /// Takes down what an order will make of it; returns whether that is anything new.
@@ -47,7 +53,7 @@ impl<K> Member<K> {
         };
         self.state = to;
         self.ordered = true;
-        self.ready = false;
+        self.ready = None;
         self.joins &= to != State::Active;
         true
     }
@@ -59,7 +65,7 @@ impl<K> Member<K> {
             return false;
         }
         self.state = to;
-        self.ready = false;
+        self.ready = None;
         true
     }
 }

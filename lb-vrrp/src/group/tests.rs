@@ -45,7 +45,11 @@ impl Followed {
     }
 
     fn ready(&mut self, now: Time, member: char) {
-        self.give(now, GroupInput::Event { member: &member, event: Event::Ready(true) });
+        self.ready_for(now, member, Cause::Silence);
+    }
+
+    fn ready_for(&mut self, now: Time, member: char, cause: Cause) {
+        self.give(now, GroupInput::Event { member: &member, event: Event::Ready(Some(cause)) });
     }
 
     fn yields(&mut self, now: Time, member: char) {
@@ -92,7 +96,7 @@ fn all_take_over_when_the_last_is_ready() {
     let mut followed = Followed::new("ab");
     followed.ready(NOW, 'b');
     assert_eq!(followed.log, []);
-    followed.give(NOW, GroupInput::Event { member: &'b', event: Event::Ready(false) });
+    followed.give(NOW, GroupInput::Event { member: &'b', event: Event::Ready(None) });
     followed.ready(NOW, 'a');
     assert_eq!(followed.log, []);
     followed.ready(NOW, 'b');
@@ -173,6 +177,19 @@ fn who_yielded_with_the_first_member_lets_the_other_host_go_first() {
 }
 
 #[test]
+fn who_waits_for_the_other_host_does_so_until_it_resigns_on_all_links() {
+    let resigned = Cause::Resigned("192.0.2.9".parse().unwrap());
+    for (causes, taken) in [([resigned, resigned], true), ([resigned, Cause::Silence], false)] {
+        let mut followed = Followed::active("ab");
+        followed.yields(NOW, 'a');
+        followed.ready_for(NOW, 'a', causes[0]);
+        followed.ready_for(NOW, 'b', causes[1]);
+        assert_eq!(followed.group.state() == State::Active, taken, "{causes:?}");
+        assert_eq!(followed.group.poll_timeout().is_none(), taken);
+    }
+}
+
+#[test]
 fn who_yielded_with_another_member_does_not_wait() {
     let mut followed = Followed::active("ab");
     followed.yields(NOW, 'b');
@@ -207,7 +224,8 @@ fn shutdown_is_passed_on() {
 fn what_a_member_says_of_a_state_before_an_order_moves_nobody() {
     let mut followed = Followed::new("ab");
     for member in ['a', 'b'] {
-        followed.group.handle_input(NOW, GroupInput::Event { member: &member, event: Event::Ready(true) });
+        let event = Event::Ready(Some(Cause::Silence));
+        followed.group.handle_input(NOW, GroupInput::Event { member: &member, event });
     }
     // 'a' yielded before 'b' had told that it took over.
     let tell = |group: &mut Group, member, from, to, cause| {
@@ -280,6 +298,7 @@ fn strangers_are_ignored() {
     group.handle_input(NOW, GroupInput::Startup);
     while group.poll_output().is_some() {}
     group.handle_input(NOW, GroupInput::Fault { member: &'z', farewell: Farewell::Resign });
-    group.handle_input(NOW, GroupInput::Event { member: &'z', event: Event::Ready(true) });
+    let event = Event::Ready(Some(Cause::Silence));
+    group.handle_input(NOW, GroupInput::Event { member: &'z', event });
     assert_eq!(group.poll_output(), None);
 }

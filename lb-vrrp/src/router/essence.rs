@@ -29,7 +29,7 @@ struct Part {
     /// Nanoseconds from now on; negative when it has passed.
     deadline: i128,
     pending: Cause,
-    ready: bool,
+    ready: Option<Cause>,
     active: Option<Peer>,
     /// How long lower priorities only were heard, up to where it makes a difference.
     lower: Option<Duration>,

@@ -7,12 +7,12 @@ impl VirtualRouter {
     /// Whether it is held, and nothing but that keeps it from becoming Active; see
     /// [`Input::Hold`](super::Input::Hold).
     pub fn is_ready(&self) -> bool {
-        self.ready
+        self.ready.is_some()
     }
 
     pub(super) fn hold(&mut self, held: bool) {
         self.held = held;
-        self.ready = false;
+        self.ready = None;
     }
 
     /// Becomes Active, or says that it could if it is held. Then it asks itself again after another down interval.
@@ -22,22 +22,22 @@ impl VirtualRouter {
         }
         self.pending = cause;
         self.deadline = Some(now + self.down_interval());
-        if !core::mem::replace(&mut self.ready, true) {
-            self.event(Event::Ready(true));
+        if self.ready.replace(cause) != Some(cause) {
+            self.event(Event::Ready(Some(cause)));
         }
     }
 
     pub(super) fn take_over(&mut self, now: Time) {
         if self.state == State::Backup {
-            let cause = if self.ready { self.pending } else { Cause::Requested };
+            let cause = if self.is_ready() { self.pending } else { Cause::Requested };
             self.become_active(now, cause);
         }
     }
 
     /// Another router is to be Active after all.
     pub(super) fn withdraw(&mut self) {
-        if core::mem::replace(&mut self.ready, false) {
-            self.event(Event::Ready(false));
+        if self.ready.take().is_some() {
+            self.event(Event::Ready(None));
         }
     }
 }

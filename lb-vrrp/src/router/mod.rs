@@ -69,9 +69,9 @@ pub struct VirtualRouter {
     dual: Option<Box<Dual>>,
     told: Told,
     stability: Stability,
-    /// Whether it waits for the word of its group, and could become Active otherwise.
+    /// Whether it waits for the word of its group, and why it would be Active otherwise.
     held: bool,
-    ready: bool,
+    ready: Option<Cause>,
     messages: Box<[Message]>,
     queue: VecDeque<Action>,
     /// Which unicast peer gets the next copy of the message at the front of the queue.
@@ -147,7 +147,7 @@ impl VirtualRouter {
             told: Told::default(),
             stability: Stability::default(),
             held: false,
-            ready: false,
+            ready: None,
             messages: messages(&config),
             queue: VecDeque::with_capacity(QUEUE),
             next_peer: 0,

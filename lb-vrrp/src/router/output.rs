@@ -179,9 +179,9 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
-    /// A held Backup has reason to become Active, or has no more, since another Active router was heard. A change of
-    /// state takes it back without this event.
-    Ready(bool),
+    /// A held Backup has this reason to become Active, or another one than before, or (`None`) has none any more, since
+    /// another Active router was heard. A change of state takes it back without this event.
+    Ready(Option<Cause>),
     /// A message was dropped.
     Dropped {
         /// Who sent it.

@@ -189,7 +189,7 @@ impl VirtualRouter {
     pub(super) fn change_state(&mut self, now: Time, to: State, cause: Cause) {
         self.keep_basis(now);
         let from = core::mem::replace(&mut self.state, to);
-        self.ready = false;
+        self.ready = None;
         self.event(Event::State { from, to, cause });
     }
 

@@ -46,7 +46,7 @@ pub(super) fn line(event: &Event, ours: Option<u8>, detail: bool) -> Option<Stri
                 "MASTER {times} times within ten down intervals: advert_int may be too short for this link"
             )
         }
-        Event::Ready(true) if detail => "ready to be MASTER, waiting for the sync group".to_owned(),
+        Event::Ready(Some(_)) if detail => "ready to be MASTER, waiting for the sync group".to_owned(),
         _ => return None,
     })
 }

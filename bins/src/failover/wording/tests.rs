@@ -126,7 +126,7 @@ fn a_lower_priority_is_told_with_ours() {
         lines(&event, known, false),
         ["(VI_1) Received advert from 10.9.0.2 with lower priority 90, ours 100, forcing new election"]
     );
-    let event = of_instance(What::Router(lb_vrrp::Event::Ready(true)));
+    let event = of_instance(What::Router(lb_vrrp::Event::Ready(Some(Cause::Silence))));
     assert!(without(&event).is_empty());
 }
 

@@ -26,6 +26,8 @@ enum Step {
     Loss(usize, u8),
     Fault(usize, usize),
     Recovered(usize, usize),
+    /// The operator of a host gives everything to the other one, with the least priority from then on.
+    Switch(usize),
 }
 
 struct Host {
@@ -83,7 +85,14 @@ impl Host {
                 Some(GroupOutput::Member(key, input)) => {
                     assert!(self.endpoint.handle_input(now, key, input));
                 }
-                Some(GroupOutput::State { to, .. }) => self.changes.push((now, to)),
+                Some(GroupOutput::State { to, .. }) => {
+                    self.changes.push((now, to));
+                    // Whoever it was given to has lost it.
+                    for key in self.keys.iter().filter(|_| to == State::Active) {
+                        let configured = self.endpoint.router(*key).unwrap().config().priority();
+                        self.endpoint.handle_input(now, *key, Input::Priority(configured));
+                    }
+                }
                 None => break,
             }
         }
@@ -146,6 +155,13 @@ fn run(plan: &Plan) -> [Host; 2] {
                         .group
                         .handle_input(now, GroupInput::Fault { member, farewell: Farewell::Resign });
                 }
+                Step::Switch(host) if hosts[host].group.state() == State::Active => {
+                    for key in hosts[host].keys.clone() {
+                        hosts[host].endpoint.handle_input(now, key, Input::Priority(Priority::MIN));
+                        hosts[host].endpoint.handle_input(now, key, Input::StepDown(Farewell::Linger));
+                    }
+                }
+                Step::Switch(_) => {}
                 Step::Recovered(host, link) => {
                     let member = &hosts[host].keys[link].clone();
                     hosts[host].group.handle_input(now, GroupInput::Recovered { member });
@@ -232,6 +248,28 @@ fn a_fault_moves_all_within_the_skew_time() {
     assert_eq!(hosts[0].group.state(), State::Active, "it preempts when it has recovered");
 }
 
+#[test]
+fn what_was_just_taken_back_can_be_given_away_and_stays_there() {
+    for quarters in 0..40 {
+        let mut steps = vec![Step::Nothing; 40];
+        steps.extend([Step::Fault(0, 1), Step::Nothing, Step::Nothing, Step::Nothing, Step::Recovered(0, 1)]);
+        // It preempts within this time.
+        steps.extend(vec![Step::Nothing; 13 + quarters]);
+        steps.push(Step::Switch(0));
+        steps.extend(vec![Step::Nothing; 80]);
+        let hosts = run(&plan(&[([200, 100], true), ([200, 100], true)], steps));
+        let states = |host: &Host| host.changes.iter().map(|(_, state)| *state).collect::<Vec<_>>();
+        let (init, backup, active) = (State::Initialize, State::Backup, State::Active);
+        let changes = &hosts[0].changes;
+        assert_eq!(
+            states(&hosts[0]),
+            [backup, active, init, backup, active, backup],
+            "{quarters}: {changes:?}"
+        );
+        assert_eq!(states(&hosts[1]), [backup, active, backup, active], "{quarters}: {:?}", hosts[1].changes);
+    }
+}
+
 fn step(members: usize) -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => Just(Step::Nothing),
@@ -239,6 +277,7 @@ fn step(members: usize) -> impl Strategy<Value = Step> {
         1 => (0..members, Just(255)).prop_map(|(link, loss)| Step::Loss(link, loss)),
         1 => (0..2usize, 0..members).prop_map(|(host, link)| Step::Fault(host, link)),
         1 => (0..2usize, 0..members).prop_map(|(host, link)| Step::Recovered(host, link)),
+        1 => (0..2usize).prop_map(Step::Switch),
     ]
 }
 

@@ -61,7 +61,7 @@ fn a_held_router_says_once_that_it_could_and_waits() {
         assert!(router.is_ready());
         assert!(router.poll_timeout().unwrap() > due);
     }
-    assert_eq!(events(&mut router), [Event::Ready(true)]);
+    assert_eq!(events(&mut router), [Event::Ready(Some(Cause::Silence))]);
     let now = router.poll_timeout().unwrap();
     router.handle_input(now, Input::TakeOver);
     assert_eq!(router.state(), State::Active);
@@ -86,7 +86,20 @@ fn it_takes_its_word_back_when_another_is_heard_that_it_does_not_preempt() {
     assert_eq!(events(&mut router), []);
     hear(&mut router, due, 150);
     assert!(!router.is_ready());
-    assert!(events(&mut router).contains(&Event::Ready(false)));
+    assert!(events(&mut router).contains(&Event::Ready(None)));
+}
+
+#[test]
+fn it_says_so_again_when_it_has_another_reason() {
+    let mut router = held(100);
+    let due = router.poll_timeout().unwrap();
+    router.handle_timeout(due);
+    events(&mut router);
+    hear(&mut router, due, 0);
+    hear(&mut router, due, 0);
+    router.handle_timeout(router.poll_timeout().unwrap());
+    let resigned = Cause::Resigned("192.0.2.9".parse().unwrap());
+    assert_eq!(events(&mut router), [Event::Ready(Some(resigned))]);
 }
 
 #[test]
@@ -94,7 +107,7 @@ fn a_held_owner_waits_too() {
     let mut router = held(255);
     assert_eq!(router.state(), State::Backup);
     assert!(router.is_ready());
-    assert!(events(&mut router).ends_with(&[Event::Ready(true)]));
+    assert!(events(&mut router).ends_with(&[Event::Ready(Some(Cause::Owner))]));
 }
 
 #[test]
@@ -105,7 +118,7 @@ fn a_machine_that_slept_listens_first() {
     events(&mut router);
     router.handle_timeout(due + core::time::Duration::from_secs(60));
     assert!(!router.is_ready());
-    assert!(events(&mut router).contains(&Event::Ready(false)));
+    assert!(events(&mut router).contains(&Event::Ready(None)));
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn addresses_that_were_found_go_when_nobody_wants_them() {
     let _ = held.input(Input::Hold(true));
     let _ = held.input(Input::Found);
     let _ = held.input(Input::Startup);
-    assert_eq!(held.timeout(), [Did::Tell(Event::Ready(true))]);
+    assert_eq!(held.timeout(), [Did::Tell(Event::Ready(Some(Cause::Silence)))]);
     let began = held.now;
     while held.router.lingers() {
         assert!(held.now - began <= down(100, 100));

@@ -318,11 +318,13 @@ impl State {
         let mut steps = Vec::new();
         for name in concerned {
             steps.push(event(now, Subject::Instance(name.clone()), What::Ordered(reason.to_owned())));
-            steps.push(Step::Order(name.clone(), Order::HandOver));
             if let Some(instance) = self.instances.get_mut(&name) {
                 instance.handed_over = Some(reason.to_owned());
             }
+            // Another priority first: it tells the others even if the resignation is lost, and whoever has the least waits
+            // longest.
             steps.extend(self.follow_up(&name, now));
+            steps.push(Step::Order(name.clone(), Order::HandOver));
         }
         Ok(steps)
     }

@@ -10,6 +10,7 @@ mod support;
 
 mod article;
 mod faults;
+mod groups;
 mod node;
 mod peers;
 mod reload;

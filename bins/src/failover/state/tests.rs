@@ -200,7 +200,7 @@ fn what_was_handed_over_comes_back_only_when_nobody_else_is_there() {
     assert!(state.hand_over(Some("x"), "test", NOW).unwrap_err().contains("no instance or group"));
     becomes(&mut state, "a", Protocol::Active);
     let steps = state.hand_over(Some("a"), "test", NOW).unwrap();
-    assert_eq!(orders(&steps), [("a", Order::HandOver), ("a", Order::Priority(Priority::MIN))]);
+    assert_eq!(orders(&steps), [("a", Order::Priority(Priority::MIN)), ("a", Order::HandOver)]);
     becomes(&mut state, "a", Protocol::Backup);
     assert_eq!(state.instance("a").unwrap().1.handed_over(), Some("test"));
     // The other node is gone.

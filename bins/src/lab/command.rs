@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Right, demo, meter,
     topology::{self, Built, Topology},
+    vm::Machine,
 };
 use crate::config::{diagnostic::Colors, document::Source};
 
@@ -40,6 +41,12 @@ pub enum Order {
     Exec {
         /// Name of the host; `room` is where the switches are
         host: String,
+        /// The command; without one, a shell
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Run a command in a virtual machine with IPVS, which sees the files of this one but changes none
+    Vm {
         /// The command; without one, a shell
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
@@ -70,10 +77,26 @@ pub fn run(order: &Order) -> Result<bool, Box<dyn Error>> {
     match order {
         Order::Up { file, command } => return up(file, command),
         Order::Exec { host, command } => return exec(host, command),
+        Order::Vm { command } => return vm(command),
         Order::Meter { address } => meter::measure(*address)?,
         Order::Role(role) => demo::run_role(role)?,
     }
     Ok(true)
+}
+
+fn vm(command: &[OsString]) -> Result<bool, Box<dyn Error>> {
+    let mut inside = match command {
+        [] => Command::new("bash"),
+        [program, arguments @ ..] => {
+            let mut inside = Command::new(program);
+            inside.args(arguments);
+            inside
+        }
+    };
+    if let Some(terminal) = std::env::var_os("TERM") {
+        inside.env("TERM", terminal);
+    }
+    Ok(Machine::prepare()?.attach(&inside)? == 0)
 }
 
 fn up(file: &Path, command: &[OsString]) -> Result<bool, Box<dyn Error>> {

@@ -76,6 +76,14 @@ pub enum Error {
         /// How it ended.
         status: ExitStatus,
     },
+    /// The virtual machine did not do what it was to do.
+    #[error("the virtual machine {problem}: {said}")]
+    Machine {
+        /// What happened.
+        problem: String,
+        /// Its last words.
+        said: String,
+    },
     /// Something took longer than anything should.
     #[error("waited in vain for {0}")]
     InVain(String),

@@ -32,6 +32,7 @@ mod namespaces;
 mod network;
 mod process;
 pub mod topology;
+pub mod vm;
 
 pub use error::{Error, Result};
 pub use host::{Assigned, Host};

@@ -25,7 +25,7 @@ use super::error::{Error, Result};
 /// What makes each kind of namespace: by `unshare` when it is made, by `nsenter` when it is entered.
 const KINDS: [&str; 5] = ["--net", "--mount", "--uts", "--ipc", "--pid"];
 /// Where administrators' programs are, for users who have them not in their path.
-const PATHS: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
+pub(super) const PATHS: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
 
 /// By what right namespaces are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -27,14 +27,19 @@ struct Behaviour {
 
 struct Living {
     end: Arc<AtomicBool>,
+    listener: TcpListener,
     thread: JoinHandle<()>,
 }
 
 impl Web {
     pub(crate) fn start(name: &str) -> Self {
+        Self::at(free(), name)
+    }
+
+    pub(crate) fn at(address: SocketAddr, name: &str) -> Self {
         let answer = Mutex::new(Some(("200 OK", name.to_owned())));
         let behaviour = Arc::new(Behaviour { answer, requests: AtomicU64::new(0) });
-        let mut web = Self { address: free(), behaviour, living: None };
+        let mut web = Self { address, behaviour, living: None };
         web.live();
         web
     }
@@ -56,10 +61,10 @@ impl Web {
 
     /// Connections are refused from now on. Those that exist stay.
     pub(crate) fn die(&mut self) {
-        if let Some(Living { end, thread }) = self.living.take() {
+        if let Some(Living { end, listener, thread }) = self.living.take() {
             end.store(true, SeqCst);
-            // Wakes the thread up.
-            let _ = TcpStream::connect(self.address);
+            // Wakes the thread up, also when it listens in another network.
+            let _ = rustix::net::shutdown(&listener, rustix::net::Shutdown::Both);
             thread.join().unwrap();
         }
     }
@@ -68,9 +73,9 @@ impl Web {
         // A program that another test is starting holds what is open here until its exec, ports included.
         let listener = wait("its port", || TcpListener::bind(self.address).ok());
         let (end, behaviour) = (Arc::new(AtomicBool::new(false)), self.behaviour.clone());
-        let ended = end.clone();
+        let (ended, accepting) = (end.clone(), listener.try_clone().unwrap());
         let thread = thread::spawn(move || {
-            for stream in listener.incoming() {
+            for stream in accepting.incoming() {
                 if ended.load(SeqCst) {
                     break;
                 }
@@ -78,7 +83,7 @@ impl Web {
                 thread::spawn(move || serve(&behaviour, &stream.unwrap()));
             }
         });
-        self.living = Some(Living { end, thread });
+        self.living = Some(Living { end, listener, thread });
     }
 }
 

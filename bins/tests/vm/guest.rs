@@ -1,0 +1,182 @@
+//! Where the cases run: here, or in a virtual machine that runs this program once more.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::Command,
+    sync::{Arc, Condvar, Mutex, OnceLock},
+    thread,
+    time::Duration,
+};
+
+use lb_bins::lab::vm::Machine;
+use nix::unistd::geteuid;
+
+use crate::support::skip;
+
+/// Many times what all cases take together.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// Runs a case where IPVS is.
+pub(crate) fn on_ipvs<F: FnOnce()>(case: F) {
+    if geteuid().is_root() && Path::new("/proc/net/ip_vs").exists() {
+        return case();
+    }
+    static GUEST: OnceLock<Result<Arc<Guest>, String>> = OnceLock::new();
+    let guest = GUEST.get_or_init(|| Machine::prepare().map(Guest::start).map_err(|error| error.to_string()));
+    let name = name_of::<F>();
+    match guest {
+        Ok(guest) => guest.await_case(name),
+        Err(lack) => skip(name, &format!("IPVS in the kernel and root, or a virtual machine: {lack}")),
+    }
+}
+
+/// The name of the test that a closure stands in.
+fn name_of<F>() -> &'static str {
+    let path = std::any::type_name::<F>();
+    let path = path.split_once("::").map_or(path, |(_program, path)| path);
+    path.split_once("::{{closure}}").map_or(path, |(name, _)| name)
+}
+
+/// What is known of the machine that all tests here wait for.
+#[derive(Default)]
+struct Guest {
+    told: Mutex<Told>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    /// By name of the test, whether it has passed, and what was printed meanwhile.
+    outcomes: BTreeMap<String, (bool, String)>,
+    /// The test that runs.
+    running: Option<String>,
+    /// What has been printed since the last outcome.
+    text: String,
+    /// Why nothing more will be told.
+    end: Option<String>,
+}
+
+impl Guest {
+    fn start(machine: Machine) -> Arc<Self> {
+        let guest = Arc::new(Self::default());
+        let running = guest.clone();
+        thread::spawn(move || running.run(&machine));
+        guest
+    }
+
+    fn run(&self, machine: &Machine) {
+        let mut command = Command::new("sh");
+        command.args(["-c", "modprobe ip_vs && exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
+        command.args(selection(std::env::args().skip(1)));
+        command.args(["--test-threads=1", "--nocapture", "--color=never"]);
+        for name in ["LB_REQUIRE_ALL", "RUST_BACKTRACE"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        let ended = machine.run(&command, LIMIT, |line| self.tell(|told| told.line(line)));
+        let end = match ended {
+            Ok(status) => format!("the program in the machine ended with status {status}"),
+            Err(error) => error.to_string(),
+        };
+        self.tell(|told| told.end = Some(end));
+    }
+
+    fn tell(&self, change: impl FnOnce(&mut Told)) {
+        change(&mut self.told.lock().unwrap());
+        self.changed.notify_all();
+    }
+
+    /// Waits until a case has ended, and prints and ends as it did.
+    fn await_case(&self, name: &str) {
+        let pending = |told: &mut Told| told.end.is_none() && !told.outcomes.contains_key(name);
+        let told = self.changed.wait_while(self.told.lock().unwrap(), pending).unwrap();
+        let unfinished = || (false, format!("{}\n{}", told.text, told.end.as_deref().unwrap_or_default()));
+        let (passed, text) = told.outcomes.get(name).cloned().unwrap_or_else(unfinished);
+        // A panic must not keep it from the others.
+        drop(told);
+        assert!(passed, "in the machine:\n{text}");
+        if let Some(needs) = text.lines().find_map(|line| line.strip_prefix("skipped: ")) {
+            skip(name, needs);
+        }
+        print!("{text}");
+    }
+}
+
+impl Told {
+    /// A line of what the test program prints, which runs one test after the other and catches nothing:
+    /// `test NAME ... ` and then what the test prints, and `ok` or `FAILED`.
+    fn line(&mut self, line: &str) {
+        let mut rest = line;
+        if let Some((name, printed)) = line.strip_prefix("test ").and_then(|line| line.split_once(" ... ")) {
+            self.running = Some(name.to_owned());
+            self.text.clear();
+            rest = printed;
+        }
+        let passed = match rest {
+            "ok" => true,
+            "FAILED" => false,
+            _ => {
+                self.text += rest;
+                self.text.push('\n');
+                return;
+            }
+        };
+        if let Some(name) = self.running.take() {
+            self.outcomes.insert(name, (passed, std::mem::take(&mut self.text)));
+        }
+    }
+}
+
+/// Of this program's arguments, those that say which tests are to run.
+fn selection(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    const WITH_VALUE: [&str; 6] =
+        ["--test-threads", "--format", "--logfile", "--color", "-Z", "--shuffle-seed"];
+    let (mut selected, mut arguments) = (Vec::new(), arguments);
+    while let Some(argument) = arguments.next() {
+        match &*argument {
+            "--skip" => selected.extend([argument].into_iter().chain(arguments.next())),
+            "--exact" | "--ignored" | "--include-ignored" => selected.push(argument),
+            option if WITH_VALUE.contains(&option) => drop(arguments.next()),
+            option if option.starts_with('-') && !option.starts_with("--skip=") => {}
+            _ => selected.push(argument),
+        }
+    }
+    selected
+}
+
+#[test]
+fn what_the_machine_tells_is_understood() {
+    let mut told = Told::default();
+    let lines = [
+        "running 3 tests",
+        "test a::b ... ok",
+        "test a::c ... first",
+        "ok, second",
+        "FAILED",
+        "test d ... ",
+        "12 picks",
+    ];
+    lines.iter().for_each(|line| told.line(line));
+    let outcome = |passed, text: &str| Some((passed, text.to_owned()));
+    assert_eq!(told.outcomes.get("a::b").cloned(), outcome(true, ""));
+    assert_eq!(told.outcomes.get("a::c").cloned(), outcome(false, "first\nok, second\n"));
+    assert_eq!((told.outcomes.len(), &*told.text), (2, "\n12 picks\n"));
+    told.line("ok");
+    assert_eq!(told.outcomes.get("d").cloned(), outcome(true, "\n12 picks\n"));
+}
+
+#[test]
+fn the_machine_runs_what_is_selected_here() {
+    let selected = |line: &str| selection(line.split_whitespace().map(str::to_owned)).join(" ");
+    assert_eq!(
+        selected("--test-threads 2 nat --exact -q --skip a --nocapture b --skip=c"),
+        "nat --exact --skip a b --skip=c"
+    );
+    assert_eq!(name_of::<fn()>(), "fn()");
+    fn of<F: FnOnce()>(_: F) -> &'static str {
+        name_of::<F>()
+    }
+    assert_eq!(of(|| ()), "guest::the_machine_runs_what_is_selected_here");
+}

@@ -58,7 +58,7 @@ pub enum Role {
         /// Whom they ask
         address: std::net::SocketAddr,
     },
-    /// The balancer, with its configuration as text
+    /// The balancer of the demo on loopback, with its configuration as text
     #[command(hide = true)]
     Director {
         /// The text of an ldirectord.cf

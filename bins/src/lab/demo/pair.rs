@@ -130,7 +130,7 @@ impl Pair {
             Ok::<_, io::Error>(Director::new(host, priority, front, &addresses))
         });
         for director in directors.iter_mut().flatten() {
-            director.start().await?;
+            director.start()?;
         }
         let [one, two] = directors;
         let client = join("client", 10).map_err(io::Error::other)?;
@@ -247,14 +247,14 @@ impl Pair {
                 let index = self.leader();
                 let name = self.directors[index].name().to_owned();
                 self.moves(&format!("{name} dies, its cable is cut"))?;
-                self.directors[index].kill().await?;
+                self.directors[index].kill()?;
                 self.lab.cut(self.directors[index].host(), "eth0").map_err(io::Error::other)?;
             }
             Act::Revive => {
                 self.moves("the director that was dead is back, with a higher priority")?;
                 self.lab.heal().map_err(io::Error::other)?;
                 for director in self.directors.iter_mut().filter(|director| director.is_dead()) {
-                    director.start().await?;
+                    director.start()?;
                 }
             }
             Act::Switch => {

@@ -265,7 +265,7 @@ fn free_address() -> io::Result<SocketAddr> {
     TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }
 
-pub(super) fn configuration(front: SocketAddr, servers: impl Iterator<Item = SocketAddr>) -> String {
+fn configuration(front: SocketAddr, servers: impl Iterator<Item = SocketAddr>) -> String {
     let mut text =
         format!("checkinterval=1\nchecktimeout=2\nnegotiatetimeout=2\nquiescent=no\nvirtual={front}\n");
     for server in servers {

@@ -1,21 +1,18 @@
-//! A director: lb-failover holds the address, the balancer shares out what comes to it.
+//! A director: one lb-failover, which holds the address and balances what comes to it.
 
-use std::{io, net::SocketAddr, path::PathBuf, process::Command};
+use std::{fmt::Write as _, io, net::SocketAddr, path::PathBuf, process::Command};
 
 use lb_core::{desired::ServerState, model::ServerKey, overrides::Action};
 use nix::sys::signal::Signal;
 
-use super::{launch, program};
+use super::program;
 use crate::{
     control::{
         client::Client,
         protocol::{Answer, InstanceStatus, Request, ServerStatus, Status},
     },
     failover::event::Condition,
-    lab::{
-        Host, Process as Daemon,
-        demo::{play, roles::Process},
-    },
+    lab::{Host, Process},
 };
 
 const CONFIGURATION: &str = "/etc/keepalived/keepalived.conf";
@@ -26,19 +23,16 @@ pub(super) struct Director {
     host: Host,
     priority: u8,
     front: SocketAddr,
-    /// The balancer's configuration.
-    balance: String,
+    servers: Vec<SocketAddr>,
     running: Option<Running>,
 }
 
 struct Running {
-    node: Daemon,
-    balancer: Process,
+    daemon: Process,
     control: Control,
-    balancing: Control,
 }
 
-/// A daemon that is asked how it is.
+/// The daemon, which is asked how it is.
 struct Control {
     socket: PathBuf,
     client: Option<Client>,
@@ -47,41 +41,28 @@ struct Control {
 
 impl Director {
     pub(super) fn new(host: Host, priority: u8, front: SocketAddr, servers: &[SocketAddr]) -> Self {
-        let balance = play::configuration(front, servers.iter().copied());
-        Self { host, priority, front, balance, running: None }
+        Self { host, priority, front, servers: servers.to_vec(), running: None }
     }
 
-    /// Starts both daemons.
-    pub(super) async fn start(&mut self) -> io::Result<()> {
-        let Self { host, priority, front, .. } = self;
-        let text = format!(
-            "vrrp_instance web {{\n  state BACKUP\n  interface eth0\n  virtual_router_id 51\n  priority {priority}\n  \
-             version 3\n  advert_int 0.1\n  virtual_ipaddress {{\n    {}/24\n  }}\n}}\n",
-            front.ip()
-        );
-        host.write(CONFIGURATION, text).map_err(io::Error::other)?;
-        // The balancer is ready before its address comes.
+    /// Starts the daemon.
+    pub(super) fn start(&mut self) -> io::Result<()> {
+        let Self { host, priority, front, servers, .. } = self;
+        host.write(CONFIGURATION, configuration(*priority, *front, servers)).map_err(io::Error::other)?;
+        // It is ready to balance before its address comes.
         host.sh("echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind").map_err(io::Error::other)?;
         let mut command = Command::new(program()?);
-        command.args(["-n", "-l", "-D", "--pair", "--socket", SOCKET]);
-        let node = host.spawn(&command).map_err(io::Error::other)?;
-        let balancer = launch(host, &["lab", "director", &self.balance]).await?;
-        if balancer.greeting.starts_with("refused") {
-            return Err(io::Error::other(balancer.greeting.clone()));
-        }
-        let balancing = Control::new(host.path(&balancer.greeting));
-        let control = Control::new(host.path(SOCKET));
-        self.running = Some(Running { node, balancer, control, balancing });
+        command.args(["-n", "-l", "-D", "--pair", "--data-plane", "relay", "--socket", SOCKET]);
+        let daemon = host.spawn(&command).map_err(io::Error::other)?;
+        self.running = Some(Running { daemon, control: Control::new(host.path(SOCKET)) });
         Ok(())
     }
 
     /// Everything on it dies.
-    pub(super) async fn kill(&mut self) -> io::Result<()> {
-        if let Some(mut running) = self.running.take() {
-            running.node.kill_family().map_err(io::Error::other)?;
-            running.balancer.kill().await?;
+    pub(super) fn kill(&mut self) -> io::Result<()> {
+        match self.running.take() {
+            Some(mut running) => running.daemon.kill_family().map_err(io::Error::other),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     pub(super) const fn is_dead(&self) -> bool {
@@ -98,15 +79,14 @@ impl Director {
 
     pub(super) fn signal(&mut self, signal: Signal) {
         if let Some(running) = &mut self.running {
-            let _ = running.node.signal(signal);
+            let _ = running.daemon.signal(signal);
         }
     }
 
-    /// Asks its daemons how they are.
+    /// Asks its daemon how it is.
     pub(super) fn look(&mut self) {
         if let Some(running) = &mut self.running {
             running.control.look();
-            running.balancing.look();
         }
     }
 
@@ -120,7 +100,7 @@ impl Director {
     }
 
     fn servers(&self) -> impl Iterator<Item = &ServerStatus> {
-        let status = self.running.iter().filter_map(|running| running.balancing.status.as_ref());
+        let status = self.running.iter().filter_map(|running| running.control.status.as_ref());
         status.flat_map(|status| &status.services).flat_map(|service| &service.servers)
     }
 
@@ -144,7 +124,7 @@ impl Director {
             lasting: None,
         };
         if let Some(running) = &mut self.running {
-            let _ = running.balancing.ask(&order);
+            let _ = running.control.ask(&order);
         }
     }
 
@@ -177,7 +157,7 @@ impl Director {
     }
 
     pub(super) fn log(&self) -> String {
-        let log = self.running.as_ref().map_or_else(String::new, |running| running.node.log());
+        let log = self.running.as_ref().map_or_else(String::new, |running| running.daemon.log());
         format!("{}:\n{log}", self.name())
     }
 }
@@ -204,4 +184,24 @@ impl Control {
         self.client = Some(client);
         Ok(answer)
     }
+}
+
+/// What a pair that balances web servers has in its keepalived.conf.
+fn configuration(priority: u8, front: SocketAddr, servers: &[SocketAddr]) -> String {
+    let (address, port) = (front.ip(), front.port());
+    let mut text = format!(
+        "vrrp_instance web {{\n  state BACKUP\n  interface eth0\n  virtual_router_id 51\n  priority {priority}\n  version 3\n  \
+         advert_int 0.1\n  virtual_ipaddress {{\n    {address}/24\n  }}\n}}\n\
+         virtual_server {address} {port} {{\n  protocol TCP\n  lvs_sched rr\n  lvs_method NAT\n  delay_loop 1\n"
+    );
+    for server in servers {
+        let (address, port) = (server.ip(), server.port());
+        // Writing to a string can not fail.
+        let _ = write!(
+            text,
+            "  real_server {address} {port} {{\n    HTTP_GET {{\n      retry 0\n      url {{\n        path /\n        \
+             status_code 200\n      }}\n    }}\n  }}\n"
+        );
+    }
+    text + "}\n"
 }

@@ -208,6 +208,12 @@ fn values_have_the_quirks_that_were_measured() {
 }
 
 #[test]
+fn a_mask_that_groups_nobody_is_none() {
+    let config = strict("virtual=10.0.0.1:80\n\tpersistent=7\n\tnetmask=255.255.255.255\n");
+    assert_eq!(config.virtuals[0].spec.persistence.as_ref().unwrap().prefix, None);
+}
+
+#[test]
 fn liberties_of_lenient_readers_change_no_meaning() {
     let strictly = strict(
         "quiescent=yes\nvirtual=10.0.0.1:80\n\treal=10.0.0.2:80 masq\n\trequest=\"x\"\n\tscheduler=wlc\n",

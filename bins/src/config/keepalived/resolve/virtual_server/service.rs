@@ -287,12 +287,14 @@ impl<'d> Settings<'d> {
             put_right(span, what, format!("persistence_timeout {PERSISTENCE} is taken"), problems);
             timeout = NonZeroU32::new(PERSISTENCE);
         }
+        // The length that leaves every client by itself is what there is without a mask.
+        let groups = |length: &u8| services.iter().any(|key| *length < key.family().bits());
         ServiceSpec {
             scheduler,
             flags: self.flags,
             persistence: timeout.map(|timeout| Persistence {
                 timeout,
-                prefix: self.granularity,
+                prefix: self.granularity.filter(groups),
                 engine: self.engine.clone(),
             }),
             one_packet: self.one_packet,

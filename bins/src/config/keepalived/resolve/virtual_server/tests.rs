@@ -44,6 +44,17 @@ fn check(lines: &str) -> Checker {
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
+fn a_mask_that_groups_nobody_is_none() {
+    for (address, mask, prefix) in
+        [("10.0.0.1", "255.255.255.255", None), ("fd00::1", "128", None), ("fd00::1", "64", Some(64))]
+    {
+        let head = HEAD.replace("10.0.0.1", address);
+        let server = one(&format!("{head}persistence_timeout 60\npersistence_granularity {mask}\n}}"));
+        assert_eq!(server.spec.persistence.unwrap().prefix, prefix, "{mask}");
+    }
+}
+
+#[test]
 fn a_service_has_all_its_settings() {
     let server = one("virtual_server 10.0.0.1 80 {
         protocol TCP

@@ -68,7 +68,8 @@ impl Section<'_, '_> {
     }
 
     fn persistence(&mut self) -> Option<Persistence> {
-        let prefix = self.netmask();
+        // The length that leaves every client by itself is what there is without a mask.
+        let prefix = self.netmask().filter(|length| *length < self.family.bits());
         let seconds = NonZeroU32::new(self.settings.count(Directive::Persistent)?)?;
         Some(Persistence { prefix, ..Persistence::seconds(seconds) })
     }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
-    Client, Error, ErrorKind,
+    Client, Error, ErrorKind, Namespace,
     transport::{Netlink, Transport},
 };
 
@@ -25,6 +25,25 @@ impl<T> From<Client<T>> for AsyncClient<T> {
     }
 }
 
+impl AsyncClient {
+    /// In the network namespace of the process. Loads the kernel's module where that is allowed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotLoaded`] when the kernel has no IP Virtual Server.
+    pub async fn open() -> Result<Self, Error> {
+        Self::open_in(&Namespace::own()).await
+    }
+
+    /// In another network namespace.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when the namespace can not be entered.
+    pub async fn open_in(namespace: &Namespace) -> Result<Self, Error> {
+        let namespace = namespace.clone();
+        blocking(move || Client::open_in(&namespace)).await.map(Self::from)
+    }
+}
+
 impl<T: Transport + 'static> AsyncClient<T> {
     /// Calls something with the client: `ipvs.call(|ipvs| ipvs.table()).await`. It runs to its end even when the
     /// future is dropped.
@@ -39,10 +58,14 @@ impl<T: Transport + 'static> AsyncClient<T> {
         call: impl FnOnce(&mut Client<T>) -> Result<R, Error> + Send + 'static,
     ) -> Result<R, Error> {
         let client = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || call(&mut client.lock().unwrap_or_else(PoisonError::into_inner)))
-            .await
-            .unwrap_or_else(|error| {
-                Err(Error::new(ErrorKind::Other, "speak with the kernel", error.to_string()))
-            })
+        blocking(move || call(&mut client.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
+}
+
+async fn blocking<R: Send + 'static>(
+    call: impl FnOnce() -> Result<R, Error> + Send + 'static,
+) -> Result<R, Error> {
+    let ended = tokio::task::spawn_blocking(call).await;
+    ended
+        .unwrap_or_else(|error| Err(Error::new(ErrorKind::Other, "speak with the kernel", error.to_string())))
 }

@@ -187,6 +187,7 @@ impl<T: Transport> Client<T> {
         while from < batch.len() {
             from += self.send_some(batch, from, &mut refused)?;
         }
+        refused.sort_by_key(|refused| refused.index);
         Ok(refused)
     }
 

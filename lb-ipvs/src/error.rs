@@ -233,8 +233,8 @@ impl std::error::Error for Error {
     }
 }
 
-impl From<&Error> for DataPlaneError {
-    fn from(error: &Error) -> Self {
+impl From<Error> for DataPlaneError {
+    fn from(error: Error) -> Self {
         let kind = match error.kind {
             ErrorKind::Exists => PlaneErrorKind::Exists,
             ErrorKind::NoSuchService | ErrorKind::NoSuchServer | ErrorKind::NoDaemon => {

@@ -19,10 +19,15 @@
 mod async_client;
 mod client;
 mod command;
+pub mod connections;
+#[cfg(feature = "tokio")]
+mod dataplane;
 mod error;
 mod exchange;
 pub mod format;
+mod model;
 mod namespace;
+pub mod sysctl;
 pub mod transport;
 pub mod wire;
 
@@ -30,6 +35,8 @@ pub mod wire;
 pub use async_client::AsyncClient;
 pub use client::{Client, Refused, Table};
 pub use command::Command;
+#[cfg(feature = "tokio")]
+pub use dataplane::Ipvs;
 pub use error::{Error, ErrorKind};
 pub use lb_core::model::{EngineName, Family, Protocol, SchedulerKind, ServerKey, ServiceKey, Thresholds};
 pub use namespace::Namespace;

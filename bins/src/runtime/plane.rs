@@ -1,12 +1,13 @@
 //! Which data plane there is on this machine.
 
-use std::{fmt, path::Path, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use lb_core::{
     DataPlane, MemoryDataPlane,
     dataplane::DataPlaneError,
     model::{Protocol, ServiceKey, ServiceTable},
 };
+use lb_ipvs::{Ipvs, Namespace};
 use lb_nat::{
     nft::{Nft, NftConfig},
     relay::{Relay, RelayConfig},
@@ -27,6 +28,9 @@ pub enum Choice {
     Relay,
     /// None: nothing is forwarded, everything else is done. For tests and dry runs.
     Memory,
+    /// One that works nowhere.
+    #[cfg(test)]
+    Never,
 }
 
 /// A data plane, and why it is this one.
@@ -76,6 +80,8 @@ impl fmt::Display for Choice {
             Self::Nft => "nft",
             Self::Relay => "relay",
             Self::Memory => "memory",
+            #[cfg(test)]
+            Self::Never => "never",
         })
     }
 }
@@ -90,17 +96,23 @@ pub async fn open(choice: Choice, table: &ServiceTable) -> Result<Opened, OpenEr
         Err(why) => Err(OpenError::Asked { name, why }),
     };
     match choice {
-        Choice::Ipvs => asked("ipvs", Err(without_ipvs())),
+        Choice::Ipvs => asked("ipvs", ipvs().await),
         Choice::Nft => asked("nft", nft(true, None).await),
         Choice::Relay => asked("relay", relay(None)),
         Choice::Memory => asked("memory", Ok(Arc::new(MemoryDataPlane::new()))),
+        #[cfg(test)]
+        Choice::Never => asked("never", Err("it works nowhere".to_owned())),
         Choice::Auto => auto(table).await,
     }
 }
 
 /// Those that do exactly what is asked first; then nftables with weighted round robin in the place of what it lacks.
 async fn auto(table: &ServiceTable) -> Result<Opened, OpenError> {
-    let mut not = vec![format!("ipvs: {}", without_ipvs())];
+    let mut not = Vec::new();
+    match ipvs().await {
+        Ok(plane) => return Ok(Opened { plane, why: "the kernel has it".to_owned() }),
+        Err(why) => not.push(format!("ipvs: {why}")),
+    }
     match nft(false, Some(table)).await {
         Ok(plane) => return Ok(Opened { plane, why: not.join("; ") }),
         Err(why) => not.push(format!("nft: {why}")),
@@ -115,13 +127,9 @@ async fn auto(table: &ServiceTable) -> Result<Opened, OpenError> {
     }
 }
 
-/// This version has no IPVS client yet; where the kernel has IPVS that is worth another sentence.
-fn without_ipvs() -> String {
-    if Path::new("/proc/net/ip_vs").exists() {
-        "this version can not drive it yet, though the kernel has it".to_owned()
-    } else {
-        "this version can not drive it yet, and the kernel has no ip_vs loaded".to_owned()
-    }
+async fn ipvs() -> Result<Arc<dyn DataPlane>, String> {
+    let ipvs = Ipvs::open(Namespace::own()).await.map_err(|error| error.to_string())?;
+    Ok(Arc::new(ipvs))
 }
 
 async fn nft(approximate: bool, table: Option<&ServiceTable>) -> Result<Arc<dyn DataPlane>, String> {

@@ -1,21 +1,22 @@
 //! The client, whose calls wait for the kernel.
 
+mod carry;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use lb_core::model::{ServerKey, ServiceKey};
 
+#[cfg(doc)]
+use crate::ErrorKind;
 use crate::{
     Namespace,
     command::{Command, Query},
-    error::{Error, ErrorKind, errno},
-    exchange::Exchange,
+    error::Error,
     transport::{Netlink, Transport},
     wire::{
-        Answer, Daemon, DaemonRole, DecodeError, Destination, DestinationEntry, Info, Service, ServiceEntry,
-        Timeouts,
-        attribute::{Attributes, Put},
-        consts::{control, netlink},
-        message,
+        Answer, Daemon, DaemonRole, Destination, DestinationEntry, Info, Service, ServiceEntry, Timeouts,
     },
 };
 
@@ -43,13 +44,6 @@ pub struct Refused {
     /// Why.
     pub error: Error,
 }
-
-/// How often a dump is tried that the kernel calls a mixture.
-const ATTEMPTS: u32 = 5;
-/// As the kernel registers it.
-const FAMILY_NAME: &str = "IPVS";
-/// A datagram is sent when it is that long, so that it fits the socket's send buffer.
-const DATAGRAM: usize = 64 << 10;
 
 impl Client {
     /// In the network namespace of the calling thread. Loads the kernel's module where that is allowed.
@@ -176,21 +170,6 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    /// Makes many changes in order, with few system calls. One that the kernel refuses is reported and does not keep
-    /// the others from being made.
-    ///
-    /// # Errors
-    /// When nothing can be said about some of them, as when no answer comes. Read the table again then.
-    pub fn apply(&mut self, batch: &[Command]) -> Result<Vec<Refused>, Error> {
-        let mut refused = Vec::new();
-        let mut from = 0;
-        while from < batch.len() {
-            from += self.send_some(batch, from, &mut refused)?;
-        }
-        refused.sort_by_key(|refused| refused.index);
-        Ok(refused)
-    }
-
     /// Adds a service.
     ///
     /// # Errors
@@ -277,138 +256,6 @@ impl<T: Transport> Client<T> {
     /// [`ErrorKind::NoDaemon`].
     pub fn stop_daemon(&mut self, role: DaemonRole) -> Result<(), Error> {
         self.execute(&Command::StopDaemon(role))
-    }
-}
-
-// How requests are carried.
-impl<T: Transport> Client<T> {
-    /// Sends as much of the batch from `from` on as fits a datagram and the window, and waits for its answers. Says how
-    /// many commands that were.
-    fn send_some(
-        &mut self,
-        batch: &[Command],
-        from: usize,
-        refused: &mut Vec<Refused>,
-    ) -> Result<usize, Error> {
-        let window = self.transport.window().max(1);
-        let first = self.sequence.wrapping_add(1);
-        // Those that are sent; others can not even be put into a message.
-        let mut sent = Vec::new();
-        let mut taken = 0;
-        self.outgoing.clear();
-        for command in &batch[from..] {
-            if sent.len() == window || self.outgoing.len() > DATAGRAM {
-                break;
-            }
-            let index = from + taken;
-            taken += 1;
-            let length = self.outgoing.len();
-            let sequence = first.wrapping_add(sent.len() as u32);
-            let flags = netlink::REQUEST | netlink::ACK;
-            let mut fits = Ok(());
-            message::put(&mut self.outgoing, self.family, flags, sequence, |out| fits = command.emit(out));
-            match fits {
-                Ok(()) => sent.push(index),
-                Err(why) => {
-                    self.outgoing.truncate(length);
-                    let error = Error::new(ErrorKind::Invalid, command, why.to_string());
-                    refused.push(Refused { index, error });
-                }
-            }
-        }
-        let Some(operation) = sent.first().and_then(|index| batch.get(*index)) else {
-            return Ok(taken);
-        };
-        let exchange = self.exchange(&operation, sent.len(), |_| Ok(()))?;
-        for (index, end) in sent.into_iter().zip(exchange.ends()) {
-            if end != 0 {
-                refused.push(Refused { index, error: Error::command(&batch[index], end) });
-            }
-        }
-        Ok(taken)
-    }
-
-    /// Any number of answers.
-    fn dump<R>(&mut self, query: Query, pick: impl Fn(Answer) -> Option<R>) -> Result<Vec<R>, Error> {
-        for _ in 0..ATTEMPTS {
-            let mut found = Vec::new();
-            if !self.query(query, |answer| found.extend(pick(answer)))? {
-                return Ok(found);
-            }
-        }
-        let reason = format!("the table changed each of the {ATTEMPTS} times that it was read");
-        Err(Error::new(ErrorKind::Interrupted, query, reason))
-    }
-
-    /// One answer.
-    fn one<R>(&mut self, query: Query, pick: impl Fn(Answer) -> Option<R>) -> Result<R, Error> {
-        let mut found = None;
-        self.query(query, |answer| found = pick(answer))?;
-        found.ok_or_else(|| Error::new(ErrorKind::Malformed, query, "the kernel answered without an answer"))
-    }
-
-    /// Says whether a dump was interrupted.
-    fn query(&mut self, query: Query, mut take: impl FnMut(Answer)) -> Result<bool, Error> {
-        let flags = netlink::REQUEST | netlink::ACK | if query.is_dump() { netlink::DUMP } else { 0 };
-        self.outgoing.clear();
-        let sequence = self.sequence.wrapping_add(1);
-        message::put(&mut self.outgoing, self.family, flags, sequence, |out| query.emit(out));
-        let exchange = self.exchange(&query, 1, |message| {
-            take(Answer::decode(message, query.family())?);
-            Ok(())
-        })?;
-        match exchange.ends().find(|end| *end != 0) {
-            Some(end) => Err(Error::query(&query, end)),
-            None => Ok(exchange.interrupted()),
-        }
-    }
-
-    /// Sends `self.outgoing`, which holds `count` requests, and receives until all are answered.
-    fn exchange(
-        &mut self,
-        operation: &dyn std::fmt::Display,
-        count: usize,
-        mut reply: impl FnMut(&[u8]) -> Result<(), DecodeError>,
-    ) -> Result<Exchange, Error> {
-        let mut exchange = Exchange::new(self.sequence.wrapping_add(1), count);
-        self.sequence = self.sequence.wrapping_add(count as u32);
-        self.transport.send(&self.outgoing).map_err(|error| Error::transport(operation, error))?;
-        while !exchange.is_done() {
-            self.transport.receive(&mut self.incoming).map_err(|error| Error::transport(operation, error))?;
-            exchange
-                .receive(&self.incoming, |message| reply(message.payload))
-                .map_err(|error| Error::malformed(operation, error))?;
-        }
-        Ok(exchange)
-    }
-
-    /// Asks for the family's number.
-    fn resolve(&mut self) -> Result<(), Error> {
-        const OPERATION: &str = "look for the kernel's IP Virtual Server";
-        self.outgoing.clear();
-        let sequence = self.sequence.wrapping_add(1);
-        message::put(&mut self.outgoing, control::FAMILY, netlink::REQUEST | netlink::ACK, sequence, |out| {
-            message::put_generic(out, control::GET_FAMILY);
-            out.put_text(control::FAMILY_NAME, FAMILY_NAME);
-        });
-        let mut family = None;
-        let exchange = self.exchange(&OPERATION, 1, |message| {
-            for attribute in Attributes(message.get(4..).unwrap_or_default()) {
-                let attribute = attribute?;
-                if attribute.kind() == control::FAMILY_ID {
-                    family = Some(attribute.u16()?);
-                }
-            }
-            Ok(())
-        })?;
-        match (exchange.ends().find(|end| *end != 0), family) {
-            (None, Some(family)) => {
-                self.family = family;
-                Ok(())
-            }
-            (None, None) | (Some(errno::ENOENT), _) => Err(Error::not_loaded(OPERATION)),
-            (Some(end), _) => Err(Error::system(OPERATION, end)),
-        }
     }
 }
 

@@ -4,11 +4,14 @@ use std::fmt;
 
 use lb_core::model::{Family, ServerKey, ServiceKey};
 
-use crate::wire::{
-    Daemon, DaemonRole, Destination, Service, Timeouts,
-    attribute::Put,
-    consts::{command as nr, top},
-    dest, message, service,
+use crate::{
+    error::{Error, ErrorKind},
+    wire::{
+        Daemon, DaemonRole, DecodeError, Destination, DestinationEntry, Service, ServiceEntry, Timeouts,
+        attribute::{Attributes, Put},
+        consts::{command as nr, top},
+        dest, message, service,
+    },
 };
 
 /// A change of the kernel's table.
@@ -81,6 +84,61 @@ impl fmt::Display for NameOf {
 const NAME: usize = 15;
 
 impl Command {
+    /// Command, version, two zeroes, and attributes: a request without netlink's own header.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for a name that is too long or has a NUL in it, and for unknown attributes that are longer
+    /// than a message can be.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        let mut out = Vec::with_capacity(192);
+        self.emit(&mut out).map_err(|why| Error::new(ErrorKind::Invalid, self, why.to_string()))?;
+        Ok(out)
+    }
+
+    /// From such a request, as of another program.
+    ///
+    /// # Errors
+    /// When it is none that changes anything, or cut off.
+    pub fn decode(request: &[u8]) -> Result<Self, DecodeError> {
+        let [command, _, _, _, attributes @ ..] = request else {
+            return Err(DecodeError::Cut);
+        };
+        let attributes = Attributes(attributes);
+        let key = || service::parse_key(attributes.inside(top::SERVICE, "the service")?);
+        let full = || {
+            ServiceEntry::parse(attributes.inside(top::SERVICE, "the service")?).map(|entry| entry.service)
+        };
+        let server = || attributes.inside(top::DEST, "the server");
+        let daemon = || Daemon::parse(attributes.inside(top::DAEMON, "the sync daemon")?);
+        let destination = |key: &ServiceKey| {
+            DestinationEntry::parse(server()?, key.family()).map(|entry| entry.destination)
+        };
+        Ok(match *command {
+            nr::NEW_SERVICE => Self::AddService(full()?),
+            nr::SET_SERVICE => Self::EditService(full()?),
+            nr::DEL_SERVICE => Self::DeleteService(key()?),
+            nr::NEW_DEST => {
+                let key = key()?;
+                Self::AddDestination(key, destination(&key)?)
+            }
+            nr::SET_DEST => {
+                let key = key()?;
+                Self::EditDestination(key, destination(&key)?)
+            }
+            nr::DEL_DEST => {
+                let key = key()?;
+                Self::DeleteDestination(key, dest::parse_key(server()?, key.family())?)
+            }
+            nr::ZERO if attributes.0.is_empty() => Self::Zero(None),
+            nr::ZERO => Self::Zero(Some(key()?)),
+            nr::FLUSH => Self::Flush,
+            nr::SET_CONFIG => Self::SetTimeouts(Timeouts::parse(attributes)?),
+            nr::NEW_DAEMON => Self::StartDaemon(daemon()?),
+            nr::DEL_DAEMON => Self::StopDaemon(daemon()?.role),
+            command => return Err(DecodeError::Value { what: "command", value: command.into() }),
+        })
+    }
+
     /// Appends command and attributes to a message, without netlink's own header.
     pub(crate) fn emit(&self, out: &mut Vec<u8>) -> Result<(), Unsendable> {
         let start = out.len();

@@ -59,6 +59,11 @@ impl Exchange {
         self.interrupted
     }
 
+    /// The first errno that is none of success.
+    pub(crate) fn failure(&self) -> Option<i32> {
+        self.ends().find(|end| *end != 0)
+    }
+
     /// The errno of each request, 0 for success, in the order in which they were sent.
     pub(crate) fn ends(&self) -> impl Iterator<Item = i32> + '_ {
         self.ends.iter().map(|end| end.unwrap_or(0))

@@ -22,6 +22,9 @@ pub trait Transport: Send {
     /// [`io::ErrorKind::TimedOut`] when none comes in time; else what the system says.
     fn receive(&mut self, into: &mut Vec<u8>) -> io::Result<()>;
 
+    /// Throws away what has come and was not received.
+    fn discard(&mut self);
+
     /// How many acknowledgements may be on their way at once without one being lost; at least 1.
     fn window(&self) -> usize;
 }

@@ -1,8 +1,12 @@
 //! A netlink socket.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_GENERIC};
+use nix::libc;
 use socket2::SockRef;
 
 use super::Transport;
@@ -21,6 +25,7 @@ const WINDOW: usize = 256;
 /// A socket of generic netlink. It belongs to the network namespace of the thread that opened it, wherever it is used.
 pub struct Netlink {
     socket: Socket,
+    patience: Duration,
     window: usize,
 }
 
@@ -40,16 +45,26 @@ impl Netlink {
         let options = SockRef::from(&socket);
         options.set_read_timeout(Some(PATIENCE))?;
         let window = (options.recv_buffer_size()? / ACKNOWLEDGEMENT).clamp(1, WINDOW);
-        Ok(Self { socket, window })
+        Ok(Self { socket, patience: PATIENCE, window })
     }
 
     /// Waits so long for each answer instead of ten seconds.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn with_patience(self, patience: Duration) -> io::Result<Self> {
-        SockRef::from(&self.socket).set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
+    pub fn with_patience(mut self, patience: Duration) -> io::Result<Self> {
+        self.patience = patience.max(Duration::from_millis(1));
+        SockRef::from(&self.socket).set_read_timeout(Some(self.patience))?;
         Ok(self)
+    }
+}
+
+impl Netlink {
+    /// The next datagram, and the port that it comes from.
+    fn take(&self, into: &mut Vec<u8>, flags: i32) -> io::Result<u32> {
+        into.clear();
+        into.reserve(DATAGRAM);
+        self.socket.recv_from(into, flags).map(|(_, sender)| sender.port_number())
     }
 }
 
@@ -59,18 +74,31 @@ impl Transport for Netlink {
     }
 
     fn receive(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
+        let begin = Instant::now();
         loop {
-            into.clear();
-            into.reserve(DATAGRAM);
-            match self.socket.recv_from(into, 0) {
+            match self.take(into, 0) {
                 // Any process may send to the port of another one; only the kernel has port 0.
-                Ok((_, sender)) if sender.port_number() != 0 => {}
-                Ok(_) => return Ok(()),
+                Ok(sender) if sender != 0 && begin.elapsed() > self.patience => {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Err(io::Error::new(io::ErrorKind::TimedOut, error));
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn discard(&mut self) {
+        let (begin, mut into) = (Instant::now(), Vec::new());
+        // What was lost is reported once, before what was not.
+        while begin.elapsed() < self.patience {
+            match self.take(&mut into, libc::MSG_DONTWAIT) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                _ => {}
             }
         }
     }

@@ -8,7 +8,8 @@ use crate::wire::{
     message::{self, Messages},
 };
 
-/// Answers from a recording. What is asked has to be what was recorded, byte for byte and in the same order.
+/// Answers from a recording. What is asked has to be what was recorded, byte for byte, in whatever order; equal requests
+/// get their answers in the order of the recording.
 #[derive(Debug, Default)]
 pub struct Replay {
     recording: VecDeque<(Vec<u8>, Vec<Recorded>)>,
@@ -65,12 +66,10 @@ impl Replay {
             });
             message::put(&mut out, netlink::ERROR, 0, sequence, |out| out.extend_from_slice(&[0; 4]));
         } else {
-            let (request, answers) = self
-                .recording
-                .pop_front()
-                .filter(|(request, _)| request == payload)
-                .ok_or_else(|| io::Error::other(format!("not as recorded: {payload:02x?}")))?;
-            drop(request);
+            let found = self.recording.iter().position(|(request, _)| request == payload);
+            let (_, answers) = found
+                .and_then(|at| self.recording.remove(at))
+                .ok_or_else(|| io::Error::other(format!("that was not recorded: {payload:02x?}")))?;
             for answer in answers {
                 let (kind, flags, payload) = match answer {
                     Recorded::Message(payload) => (FAMILY, netlink::MULTI, payload),
@@ -99,6 +98,10 @@ impl Transport for Replay {
     fn receive(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
         *into = self.answers.pop_front().ok_or(io::ErrorKind::TimedOut)?;
         Ok(())
+    }
+
+    fn discard(&mut self) {
+        self.answers.clear();
     }
 
     fn window(&self) -> usize {

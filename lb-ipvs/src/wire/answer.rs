@@ -39,15 +39,7 @@ impl Answer {
             return Err(DecodeError::Cut);
         };
         let attributes = Attributes(attributes);
-        let inside = |kind, missing| {
-            for nest in attributes {
-                let nest = nest?;
-                if nest.kind() == kind {
-                    return Ok(nest.nested());
-                }
-            }
-            Err(DecodeError::Missing(missing))
-        };
+        let inside = |kind, missing| attributes.inside(kind, missing);
         Ok(match *command {
             nr::NEW_SERVICE => Self::Service(ServiceEntry::parse(inside(top::SERVICE, "the service")?)?),
             nr::NEW_DEST => {

@@ -110,6 +110,19 @@ impl<'a> View<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attributes<'a>(pub(crate) &'a [u8]);
 
+impl<'a> Attributes<'a> {
+    /// What is in the first attribute of this kind.
+    pub(crate) fn inside(self, kind: u16, missing: &'static str) -> Result<Self, DecodeError> {
+        for nest in self {
+            let nest = nest?;
+            if nest.kind() == kind {
+                return Ok(nest.nested());
+            }
+        }
+        Err(DecodeError::Missing(missing))
+    }
+}
+
 impl<'a> Iterator for Attributes<'a> {
     type Item = Result<View<'a>, DecodeError>;
 

@@ -216,6 +216,21 @@ fn put_address(key: &ServerKey, out: &mut Vec<u8>) {
     out.put_be16(nr::PORT, key.port);
 }
 
+/// What names the server; what else may be there is passed over.
+pub(crate) fn parse_key(attributes: Attributes<'_>, service: Family) -> Result<ServerKey, DecodeError> {
+    let (mut own, mut raw, mut port) = (service, None, 0);
+    for attribute in attributes {
+        let attribute = attribute?;
+        match attribute.kind() {
+            nr::ADDR_FAMILY => own = family(attribute.u16()?)?,
+            nr::ADDR => raw = Some(attribute),
+            nr::PORT => port = attribute.be16()?,
+            _ => {}
+        }
+    }
+    Ok(ServerKey::new(address(raw.ok_or(DecodeError::Missing("the server's address"))?, own)?, port))
+}
+
 impl Destination {
     /// The inside of `DEST` in a request. The kernel takes all of them at every edit, so all are sent.
     pub(crate) fn emit(&self, out: &mut Vec<u8>) {
@@ -251,16 +266,15 @@ impl DestinationEntry {
 
     /// `service` is the family of kernels that do not say each server's own.
     pub(crate) fn parse(attributes: Attributes<'_>, service: Family) -> Result<Self, DecodeError> {
-        let (mut own, mut raw, mut port, mut forwarding) = (service, None, 0, None);
+        let key = parse_key(attributes, service)?;
+        let mut forwarding = None;
         let (mut weight, mut tunnel, mut thresholds) = (0, Tunnel::IPIP, Thresholds::NONE);
         let (mut active, mut inactive, mut persistent) = (0, 0, 0);
         let (mut legacy, mut wide, mut other) = (None, None, Vec::new());
         for attribute in attributes {
             let attribute = attribute?;
             match attribute.kind() {
-                nr::ADDR_FAMILY => own = family(attribute.u16()?)?,
-                nr::ADDR => raw = Some(attribute),
-                nr::PORT => port = attribute.be16()?,
+                nr::ADDR_FAMILY | nr::ADDR | nr::PORT => {}
                 nr::FWD_METHOD => forwarding = Some(Forwarding::from_number(attribute.u32()?)),
                 nr::WEIGHT => weight = attribute.u32()?,
                 nr::TUN_TYPE => tunnel.kind = TunnelKind::from_number(attribute.u8()?),
@@ -276,9 +290,7 @@ impl DestinationEntry {
                 _ => other.push(attribute.to_owned()),
             }
         }
-        let address = address(raw.ok_or(DecodeError::Missing("the server's address"))?, own)?;
         let forwarding = forwarding.ok_or(DecodeError::Missing("the forwarding method"))?;
-        let key = ServerKey::new(address, port);
         let destination = Destination { key, weight, forwarding, tunnel, thresholds, other };
         Ok(Self { destination, active, inactive, persistent, stats: wide.or(legacy).unwrap_or_default() })
     }

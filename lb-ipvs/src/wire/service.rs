@@ -234,12 +234,13 @@ impl ServiceEntry {
     }
 
     pub(crate) fn parse(attributes: Attributes<'_>) -> Result<Self, DecodeError> {
-        let mut seen = Seen::default();
-        for attribute in attributes {
-            seen.take(attribute?)?;
-        }
-        seen.finish()
+        Seen::all(attributes)?.finish()
     }
+}
+
+/// What names the service; what else may be there is passed over.
+pub(crate) fn parse_key(attributes: Attributes<'_>) -> Result<ServiceKey, DecodeError> {
+    Seen::all(attributes)?.key()
 }
 
 /// Attributes of a service, in whatever order they come.
@@ -261,6 +262,14 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
+    fn all(attributes: Attributes<'a>) -> Result<Self, DecodeError> {
+        let mut seen = Self::default();
+        for attribute in attributes {
+            seen.take(attribute?)?;
+        }
+        Ok(seen)
+    }
+
     fn take(&mut self, attribute: View<'a>) -> Result<(), DecodeError> {
         match attribute.kind() {
             nr::AF => self.family = Some(family(attribute.u16()?)?),
@@ -283,20 +292,22 @@ impl<'a> Seen<'a> {
         Ok(())
     }
 
-    fn finish(self) -> Result<ServiceEntry, DecodeError> {
+    fn key(&self) -> Result<ServiceKey, DecodeError> {
         let family = self.family.ok_or(DecodeError::Missing("the address family"))?;
-        let key = match NonZeroU32::new(self.mark) {
-            Some(mark) => ServiceKey::FwMark { mark, family },
-            None => {
-                let number = self.protocol.ok_or(DecodeError::Missing("the protocol"))?;
-                let view = self.address.ok_or(DecodeError::Missing("the address"))?;
-                let address: IpAddr = address(view, family)?;
-                ServiceKey::Address { family, protocol: protocol(number)?, address, port: self.port }
-            }
-        };
+        if let Some(mark) = NonZeroU32::new(self.mark) {
+            return Ok(ServiceKey::FwMark { mark, family });
+        }
+        let number = self.protocol.ok_or(DecodeError::Missing("the protocol"))?;
+        let address: IpAddr = address(self.address.ok_or(DecodeError::Missing("the address"))?, family)?;
+        Ok(ServiceKey::Address { family, protocol: protocol(number)?, address, port: self.port })
+    }
+
+    fn finish(self) -> Result<ServiceEntry, DecodeError> {
+        let key = self.key()?;
         let scheduler = self.scheduler.ok_or(DecodeError::Missing("the scheduler"))?;
         let scheduler = scheduler.parse().map_err(|_| DecodeError::Text { kind: nr::SCHED_NAME })?;
         let engine = self.engine.map(str::parse).transpose();
+        let family = key.family();
         let netmask = match (family, self.netmask) {
             (_, None) => Netmask::whole(family),
             (Family::V4, Some(bytes)) => Netmask::V4(Ipv4Addr::from(bytes)),

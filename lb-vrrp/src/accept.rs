@@ -22,6 +22,16 @@ pub enum DropReason {
         /// What it has to be at least.
         min: u8,
     },
+    /// The TTL or hop limit is not what is configured for this unicast peer, or it is not known.
+    #[error("TTL {ttl:?} where {min} to {max} is configured for this peer")]
+    PeerTtl {
+        /// What it is.
+        ttl: Option<u8>,
+        /// What it has to be at least.
+        min: u8,
+        /// And at most.
+        max: u8,
+    },
     /// It is of a version that this router does not speak.
     #[error("{0} is not spoken here")]
     Version(Version),

@@ -29,11 +29,16 @@ impl<P: Platform> Driver<P> {
     pub(super) fn look_at(&mut self, id: usize) {
         let Some(member) = self.members.get(id) else { return };
         let link = self.platform.link(&member.instance.interface).cloned();
-        let source = link.as_ref().and_then(|link| self.members.source(member, link));
+        let heeds_link = member.instance.heeds_link;
+        let heeds_source = member.instance.heeds_source;
+        let is_there = |link: &Link, source: &IpAddr| !heeds_source || link.addresses.contains_key(source);
+        let source = link
+            .as_ref()
+            .and_then(|link| self.members.source(member, link).filter(|source| is_there(link, source)));
         let gone = member.key.is_some_and(|key| link.as_ref().is_none_or(|link| link.index != key.interface));
         let state = match (&link, source) {
             (None, _) => LinkState::Gone,
-            (Some(link), _) if !link.up => LinkState::Down,
+            (Some(link), _) if !link.up && heeds_link => LinkState::Down,
             (Some(_), None) => LinkState::NoAddress,
             (Some(_), Some(_)) => LinkState::Ready,
         };

@@ -53,6 +53,10 @@ pub struct Instance {
     /// [`Control::startup`](super::Control::startup): it is not [restored](super::Driver::restore), but addresses that a
     /// predecessor left on the interface stay, until another router is heard or for two down intervals. Default: yes.
     pub starts: bool,
+    /// Whether it takes no part while its interface is down or without carrier. Default: yes.
+    pub heeds_link: bool,
+    /// Whether it takes no part while [`source`](Self::source), if set, is not an address of its interface. Default: no.
+    pub heeds_source: bool,
     /// TTL or hop limit of advertisements by unicast, 1 to 255. By multicast, and in IP authentication headers, which cover
     /// it, it is 255 always. Default: 255.
     pub unicast_ttl: u8,
@@ -211,6 +215,8 @@ impl Instance {
             key: None,
             announcing: Announcing::default(),
             put_back: true,
+            heeds_link: true,
+            heeds_source: false,
             starts: true,
             unicast_ttl: 255,
         }

@@ -254,6 +254,13 @@ impl Members {
         self.virtual_addresses.range((address, 0)..=(address, usize::MAX)).map(|(_, id)| *id)
     }
 
+    /// The name of an interface that somebody here listens on.
+    pub(super) fn name_of(&self, interface: u32) -> Option<Arc<str>> {
+        let there =
+            self.all.values().find(|member| member.key.is_some_and(|key| key.interface == interface))?;
+        Some(there.instance.interface.as_str().into())
+    }
+
     /// The address that advertisements of a member come from, on its link as it is now.
     pub(super) fn source(&self, member: &Member, link: &Link) -> Option<IpAddr> {
         if member.instance.source.is_some() {

@@ -89,6 +89,14 @@ pub enum Happening {
         /// What it is.
         to: State,
     },
+    /// An advertisement was heard for a virtual router that is not here; it is the interface's name that stands for the
+    /// instance's. Told once for each identifier and family.
+    Stranger {
+        /// Its identifier.
+        vrid: u8,
+        /// Who sent it.
+        source: IpAddr,
+    },
     /// Something else failed: advertisements or announcements could not be sent, or the virtual interface not be made.
     Failed {
         /// What was tried.
@@ -158,6 +166,9 @@ impl fmt::Display for Happening {
             Self::Fault(true) => f.write_str("takes no part: it has a fault"),
             Self::Fault(false) => f.write_str("its fault is over"),
             Self::Group { from, to } => write!(f, "the group: {from} -> {to}"),
+            Self::Stranger { vrid, source } => {
+                write!(f, "{source} advertises virtual router {vrid}, which is not here")
+            }
             Self::Failed { what, error } => write!(f, "{what}: {error}"),
         }
     }
@@ -244,6 +255,7 @@ fn log(instance: &Arc<str>, what: &Happening) {
         | Happening::Removed { .. }
         | Happening::Fault(false)
         | Happening::Group { .. }
+        | Happening::Stranger { .. }
         | Happening::Link(LinkState::Ready) => tracing::info!(%instance, "{what}"),
         _ => tracing::warn!(%instance, "{what}"),
     }

@@ -311,7 +311,14 @@ impl<P: Platform> Driver<P> {
     fn drain(&mut self) {
         let Self { platform, endpoint, members, groups, orders, teller, packet, .. } = self;
         while let Some((key, output)) = endpoint.poll_output() {
-            let Some(id) = members.with_key(key) else { continue };
+            let Some(id) = members.with_key(key) else {
+                if let Output::Event(Event::Dropped { source, reason: DropReason::Vrid(vrid) }) = output
+                    && let Some(interface) = members.name_of(key.interface)
+                {
+                    teller.tell(platform.now(), &interface, Happening::Stranger { vrid, source });
+                }
+                continue;
+            };
             let Some(member) = members.get_mut(id) else { continue };
             match output {
                 Output::Send(message) => {

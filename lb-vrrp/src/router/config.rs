@@ -4,7 +4,7 @@ mod builder;
 mod error;
 
 use alloc::boxed::Box;
-use core::{net::IpAddr, time::Duration};
+use core::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
 pub use builder::ConfigBuilder;
 pub use error::{ConfigError, ConfigErrors, OtherRouter};
@@ -85,6 +85,8 @@ pub struct Config {
     pub(crate) profile: Profile,
     pub(crate) checksum: ChecksumPolicy,
     pub(crate) options: Options,
+    /// What the TTL of some of the unicast peers has to be.
+    pub(crate) peer_ttls: Box<[(IpAddr, RangeInclusive<u8>)]>,
     #[cfg(feature = "hmac")]
     pub(crate) keyring: Option<crate::wire::hmac::Keyring>,
 }
@@ -106,6 +108,7 @@ pub(crate) struct Options {
     pub(crate) answer_lower: bool,
     pub(crate) advertise_when_yielding: bool,
     pub(crate) any_unicast_source: bool,
+    pub(crate) owner_ignores_adverts: bool,
 }
 
 impl Options {
@@ -127,6 +130,7 @@ impl Options {
             answer_lower: true,
             advertise_when_yielding: false,
             any_unicast_source: false,
+            owner_ignores_adverts: false,
         }
     }
 }

@@ -21,6 +21,9 @@ impl VirtualRouter {
             Ok((advert, form))
         });
         let result = result.and_then(|(advert, form)| {
+            if self.ignores_others() {
+                return Ok(());
+            }
             self.follow_checksum(source, advert.version, form);
             self.compare(source, &advert);
             let received = datagram.received.min(now);
@@ -69,6 +72,7 @@ impl VirtualRouter {
             return Err(DropReason::OwnAddress);
         }
         self.check_mode(envelope.source, envelope.destination)?;
+        self.check_peer_ttl(envelope.source, envelope.ttl)?;
         let payload = datagram.payload;
         #[cfg(feature = "hmac")]
         let payload = match &mut self.trailer {
@@ -104,6 +108,21 @@ impl VirtualRouter {
             }
             Mode::Unicast(_) => Ok(()),
         }
+    }
+
+    fn check_peer_ttl(&self, source: IpAddr, ttl: Option<u8>) -> Result<(), DropReason> {
+        let Some((_, range)) = self.config.peer_ttls.iter().find(|(peer, _)| *peer == source) else {
+            return Ok(());
+        };
+        match ttl {
+            Some(ttl) if range.contains(&ttl) => Ok(()),
+            _ => Err(DropReason::PeerTtl { ttl, min: *range.start(), max: *range.end() }),
+        }
+    }
+
+    fn ignores_others(&self) -> bool {
+        let owner = self.state == State::Active && self.priority.is_owner();
+        owner && self.config.options.owner_ignores_adverts
     }
 
     fn check_authentication(&self, theirs: Authentication, verified: bool) -> Result<(), DropReason> {

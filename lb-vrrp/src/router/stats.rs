@@ -87,7 +87,9 @@ impl RouterStats {
     pub(crate) fn count_drop(&mut self, reason: DropReason) {
         self.dropped += 1;
         let (counter, error) = match reason {
-            DropReason::Ttl { .. } => (&mut self.ttl_errors, Some(ProtocolError::Ttl)),
+            DropReason::Ttl { .. } | DropReason::PeerTtl { .. } => {
+                (&mut self.ttl_errors, Some(ProtocolError::Ttl))
+            }
             DropReason::Version(_) | DropReason::Malformed(DecodeError::Version(_)) => {
                 (&mut self.version_errors, Some(ProtocolError::Version))
             }

@@ -151,6 +151,21 @@ impl Memory {
         self.wake.notify_one();
     }
 
+    /// The interface has this address, or has it no longer.
+    pub fn set_address(&self, address: &str, present: bool) {
+        let address: IpAddr = address.parse().unwrap();
+        self.with(|machine| {
+            let addresses = &mut machine.links[0].addresses;
+            if present {
+                addresses.insert(address, LinkAddress { order: 1, usable: true });
+            } else {
+                addresses.remove(&address);
+            }
+            machine.changes.push_back(LinkChange::Address { interface: 2, address, present });
+        });
+        self.wake.notify_one();
+    }
+
     pub fn set_up(&self, up: bool) {
         self.with(|machine| {
             machine.links[0].up = up;

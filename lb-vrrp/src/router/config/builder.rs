@@ -1,5 +1,5 @@
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::{net::IpAddr, ops::RangeInclusive};
 
 use super::{ChecksumPolicy, Config, ConfigError, ConfigErrors, Mode, Options, Preempt, Profile};
 use crate::{
@@ -20,6 +20,7 @@ pub struct ConfigBuilder {
     accept: bool,
     group: Option<IpAddr>,
     peers: Option<Vec<IpAddr>>,
+    peer_ttls: Vec<(IpAddr, RangeInclusive<u8>)>,
     authentication: Authentication,
     auth_text: Option<Vec<u8>>,
     profile: Profile,
@@ -38,6 +39,7 @@ pub struct ConfigBuilder {
     answer_lower: bool,
     advertise_when_yielding: bool,
     any_unicast_source: bool,
+    owner_ignores_adverts: bool,
     #[cfg(feature = "hmac")]
     keyring: Option<crate::wire::hmac::Keyring>,
 }
@@ -64,6 +66,7 @@ impl ConfigBuilder {
             accept: false,
             group: None,
             peers: None,
+            peer_ttls: Vec::new(),
             authentication: Authentication::None,
             auth_text: None,
             profile: Profile::default(),
@@ -82,6 +85,7 @@ impl ConfigBuilder {
             answer_lower: true,
             advertise_when_yielding: false,
             any_unicast_source: false,
+            owner_ignores_adverts: false,
             #[cfg(feature = "hmac")]
             keyring: None,
         }
@@ -152,11 +156,21 @@ impl ConfigBuilder {
         /// **Beyond the RFC**: whether to listen by unicast to senders that are no peers, too. Anybody who reaches this
         /// router can pass for a peer then. Not by default, and not in the strict profile.
         any_unicast_source: bool => any_unicast_source = any_unicast_source;
+        /// **Beyond the RFC**: whether an Active owner, priority 255, does not heed what others send: it neither answers a
+        /// lower priority nor yields to another owner. Not by default, and not in the strict profile.
+        owner_ignores_adverts: bool => owner_ignores_adverts = owner_ignores_adverts;
     }
 
     /// Sends to and receives from these peers only, by unicast, instead of by multicast.
     pub fn unicast(mut self, peers: impl IntoIterator<Item = IpAddr>) -> Self {
         self.peers = Some(peers.into_iter().collect());
+        self
+    }
+
+    /// What comes from this unicast peer is dropped unless its TTL or hop limit is in this range, besides what
+    /// [`min_ttl`](Self::min_ttl) says of all. Default: any.
+    pub fn peer_ttl(mut self, peer: IpAddr, range: RangeInclusive<u8>) -> Self {
+        self.peer_ttls.push((peer, range));
         self
     }
 
@@ -246,7 +260,9 @@ impl ConfigBuilder {
                 answer_lower: self.answer_lower,
                 advertise_when_yielding: self.advertise_when_yielding,
                 any_unicast_source: self.any_unicast_source,
+                owner_ignores_adverts: self.owner_ignores_adverts,
             },
+            peer_ttls: self.peer_ttls.into(),
             #[cfg(feature = "hmac")]
             keyring: self.keyring,
         })
@@ -306,6 +322,7 @@ impl ConfigBuilder {
                 ("answer_lower", !self.answer_lower),
                 ("advertise_when_yielding", self.advertise_when_yielding),
                 ("any_unicast_source", self.any_unicast_source),
+                ("owner_ignores_adverts", self.owner_ignores_adverts),
             ];
             for (option, set) in beyond {
                 when(set, ConfigError::NotStrict(option));

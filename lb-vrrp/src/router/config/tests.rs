@@ -175,6 +175,7 @@ fn the_profiles() {
         answer_lower: true,
         advertise_when_yielding: false,
         any_unicast_source: false,
+        owner_ignores_adverts: false,
     };
     assert_eq!(compatible.options, common);
     let differs =

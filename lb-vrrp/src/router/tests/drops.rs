@@ -22,6 +22,7 @@ macro_rules! names {
 names! { REASONS, reason_name, DropReason:
     DropReason::Malformed(_) => "malformed",
     DropReason::Ttl { .. } => "ttl",
+    DropReason::PeerTtl { .. } => "ttl of a peer",
     DropReason::Version(_) => "version",
     DropReason::Vrid(_) => "vrid",
     DropReason::Family(_) => "family",
@@ -103,6 +104,11 @@ fn every_reason_is_given_by_a_message() {
             backup(peers.clone()),
             Packet { destination: to_us, ..Packet::v3(Family::V4, 8) },
             DropReason::NotAPeer,
+        ),
+        (
+            backup(peers.clone().peer_ttl(four.source, 1..=64)),
+            Packet { destination: to_us, ..four.clone() },
+            DropReason::PeerTtl { ttl: Some(255), min: 1, max: 64 },
         ),
         (backup(peers), four.clone(), DropReason::Destination(ip("224.0.0.18"))),
         (backup(v3(Family::V4)), Packet { source: to_us, ..four.clone() }, DropReason::OwnAddress),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::rig::*;
 use crate::{
-    AnnounceReason, Cause, Config, ConfigBuilder, DropReason, Event, Family, Preempt, Profile, State,
-    router::ChecksumPolicy, wire::ChecksumForm,
+    AnnounceReason, Cause, Config, ConfigBuilder, DropReason, Event, Family, Preempt, Priority, Profile,
+    State, router::ChecksumPolicy, wire::ChecksumForm,
 };
 
 fn lower() -> Packet {
@@ -48,6 +48,23 @@ fn a_delayed_preemption_starts_again_after_a_higher_priority() {
     rig.wait(SECOND * 3);
     let _ = rig.hear(&lower());
     assert_eq!(rig.remaining(), down(100, 100), "taken: six seconds after the first one, but not in a row");
+}
+
+#[test]
+fn an_owner_may_ignore_what_others_send() {
+    for ignores in [true, false] {
+        let config = v3(Family::V4).priority(Priority::OWNER).owner_ignores_adverts(ignores);
+        let mut rig = Rig::active(config);
+        rig.wait(SECOND / 2);
+        // A resignation and a lower priority are answered else, and of two owners the one with the greater address wins.
+        let owner = Packet { priority: 255, ..Packet::v3(Family::V4, 9) };
+        for heard in [&resignation(9), &lower(), &owner] {
+            assert_eq!(rig.hear(heard).is_empty(), ignores, "{}", heard.priority);
+            rig.wait(SECOND / 10);
+        }
+        assert_eq!(rig.router.state() == State::Active, ignores);
+        assert_eq!(rig.router.stats().received, 3);
+    }
 }
 
 #[test]

@@ -53,6 +53,30 @@ fn others_are_heard_when_so_configured() {
     );
 }
 
+/// A peer in the next room must not be one from far away that took its address.
+#[test]
+fn a_peer_is_heard_with_the_ttl_that_is_configured_for_it() {
+    let family = Family::V4;
+    let [near, far, _] = peers(family);
+    let mut rig =
+        Rig::backup(v3(family).unicast(peers(family)).peer_ttl(near, 254..=255).peer_ttl(far, 0..=9));
+    let mut dropped = |source, ttl| {
+        let packet = Packet { source, destination: host(family, OURS), ttl, ..Packet::v3(family, 9) };
+        rig.hear(&packet).iter().find_map(|did| match did {
+            Did::Tell(Event::Dropped { reason, .. }) => Some(*reason),
+            _ => None,
+        })
+    };
+    for (source, min, max, good, bad) in [(near, 254, 255, 254, 253), (far, 0, 9, 9, 10)] {
+        assert_eq!(dropped(source, Some(good)), None);
+        for ttl in [Some(bad), None] {
+            assert_eq!(dropped(source, ttl), Some(DropReason::PeerTtl { ttl, min, max }));
+        }
+    }
+    assert_eq!(dropped(host(family, 3), Some(64)), None, "nothing is configured for it");
+    assert_eq!(rig.router.stats().ttl_errors, 4);
+}
+
 #[test]
 fn peers_are_heard_and_nobody_else() {
     for profile in PROFILES {

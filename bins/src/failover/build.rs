@@ -59,6 +59,8 @@ pub fn build(
     instance.unadvertised = model.excluded.iter().map(virtual_address).collect();
     instance.starts = false;
     instance.source = model.source;
+    instance.heeds_link = !model.dont_track_primary;
+    instance.heeds_source = model.track_source;
     instance.virtual_mac = model.vmac.as_ref().map(|vmac| VirtualMac {
         name: Some(vmac_name(model, vmac)),
         mac: vmac.mac.map(Mac),
@@ -100,6 +102,7 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
             .only_backup(settings.pair || model.has_one_peer())
             .answer_lower(!model.lower_prio_no_advert)
             .advertise_when_yielding(model.higher_prio_send_advert)
+            .owner_ignores_adverts(model.owner_ignore_adverts)
             .any_unicast_source(!model.check_unicast_src);
     }
     // keepalived's strict mode has the same checksum as its other one.
@@ -111,7 +114,13 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
     config = match &model.sending {
         Sending::Multicast(None) => config,
         Sending::Multicast(Some(group)) => config.multicast_group(*group),
-        Sending::Unicast { peers, .. } => config.unicast(peers.iter().map(|peer| peer.address)),
+        Sending::Unicast { peers, .. } => peers
+            .iter()
+            .filter(|peer| peer.min_ttl.is_some() || peer.max_ttl.is_some())
+            .map(|peer| (peer.address, peer.min_ttl.unwrap_or(0)..=peer.max_ttl.unwrap_or(u8::MAX)))
+            .fold(config.unicast(peers.iter().map(|peer| peer.address)), |config, (peer, range)| {
+                config.peer_ttl(peer, range)
+            }),
     };
     config = match &model.authentication {
         Authentication::None => config,
@@ -197,7 +206,7 @@ fn announcing(garp: &model::Garp) -> Announcing {
         delayed_repeat: if garp.delay.is_zero() { 0 } else { garp.repeat },
         other_repeat: garp.lower_prio_repeat,
         other_delay: (!garp.lower_prio_delay.is_zero()).then_some(garp.lower_prio_delay),
-        refresh: (!garp.refresh.is_zero()).then_some(garp.refresh),
+        refresh: [garp.refresh, garp.extra].into_iter().filter(|period| !period.is_zero()).min(),
         refresh_repeat: garp.refresh_repeat,
         frame_interval: garp.interval,
         ..Announcing::default()

@@ -1,11 +1,18 @@
 //! From files to a configuration that can be put in force.
 
-use std::{fmt, io, io::IsTerminal as _, path::PathBuf};
+use std::{
+    fmt, io,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+};
 
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-use super::engine::{Options, Part};
+use super::{
+    engine::{Options, Part},
+    keys::{self, KeyError},
+};
 use crate::config::{
     diagnostic::{Colors, Diagnostic},
     keepalived::{self, language, model::Config},
@@ -31,6 +38,9 @@ pub enum LoadError {
         /// Why not.
         source: io::Error,
     },
+    /// A file with a key is none.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// It has errors.
     #[error("{}", Lines(lines))]
     Invalid {
@@ -63,7 +73,11 @@ pub fn load(options: &Options) -> Result<Loaded, LoadError> {
         keepalived::load(path, &settings).map_err(|source| LoadError::Read { path: path.clone(), source })?;
     let lines = found.problems.iter().map(|problem| problem.line(&found.sources)).collect();
     match found.config {
-        Some(config) => Ok(Loaded { config: part(config, options.part), warnings: lines }),
+        Some(config) => {
+            let mut config = part(config, options.part);
+            keys::read(&mut config, path.parent().unwrap_or(Path::new("")))?;
+            Ok(Loaded { config, warnings: lines })
+        }
         None => {
             let colors = if io::stderr().is_terminal() { Colors::Yes } else { Colors::No };
             let render = |problem: &Diagnostic| problem.render(&found.sources, colors) + "\n";

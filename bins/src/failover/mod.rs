@@ -21,6 +21,7 @@ pub mod engine;
 pub mod event;
 pub mod journal;
 pub mod kernel;
+pub mod keys;
 pub mod loading;
 pub mod notify;
 mod occasion;

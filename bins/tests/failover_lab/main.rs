@@ -9,6 +9,7 @@
 mod support;
 
 mod article;
+mod directives;
 mod faults;
 mod groups;
 mod node;

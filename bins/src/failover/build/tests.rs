@@ -136,6 +136,23 @@ fn announcements_have_their_pace() {
 }
 
 #[test]
+fn the_more_frequent_refresh_counts() {
+    let refresh = |lines| built(lines).announcing.refresh.map(|period| period.as_secs());
+    assert_eq!(refresh("garp_extra_if all 60"), Some(60));
+    assert_eq!(refresh("garp_extra_if all 60\ngarp_master_refresh 50"), Some(50));
+    assert_eq!(refresh("garp_extra_if all 60\ngarp_master_refresh 70"), Some(60));
+    assert_eq!(refresh("garp_extra_if 60"), None, "there is no VMAC");
+}
+
+#[test]
+fn what_is_to_be_heeded_is() {
+    let usual = built("");
+    assert_eq!((usual.heeds_link, usual.heeds_source), (true, false));
+    let other = built("dont_track_primary\nmcast_src_ip 10.0.0.8\ntrack_src_ip");
+    assert_eq!((other.heeds_link, other.heeds_source), (false, true));
+}
+
+#[test]
 fn a_vmac_has_the_name_that_keepalived_gives_it() {
     let name = |lines| built(lines).virtual_mac.unwrap().name;
     assert_eq!(name("use_vmac").as_deref(), Some("vrrp.7"));

@@ -8,7 +8,10 @@ use std::{
 
 use nix::{ifaddrs::getifaddrs, unistd};
 
-use super::super::program::{NotRun, Policy, Program};
+use super::super::{
+    keys::{self, KeyError},
+    program::{NotRun, Policy, Program},
+};
 use crate::config::{
     diagnostic::Severity,
     keepalived::model::{Authentication, Config, Notify, ScriptCommand, VirtualAddress},
@@ -25,10 +28,12 @@ pub(super) struct Finding {
 }
 
 /// Looks for all of it, changing nothing.
-pub(super) fn examine(config: &Config, sources: &Sources) -> Vec<Finding> {
+pub(super) fn examine(config: &Config, path: &Path, sources: &Sources) -> Vec<Finding> {
+    let keys: Vec<_> = keys::files(config, path.parent().unwrap_or(Path::new(""))).collect();
     let mut findings = interfaces(config);
     findings.extend(programs(config));
-    findings.extend(secrets(config, sources));
+    findings.extend(unreadable(&keys));
+    findings.extend(secrets(config, sources, &keys));
     findings
 }
 
@@ -98,13 +103,24 @@ fn notified(notify: &Notify) -> impl Iterator<Item = &ScriptCommand> {
     [master, backup, fault, stop, deleted, lower_priority, any].into_iter().flatten()
 }
 
-fn secrets(config: &Config, sources: &Sources) -> Vec<Finding> {
+fn unreadable(keys: &[(&str, PathBuf)]) -> Vec<Finding> {
+    let trouble = |(instance, path): &(&str, PathBuf)| {
+        let trouble = keys::read_one(path).err()?;
+        let (instance, path) = ((*instance).to_owned(), path.clone());
+        let text = KeyError { instance, path, trouble }.to_string();
+        Some(Finding { severity: Severity::Error, text })
+    };
+    keys.iter().filter_map(trouble).collect()
+}
+
+fn secrets(config: &Config, sources: &Sources, keys: &[(&str, PathBuf)]) -> Vec<Finding> {
     let secret = |authentication: &Authentication| !matches!(authentication, Authentication::None);
     if !config.instances.iter().any(|instance| secret(&instance.authentication)) {
         return Vec::new();
     }
     let files = sources.iter().map(|(_, source)| PathBuf::from(source.name()));
-    files.filter(|file| readable_by_others(file)).map(exposed).collect()
+    let files: BTreeSet<PathBuf> = files.chain(keys.iter().map(|(_, path)| path.clone())).collect();
+    files.into_iter().filter(|file| readable_by_others(file)).map(exposed).collect()
 }
 
 fn readable_by_others(file: &Path) -> bool {

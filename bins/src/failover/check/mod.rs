@@ -59,7 +59,7 @@ fn report(path: &Path, options: &Options, colors: Colors, out: &mut impl Write) 
     writeln!(out, "{}: {}", path.display(), summary(&loaded, errors))?;
     let mut well = errors == 0;
     if let (true, Some(config)) = (options.live, &loaded.config) {
-        let findings = host::examine(config, &loaded.sources);
+        let findings = host::examine(config, path, &loaded.sources);
         well &= findings.iter().all(|finding| finding.severity == Severity::Warning);
         let verdict = if findings.is_empty() { " nothing is missing" } else { "" };
         writeln!(out, "on this host:{verdict}")?;

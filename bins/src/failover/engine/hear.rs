@@ -1,5 +1,8 @@
 //! What the protocol tells.
 
+use std::net::IpAddr;
+
+use lb_core::Time;
 use lb_vrrp::{
     DropReason, Event as Heard,
     driver::{Happening, Notice},
@@ -17,6 +20,9 @@ impl Engine {
     pub(super) async fn hear(&mut self, notice: Notice) {
         let Notice { at, instance: name, what, basis } = notice;
         let at = self.time_of(at);
+        if let Happening::Stranger { vrid, source } = what {
+            return self.stranger(at, &name, vrid, source);
+        }
         if let Some(basis) = basis {
             let what = self.basis(&basis);
             self.tell(Event { at, subject: Subject::Instance(name.clone()), what });
@@ -44,6 +50,16 @@ impl Engine {
             self.tell(Event { at, subject: Subject::Instance(name), what });
         }
         self.take(steps).await;
+    }
+
+    /// `log_unknown_vrids`, in keepalived's words, once for each.
+    fn stranger(&mut self, at: Time, interface: &str, vrid: u8, source: IpAddr) {
+        if self.config.globals.log_unknown_vrids {
+            let text = format!(
+                "Unknown VRID({vrid}) received on interface({interface}). ignoring... (from {source})"
+            );
+            self.tell(Event { at, subject: Subject::Daemon, what: What::Note(text) });
+        }
     }
 
     fn basis(&self, basis: &Basis) -> What {

@@ -1,4 +1,4 @@
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use lb_vrrp::{Family, Interval, Priority, Vrid};
 
@@ -157,8 +157,10 @@ pub enum Authentication {
 pub struct HmacKey {
     /// Its number.
     pub id: u8,
-    /// Its bytes.
+    /// Its bytes; none as long as they are in a file that was not read.
     pub key: Secret,
+    /// `file:…`: where the key is to be read. Not while a configuration is only tested.
+    pub file: Option<PathBuf>,
 }
 
 /// What `auth_hmac` does with messages that carry no proof.
@@ -211,6 +213,9 @@ pub struct Garp {
     pub lower_prio_delay: Duration,
     /// `garp_lower_prio_repeat`: rounds when a lower priority was heard. Default: as `repeat`.
     pub lower_prio_repeat: u8,
+    /// `garp_extra_if`: from one refresh to the next for the sake of switches that forget; zero = there is none. Without
+    /// `all` it is for VMACs only.
+    pub extra: Duration,
     /// `vrrp_garp_interval` or that of its `garp_group`: between two frames. Default: zero.
     pub interval: Duration,
 }
@@ -224,6 +229,7 @@ impl Default for Garp {
             refresh_repeat: 1,
             lower_prio_delay: Duration::from_secs(5),
             lower_prio_repeat: 5,
+            extra: Duration::ZERO,
             interval: Duration::ZERO,
         }
     }

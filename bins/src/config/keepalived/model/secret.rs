@@ -10,6 +10,15 @@ impl Secret {
         Self(bytes.into())
     }
 
+    /// A key as a file has it: `hex:DIGITS`, or the text itself. `None` = the digits are none, or there is nothing.
+    pub fn of_key(text: &str) -> Option<Self> {
+        let bytes = match text.strip_prefix("hex:") {
+            Some(digits) => hex(digits)?,
+            None => text.as_bytes().to_vec(),
+        };
+        (!bytes.is_empty()).then(|| Self(bytes))
+    }
+
     /// The bytes.
     pub fn expose(&self) -> &[u8] {
         &self.0
@@ -20,4 +29,13 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
+}
+
+fn hex(digits: &str) -> Option<Vec<u8>> {
+    let digits = digits.as_bytes();
+    if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let pairs = digits.chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok());
+    pairs.collect()
 }

@@ -39,7 +39,7 @@ pub struct Process {
     pub name: String,
     /// `process`: the program, as the kernel names it or with `full_command` its whole path, and its arguments.
     pub command: Vec<String>,
-    /// `param_match`; `None` = arguments do not count.
+    /// `param_match`. Default: exact where arguments are named; `None` = none are, and any will do.
     pub parameters: Option<ParamMatch>,
     /// `full_command`: the first argument of the process counts, not its short name.
     pub full_command: bool,

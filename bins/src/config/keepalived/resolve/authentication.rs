@@ -1,6 +1,6 @@
 //! `authentication` and `auth_hmac`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
@@ -173,7 +173,7 @@ fn choice<T: Copy>(directive: &Directive, choices: &[(&str, T)], problems: &mut 
     found
 }
 
-/// `key ID hex:DIGITS`, or the text itself.
+/// `key ID hex:DIGITS`, `key ID file:PATH`, or the text itself.
 fn key<'d>(directive: &'d Directive, problems: &mut Problems) -> Option<(HmacKey, &'d Word)> {
     let [id, secret, rest @ ..] = directive.parameters() else {
         problems.push(missing(directive, "a number from 1 to 255 and a key"));
@@ -181,30 +181,17 @@ fn key<'d>(directive: &'d Directive, problems: &mut Problems) -> Option<(HmacKey
     };
     surplus(directive, rest, problems);
     let number = number_in("key", id, 1..=u8::MAX, problems)?;
-    let (bytes, error) = match (secret.text.strip_prefix("hex:"), secret.text.strip_prefix("file:")) {
-        (Some(digits), _) => (hex(digits), "it is not an even number of hexadecimal digits"),
-        (_, Some(_)) => (None, "keys in files are not read here: write the key as hex:…"),
-        _ => (Some(secret.text.clone().into_bytes()), ""),
+    let file = secret.text.strip_prefix("file:").map(PathBuf::from);
+    let key = match &file {
+        Some(_) => Some(Secret::new([])),
+        None => Secret::of_key(&secret.text),
     };
-    match bytes {
-        Some(bytes) if !bytes.is_empty() => Some((HmacKey { id: number, key: Secret::new(bytes) }, id)),
-        Some(_) => {
-            problems.push(Diagnostic::error(secret.span, format!("key {number} is empty")));
-            None
-        }
-        None => {
-            problems
-                .push(Diagnostic::error(secret.span, format!("key {number} can not be used")).label(error));
-            None
-        }
-    }
-}
-
-fn hex(digits: &str) -> Option<Vec<u8>> {
-    let digits = digits.as_bytes();
-    if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
+    let Some(key) = key else {
+        problems
+            .push(Diagnostic::error(secret.span, format!("key {number} can not be used")).label(
+                "expected hex: and an even number of hexadecimal digits, file: and a path, or a text",
+            ));
         return None;
-    }
-    let pairs = digits.chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok());
-    pairs.collect()
+    };
+    Some((HmacKey { id: number, key, file }, id))
 }

@@ -12,7 +12,9 @@ use crate::config::{
 
 use super::{
     notify::{command, user},
-    values::{At, Once, address, missing, number, number_in, only, seconds, surplus, switch, text},
+    values::{
+        At, Once, address, missing, number, number_in, only, seconds, seconds_in, surplus, switch, text,
+    },
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -49,6 +51,8 @@ pub(super) struct GarpDefaults {
     pub(super) refresh_repeat: Option<u8>,
     pub(super) lower_prio_delay: Option<Duration>,
     pub(super) lower_prio_repeat: Option<u8>,
+    /// `garp_extra_if`, and whether with `all`.
+    pub(super) extra: Option<(bool, Duration)>,
     pub(super) interval4: Duration,
     pub(super) interval6: Duration,
 }
@@ -66,6 +70,7 @@ impl GarpDefaults {
             refresh_repeat: self.refresh_repeat.unwrap_or(defaults.refresh_repeat),
             lower_prio_delay: self.lower_prio_delay.unwrap_or(delay),
             lower_prio_repeat: self.lower_prio_repeat.unwrap_or(repeat),
+            extra: Duration::ZERO,
             interval: Duration::ZERO,
         }
     }
@@ -89,10 +94,26 @@ impl GarpDefaults {
             "garp_lower_prio_repeat" => {
                 self.lower_prio_repeat = repeat(directive, 0, problems).or(self.lower_prio_repeat);
             }
+            "garp_extra_if" | "vmac_garp_intvl" => self.extra = extra(directive, problems).or(self.extra),
             _ => return false,
         }
         true
     }
+}
+
+/// `[all] SECONDS`.
+fn extra(directive: &Directive, problems: &mut Problems) -> Option<(bool, Duration)> {
+    let (all, words) = match directive.parameters() {
+        [all, rest @ ..] if all.text == "all" => (true, rest),
+        words => (false, words),
+    };
+    let Some((word, rest)) = words.split_first() else {
+        problems.push(missing(directive, "seconds"));
+        return None;
+    };
+    surplus(directive, rest, problems);
+    let period = seconds_in(directive.keyword(), word, Duration::ZERO..=DAY, problems)?;
+    Some((all, period))
 }
 
 /// How often; what is below the least or above 255 counts as the one or the other.

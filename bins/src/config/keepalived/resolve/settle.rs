@@ -57,7 +57,7 @@ pub(super) fn settle(
         return None;
     };
     let interval = garp_interval(&interface.value, family, defaults, garp_groups);
-    let garp = garp(&draft, interval, problems);
+    let garp = garp(&draft, vmac.is_some(), interval, problems);
     let places = draft.addresses.iter().chain(&draft.excluded).map(|address| address.span).collect();
     let plain = |addresses: Vec<At<VirtualAddress>>| addresses.into_iter().map(|at| at.value).collect();
     let instance = Instance {
@@ -355,8 +355,13 @@ fn lower_prio_no_advert(draft: &Draft<'_>, problems: &mut Problems) -> bool {
 }
 
 /// Strictly, a lower priority is no reason to announce anything.
-fn garp(draft: &Draft<'_>, interval: Duration, problems: &mut Problems) -> Garp {
+fn garp(draft: &Draft<'_>, has_vmac: bool, interval: Duration, problems: &mut Problems) -> Garp {
     let mut garp = Garp { interval, ..draft.garp.resolve() };
+    if let Some((all, period)) = draft.garp.extra
+        && (all || has_vmac)
+    {
+        garp.extra = period;
+    }
     if draft.strict {
         if draft.garp.lower_prio_repeat.is_some_and(|repeat| repeat > 0) {
             resets(draft.name.span, "nothing is announced because of a lower priority", problems);

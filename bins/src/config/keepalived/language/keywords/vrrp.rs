@@ -3,7 +3,6 @@
 use super::{Keyword, Within, block, command, entries, line};
 
 const BFD: &str = "would track a neighbour that is watched by BFD";
-const EXTRA: &str = "would announce on the other interfaces of VMACs";
 const OBSOLETE: &str = "does nothing in keepalived 2.2.7 either";
 
 pub(super) const SYNC_GROUP: &[Keyword] = &[
@@ -40,7 +39,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     line("state"),
     line("interface"),
     line("vrf").not("would put the VMAC into a VRF"),
-    line("dont_track_primary").not("would stay MASTER while its own interface is down"),
+    line("dont_track_primary"),
     entries("track_interface"),
     entries("track_script"),
     entries("track_file"),
@@ -49,7 +48,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     line("mcast_src_ip"),
     line("unicast_src_ip"),
     line("mcast_dst_ip"),
-    line("track_src_ip").not("would be a FAULT while the source address is not on the interface"),
+    line("track_src_ip"),
     line("virtual_router_id"),
     line("unicast_ttl"),
     line("version"),
@@ -90,11 +89,11 @@ pub(super) const INSTANCE: &[Keyword] = &[
     line("down_timer_adverts"),
     line("timer_expired_backup"),
     line("thread_timer_expired"),
-    line("garp_extra_if").not(EXTRA),
-    line("vmac_garp_intvl").not(EXTRA),
+    line("garp_extra_if"),
+    line("vmac_garp_intvl"),
     line("lower_prio_no_advert"),
     line("higher_prio_send_advert"),
-    line("owner_ignore_adverts").not("would have an owner ignore what others send"),
+    line("owner_ignore_adverts"),
     line("kernel_rx_buf_size").not("would set the size of the receive buffer"),
     block("authentication", Within::Authentication),
     block("auth_hmac", Within::AuthHmac),

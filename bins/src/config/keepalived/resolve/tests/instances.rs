@@ -25,6 +25,7 @@ fn an_instance_takes_from_the_globals_what_it_does_not_say() {
         lower_prio_delay: Duration::from_secs(2),
         lower_prio_repeat: 3,
         interval: Duration::from_millis(1),
+        extra: Duration::ZERO,
     };
     assert_eq!(quiet.garp, garp);
     assert_eq!(quiet.down_timer_adverts, 5);
@@ -49,6 +50,12 @@ fn few_announcements_and_announcements_by_interface() {
     let min =
         clean(&("global_defs {\nvrrp_min_garp\n}\n".to_owned() + &instance_text(""))).instances.remove(0);
     assert_eq!((min.garp.repeat, min.garp.delay), (1, Duration::ZERO));
+    let extra = |lines: &str| instance(lines).garp.extra;
+    let minute = Duration::from_secs(60);
+    assert_eq!((extra("garp_extra_if all 60"), extra("garp_extra_if all 0")), (minute, Duration::ZERO));
+    let vmac = extra("vmac_garp_intvl 60\nuse_vmac");
+    assert_eq!((extra("garp_extra_if 60"), vmac), (Duration::ZERO, minute), "without `all` for VMACs only");
+    refuses(&instance_text("garp_extra_if all"), "`garp_extra_if` has no value", "garp_extra_if all");
     let group = "garp_group {\ngarp_interval 0.2\ngna_interval 0.3\ninterfaces {\neth0\neth1\n}\n}\n";
     let grouped = clean(&(group.to_owned() + &instance_text("")));
     assert_eq!(grouped.instances[0].garp.interval, Duration::from_millis(200));
@@ -224,7 +231,7 @@ fn passwords_are_cut_and_only_of_version_2() {
 #[test]
 fn hmac_keys_fit_together() {
     let hmac = |lines: &str| format!("auth_hmac {{\n{lines}\n}}");
-    let key = |id, bytes: &[u8]| HmacKey { id, key: Secret::new(bytes) };
+    let key = |id, bytes: &[u8]| HmacKey { id, key: Secret::new(bytes), file: None };
     let Authentication::Hmac { keys, active, window, mode, monotonic } =
         instance(&hmac("key 1 hex:00ff\nkey 7 text\nactive_key 7\nmode permissive\nanti_replay monotonic"))
             .authentication
@@ -233,6 +240,10 @@ fn hmac_keys_fit_together() {
     };
     assert_eq!(keys, [key(1, b"\0\xff"), key(7, b"text")]);
     assert_eq!((active, window, mode, monotonic), (7, Duration::from_secs(5), HmacMode::Permissive, true));
+    let Authentication::Hmac { keys, .. } = instance(&hmac("key 1 file:keys/one")).authentication else {
+        panic!("it is hmac");
+    };
+    assert_eq!(keys, [HmacKey { file: Some("keys/one".into()), ..key(1, b"") }], "nothing is read yet");
     let slow = instance(&format!("advert_int 4\n{}", hmac("key 3 x")));
     let Authentication::Hmac { active: 3, window, mode: HmacMode::Enforce, .. } = slow.authentication else {
         panic!("{slow:?}")

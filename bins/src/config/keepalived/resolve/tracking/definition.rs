@@ -149,6 +149,9 @@ pub(super) fn process(name: &Word, block: &Block, problems: &mut Problems) -> Op
         }
         return None;
     }
+    if process.command.len() > 1 {
+        process.parameters.get_or_insert(ParamMatch::Exact);
+    }
     process.quorum_max = quorum_max.map(|at: At<u32>| at.value);
     if let Some(At { value, span }) = quorum_max
         && value != 0

@@ -1,0 +1,109 @@
+//! Keys of `auth_hmac` that are in files of their own.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use crate::config::keepalived::model::{Authentication, Config, Secret};
+
+/// No key is longer; a wrong path may lead to anything.
+const LONGEST: u64 = 4096;
+
+/// Why a key can not be had.
+#[derive(Debug, Error)]
+#[error("auth_hmac of {instance}: the key file {path} {trouble}", path = path.display())]
+pub struct KeyError {
+    /// The instance.
+    pub instance: String,
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    #[source]
+    pub trouble: Trouble,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Error)]
+pub enum Trouble {
+    /// It can not be read.
+    #[error("can not be read: {0}")]
+    Read(#[from] io::Error),
+    /// There is no key in it.
+    #[error("has no key: a text of up to 4096 bytes, or hex: and an even number of digits")]
+    Format,
+}
+
+/// The files of a configuration in this folder, with the instances that need them.
+pub fn files<'a>(config: &'a Config, folder: &'a Path) -> impl Iterator<Item = (&'a str, PathBuf)> {
+    config.instances.iter().flat_map(move |instance| {
+        let keys = match &instance.authentication {
+            Authentication::Hmac { keys, .. } => keys.as_slice(),
+            _ => &[],
+        };
+        keys.iter().filter_map(move |key| Some((instance.name.as_str(), folder.join(key.file.as_ref()?))))
+    })
+}
+
+/// Reads them all.
+///
+/// # Errors
+/// The first that has none.
+pub fn read(config: &mut Config, folder: &Path) -> Result<(), KeyError> {
+    for instance in &mut config.instances {
+        let Authentication::Hmac { keys, .. } = &mut instance.authentication else { continue };
+        for key in keys {
+            let Some(path) = key.file.as_ref().map(|file| folder.join(file)) else { continue };
+            key.key = read_one(&path).map_err(|trouble| KeyError {
+                instance: instance.name.clone(),
+                path,
+                trouble,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads one: blanks and line feeds at its end are no part of it.
+///
+/// # Errors
+/// Why it is no key.
+pub fn read_one(path: &Path) -> Result<Secret, Trouble> {
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(Trouble::Format);
+    }
+    let mut bytes = Vec::new();
+    if file.take(LONGEST + 1).read_to_end(&mut bytes)? as u64 > LONGEST {
+        return Err(Trouble::Format);
+    }
+    let text = String::from_utf8(bytes).map_err(|_| Trouble::Format)?;
+    Secret::of_key(text.trim_end()).ok_or(Trouble::Format)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_digits_or_a_text_without_the_end_of_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let key = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            read_one(&path).map(|key| key.expose().to_vec())
+        };
+        assert_eq!(key(b"hex:00ff\n").unwrap(), [0, 0xff]);
+        assert_eq!(key(b"open sesame\n").unwrap(), b"open sesame");
+        for none in [&b"hex:0\n"[..], b"\n", b"", b"\xff", &[b'a'; 4097]] {
+            assert!(matches!(key(none), Err(Trouble::Format)));
+        }
+        assert!(matches!(read_one(folder.path()), Err(Trouble::Format)));
+        assert!(matches!(read_one(&folder.path().join("none")), Err(Trouble::Read(_))));
+    }
+}

@@ -3,7 +3,10 @@
 use super::{Keyword, Within, block, command, line};
 
 const SNMP: &str = "would name the server for SNMP";
-const BFD: &str = "would take the state of a neighbour that is watched by BFD";
+const BFD: &str = "would take the server down with its BFD session; nothing checks that here";
+const BIND_PORT: &str = "would fix the source port, so that no two checks could run at once";
+const TLS: &str = "would ask for a proper end of the connection";
+const OFFSET: &str = "would limit where the match may begin; the whole body is looked at";
 
 pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     line("ip_family"),
@@ -15,7 +18,7 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     line("inhibit_on_failure"),
     line("lb_algo"),
     line("lvs_sched"),
-    line("hashed"),
+    line("hashed").not("would set a flag that the kernel sets by itself"),
     line("ops"),
     line("flag-1"),
     line("flag-2"),
@@ -80,7 +83,7 @@ pub(super) const TCP_CHECK: &[Keyword] = &[
     line("connect_ip"),
     line("connect_port"),
     line("bindto"),
-    line("bind_port"),
+    line("bind_port").not(BIND_PORT),
     line("bind_if"),
     line("connect_timeout"),
     line("fwmark"),
@@ -96,7 +99,7 @@ pub(super) const PING_CHECK: &[Keyword] = &[
     line("connect_ip"),
     line("connect_port"),
     line("bindto"),
-    line("bind_port"),
+    line("bind_port").not(BIND_PORT),
     line("bind_if"),
     line("connect_timeout"),
     line("fwmark"),
@@ -112,7 +115,7 @@ pub(super) const UDP_CHECK: &[Keyword] = &[
     line("connect_ip"),
     line("connect_port"),
     line("bindto"),
-    line("bind_port"),
+    line("bind_port").not(BIND_PORT),
     line("bind_if"),
     line("connect_timeout"),
     line("fwmark"),
@@ -132,7 +135,7 @@ pub(super) const HTTP_GET: &[Keyword] = &[
     line("connect_ip"),
     line("connect_port"),
     line("bindto"),
-    line("bind_port"),
+    line("bind_port").not(BIND_PORT),
     line("bind_if"),
     line("connect_timeout"),
     line("fwmark"),
@@ -146,9 +149,9 @@ pub(super) const HTTP_GET: &[Keyword] = &[
     line("virtualhost"),
     line("http_protocol"),
     line("enable_sni"),
-    line("sni_name"),
+    line("sni_name").not("would ask for another name than the virtual host"),
     line("fast_recovery"),
-    line("tls_compliant"),
+    line("tls_compliant").not(TLS),
     block("url", Within::Url),
 ];
 
@@ -157,7 +160,7 @@ pub(super) const SMTP_CHECK: &[Keyword] = &[
     line("connect_ip"),
     line("connect_port"),
     line("bindto"),
-    line("bind_port"),
+    line("bind_port").not(BIND_PORT),
     line("bind_if"),
     line("connect_timeout"),
     line("fwmark"),
@@ -174,7 +177,7 @@ pub(super) const DNS_CHECK: &[Keyword] = &[
     line("connect_ip"),
     line("connect_port"),
     line("bindto"),
-    line("bind_port"),
+    line("bind_port").not(BIND_PORT),
     line("bind_if"),
     line("connect_timeout"),
     line("fwmark"),
@@ -213,17 +216,17 @@ pub(super) const URL: &[Keyword] = &[
     line("regex"),
     line("regex_no_match"),
     line("regex_options"),
-    line("regex_min_offset"),
-    line("regex_max_offset"),
+    line("regex_min_offset").not(OFFSET),
+    line("regex_max_offset").not(OFFSET),
     line("regex_stack"),
-    line("tls_compliant"),
+    line("tls_compliant").not(TLS),
 ];
 
 pub(super) const SMTP_HOST: &[Keyword] = &[
     line("connect_ip"),
     line("connect_port"),
     line("bindto"),
-    line("bind_port"),
+    line("bind_port").not(BIND_PORT),
     line("bind_if"),
     line("connect_timeout"),
     line("fwmark"),

@@ -29,7 +29,8 @@ pub(super) const ROOT: &[Keyword] = &[
     entries("interface_up_down_delays"),
     block("track_file", Within::TrackFile),
     block("vrrp_track_file", Within::TrackFile),
-    block("SSL", Within::Ssl).not("would present a certificate to servers that ask for one"),
+    block("SSL", Within::Ssl)
+        .not("would be used by SSL_GET; no certificate is shown to servers, and theirs is not verified"),
     entries("virtual_server_group"),
     block("virtual_server", Within::VirtualServer),
     block("bfd_instance", Within::Bfd).not("would watch a neighbour by BFD"),

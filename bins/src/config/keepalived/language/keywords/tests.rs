@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use super::*;
 use crate::config::{
@@ -67,6 +67,20 @@ fn what_is_not_acted_on_is_named_once_with_what_it_would_do() {
         "{found:?}"
     );
     assert!(found[1].contains("did you mean `multiplier`?"), "{found:?}");
+}
+
+#[test]
+fn the_documentation_names_all_that_is_not_acted_on_and_nothing_else() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/from-keepalived.md");
+    let text = fs::read_to_string(file).unwrap();
+    let (_, section) = text.split_once("\n## What is not acted on\n").unwrap();
+    let rows = section.split("\n## ").next().unwrap().lines().filter(|line| line.starts_with("| `"));
+    let named: BTreeSet<&str> =
+        rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2)).collect();
+    let idle = |keyword: &&Keyword| keyword.acted != Acted::Acted;
+    let tables = Within::ALL.into_iter().flat_map(Within::keywords);
+    let known: BTreeSet<&str> = tables.filter(idle).map(|keyword| keyword.name).collect();
+    assert_eq!(named, known);
 }
 
 #[test]

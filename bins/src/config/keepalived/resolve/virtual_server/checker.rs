@@ -13,7 +13,7 @@ use super::{
         values::{address_in, number_in, only, switch},
     },
     Context, http,
-    values::{first, not_acted_on, number, positive_seconds, seconds},
+    values::{first, number, positive_seconds, seconds},
 };
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
@@ -111,11 +111,7 @@ pub(super) fn checkers(directive: &Directive, around: &Around<'_>, problems: &mu
         "UDP_CHECK" => Some(udp(&own, problems)),
         "MISC_CHECK" => misc(directive, &own, &mut draft, problems),
         "FILE_CHECK" => file(directive, &own, around.context, problems),
-        "BFD_CHECK" => {
-            let would = "take the server down with its BFD session; nothing checks that here";
-            not_acted_on(directive, would, problems);
-            None
-        }
+        "BFD_CHECK" => None,
         _ => return Vec::new(),
     };
     if draft.target.address.port() == 0 && kind.as_ref().is_some_and(needs_port) {
@@ -178,13 +174,7 @@ impl Draft {
                     let name = only(directive, "an interface", problems);
                     self.target.interface = name.map(|word| word.text.clone());
                 }
-                "bind_port" => {
-                    not_acted_on(
-                        directive,
-                        "fix the source port, so that no two checks could run at once",
-                        problems,
-                    );
-                }
+                "bind_port" => {}
                 "fwmark" => self.target.mark = number(directive, 1..=u32::MAX, problems),
                 // Every failure of a server that is up is logged.
                 "log_all_failures" => {

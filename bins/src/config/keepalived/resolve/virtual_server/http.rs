@@ -8,7 +8,6 @@ use lb_health::{
 use super::{
     super::values::{only, switch},
     checker::Around,
-    values::not_acted_on,
 };
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
@@ -38,8 +37,6 @@ pub(super) fn http(
                     if switch(directive, problems) == Some(true) { Sni::VirtualHost } else { Sni::Off };
                 tls = tls.map(|_| name);
             }
-            "sni_name" => not_acted_on(directive, "ask for another name than the virtual host", problems),
-            "tls_compliant" => not_acted_on(directive, "ask for a proper end of the connection", problems),
             // All of them are looked at when a server comes up, always.
             "fast_recovery" => {
                 switch(directive, problems);
@@ -111,14 +108,6 @@ fn url(block: &Block, host: Option<&str>, problems: &mut Problems) -> Option<Url
             "regex_no_match" => absent = true,
             "regex_options" => options = flags(directive, problems),
             "regex_stack" => {}
-            "regex_min_offset" | "regex_max_offset" => {
-                not_acted_on(
-                    directive,
-                    "limit where the match may begin; the whole body is looked at",
-                    problems,
-                );
-            }
-            "tls_compliant" => not_acted_on(directive, "ask for a proper end of the connection", problems),
             _ => {}
         }
     }

@@ -72,25 +72,17 @@ impl<'a> Context<'a> {
         let mut context = Self { groups: group::groups(root, problems), files, mail: None };
         let (mut all, mut ours) = (None, None);
         for directive in &root.directives {
-            let Some(block) = &directive.block else { continue };
-            match directive.keyword() {
-                "global_defs" => {
-                    for directive in &block.directives {
-                        // Their own problems are told where the other settings of that block are read.
-                        match directive.keyword() {
-                            "smtp_alert" => all = switch(directive, &mut Problems::new()),
-                            "smtp_alert_checker" => ours = switch(directive, &mut Problems::new()),
-                            _ => {}
-                        }
-                    }
+            let Some(block) = directive.block.as_ref().filter(|_| directive.keyword() == "global_defs")
+            else {
+                continue;
+            };
+            for directive in &block.directives {
+                // Their own problems are told where the other settings of that block are read.
+                match directive.keyword() {
+                    "smtp_alert" => all = switch(directive, &mut Problems::new()),
+                    "smtp_alert_checker" => ours = switch(directive, &mut Problems::new()),
+                    _ => {}
                 }
-                "SSL" => {
-                    for directive in &block.directives {
-                        let would = "be used by SSL_GET; no certificate is shown to the servers, and theirs is not verified";
-                        values::not_acted_on(directive, would, problems);
-                    }
-                }
-                _ => {}
             }
         }
         context.mail = ours.or(all);

@@ -11,7 +11,7 @@ use super::super::{
 use super::{
     Context,
     checker::{self, Pacing},
-    values::{self, first, not_acted_on, number, put_right},
+    values::{self, first, number, put_right},
 };
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
@@ -81,7 +81,7 @@ pub(super) fn real_server(
             "virtualhost" => {
                 host = only(directive, "a name", problems).map(|word| word.text.as_str());
             }
-            "snmp_name" => not_acted_on(directive, "name it for SNMP, which there is none of", problems),
+            "snmp_name" => {}
             _ => checks.push(directive),
         }
     }

@@ -15,7 +15,7 @@ use super::{
     Context,
     checker::Pacing,
     real::{self, Inherited},
-    values::{self, first, not_acted_on, number, put_right},
+    values::{self, first, number, put_right},
 };
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
@@ -259,8 +259,6 @@ impl<'d> Settings<'d> {
             }
             "smtp_alert" => self.mail = switch(directive, problems),
             "real_server" => self.reals.push(directive),
-            "snmp_name" => not_acted_on(directive, "name it for SNMP, which there is none of", problems),
-            "hashed" => not_acted_on(directive, "set a flag that the kernel sets by itself", problems),
             _ => {}
         }
     }

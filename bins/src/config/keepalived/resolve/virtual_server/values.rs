@@ -103,14 +103,6 @@ fn tunnel(words: &[Word], problems: &mut Problems) -> Option<Forwarding> {
     Some(Forwarding::Tunnel(tunnel))
 }
 
-/// Says that something is known, and that nothing is done about it.
-pub(super) fn not_acted_on(directive: &Directive, would: &str, problems: &mut Problems) {
-    problems.push(
-        Diagnostic::warning(directive.span(), format!("`{}` is not acted on", directive.keyword()))
-            .label(format!("would {would}")),
-    );
-}
-
 /// Says that a value was put right, as keepalived does.
 pub(super) fn put_right(span: Span, what: String, now: String, problems: &mut Problems) {
     problems.push(Diagnostic::warning(span, what).label(now));

@@ -12,11 +12,14 @@ use crate::{Time, model::ServerKey};
 ///
 /// As in the kernel, members that are removed stay in the set and count again when they are added again. Unlike
 /// there, they are left out when the most loaded one is sought, and forgotten when the set would have more members
-/// than the pool.
+/// than the pool, and more than 64.
 #[derive(Debug, Default)]
 pub(super) struct Replicated {
     sets: Cache<Replicas>,
 }
+
+/// So many members are remembered whether they are in the pool or not.
+const REMEMBERED: usize = 64;
 
 #[derive(Debug)]
 struct Replicas {
@@ -35,7 +38,7 @@ impl Replicas {
         if self.servers.contains(&server) {
             return;
         }
-        if self.servers.len() >= pool.len() {
+        if self.servers.len() >= pool.len().max(REMEMBERED) {
             self.servers.retain(|server| pool.position(server).is_some());
         }
         self.servers.push(server);

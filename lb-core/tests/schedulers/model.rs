@@ -350,9 +350,6 @@ impl Model {
             if let Some(picked) = picked
                 && !servers.contains(&picked)
             {
-                if servers.len() >= self.servers.len() {
-                    servers.retain(|id| self.find(*id).is_some());
-                }
                 servers.insert(0, picked);
                 changed = now;
             }

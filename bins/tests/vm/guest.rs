@@ -12,7 +12,7 @@ use std::{
 use lb_bins::lab::vm::Machine;
 use nix::unistd::geteuid;
 
-use crate::support::skip;
+use crate::{selftest, support::skip};
 
 /// Many times what all cases take together.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -23,7 +23,12 @@ pub(crate) fn on_ipvs<F: FnOnce()>(case: F) {
         return case();
     }
     static GUEST: OnceLock<Result<Arc<Guest>, String>> = OnceLock::new();
-    let guest = GUEST.get_or_init(|| Machine::prepare().map(Guest::start).map_err(|error| error.to_string()));
+    let guest = GUEST.get_or_init(|| {
+        let machine = Machine::prepare().map_err(|error| error.to_string())?;
+        // In there is no network to fetch it by; a test says so when it is missing.
+        let _ = selftest::script();
+        Ok(Guest::start(machine))
+    });
     let name = name_of::<F>();
     match guest {
         Ok(guest) => guest.await_case(name),
@@ -70,7 +75,7 @@ impl Guest {
         command.args(["-c", "modprobe ip_vs && exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
         command.args(selection(std::env::args().skip(1)));
         command.args(["--test-threads=1", "--nocapture", "--color=never"]);
-        for name in ["LB_REQUIRE_ALL", "RUST_BACKTRACE"] {
+        for name in ["HOME", "XDG_CACHE_HOME", "LB_REQUIRE_ALL", "RUST_BACKTRACE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }

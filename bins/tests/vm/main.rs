@@ -28,6 +28,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod direct;
 mod guest;
 mod nat;
+mod random;
+mod schedulers;
+mod selftest;
 mod site;

@@ -3,18 +3,23 @@
 use std::{
     fs::{self, File},
     io::Write as _,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::fd::AsRawFd as _,
     process::{Command, Stdio},
     thread,
+    time::{Duration, Instant},
 };
 
+use lb_ipvs::{Client, Destination, Forwarding, SchedulerKind, Service, ServiceKey};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::support::{Web, get};
 
 /// Where the site is known: an address of the director's on the client's side.
 pub(crate) const VIP: &str = "10.0.0.1";
+
+/// The same for IPv6.
+pub(crate) const VIP6: &str = "fd00::1";
 
 /// A network of its own, which is gone with this value and what runs in it. Unlike a host of a lab it has the programs, files
 /// and processes of this machine, and costs one system call.
@@ -85,44 +90,79 @@ impl Net {
     }
 }
 
-/// A client at 10.0.0.2, a director at 10.0.0.254 and 192.168.0.254, and servers at 192.168.0.1 and so on.
-#[derive(Debug)]
+/// A client at 10.0.0.2, a director at 10.0.0.254, and servers.
 pub(crate) struct Site {
     pub(crate) client: Net,
     pub(crate) director: Net,
     pub(crate) servers: Vec<Net>,
+    /// The director's table.
+    pub(crate) ipvs: Client,
+    /// Joins what is on one cable.
+    _switch: Option<Net>,
 }
 
 impl Site {
-    /// The way out of the servers is the director, so that it may masquerade what it forwards to them.
+    /// The servers are at 192.168.0.1 and so on, and their way out is the director at 192.168.0.254.
     pub(crate) fn nat(servers: u8) -> Self {
-        let site = Self::unrouted(servers);
-        for server in &site.servers {
-            server.ip("route add default via 192.168.0.254");
-        }
-        site
-    }
-
-    /// Who is not on the same side is out of reach.
-    pub(crate) fn unrouted(servers: u8) -> Self {
         let (client, director) = (Net::new("client"), Net::new("director"));
         director.link("eth0", &client, "eth0");
-        client.ip("addr add 10.0.0.2/24 dev eth0\nlink set eth0 up");
+        client.ip("addr add 10.0.0.2/24 dev eth0\naddr add fd00::2/64 dev eth0 nodad\nlink set eth0 up");
         let mut lines = format!(
-            "addr add 10.0.0.254/24 dev eth0\naddr add {VIP}/32 dev eth0\nlink set eth0 up\n\
-             link add eth1 type bridge\naddr add 192.168.0.254/24 dev eth1\nlink set eth1 up\n"
+            "addr add 10.0.0.254/24 dev eth0\naddr add {VIP}/32 dev eth0\naddr add {VIP6}/128 dev eth0 nodad\n\
+             addr add fd00::254/64 dev eth0 nodad\nlink set eth0 up\nlink add eth1 type bridge\n\
+             addr add 192.168.0.254/24 dev eth1\naddr add fd01::254/64 dev eth1 nodad\nlink set eth1 up\n"
         );
         let server = |number| {
             let server = Net::new(&format!("web{number}"));
             server.link("eth0", &director, &format!("web{number}"));
-            server.ip(&format!("addr add 192.168.0.{number}/24 dev eth0\nlink set eth0 up"));
+            server.ip(&format!(
+                "addr add 192.168.0.{number}/24 dev eth0\naddr add fd01::{number}/64 dev eth0 nodad\nlink set eth0 up\n\
+                 route add default via 192.168.0.254\nroute add default via fd01::254"
+            ));
             lines += &format!("link set web{number} master eth1 up\n");
             server
         };
         let servers = (1..=servers).map(server).collect();
         director.ip(&lines);
         director.sysctl("ipv4.ip_forward", "1");
-        Self { client, director, servers }
+        director.sysctl("ipv6.conf.all.forwarding", "1");
+        Self::of(client, director, servers, None)
+    }
+
+    /// All are on one cable, the servers at 10.0.0.11 and so on, and none forwards.
+    pub(crate) fn flat(servers: u8) -> Self {
+        let switch = Net::new("switch");
+        let mut lines = "link add bridge type bridge\nlink set bridge up\n".to_owned();
+        let mut host = |name: &str, addresses: &[&str]| {
+            let net = Net::new(name);
+            net.link("eth0", &switch, name);
+            let addresses: String =
+                addresses.iter().map(|address| format!("addr add {address} dev eth0\n")).collect();
+            net.ip(&format!("{addresses}link set eth0 up"));
+            lines += &format!("link set {name} master bridge up\n");
+            net
+        };
+        let client = host("client", &["10.0.0.2/24"]);
+        let director = host("director", &["10.0.0.254/24", &format!("{VIP}/32")]);
+        let servers = (1..=servers)
+            .map(|number| host(&format!("web{number}"), &[&format!("10.0.0.{}/24", 10 + number)]));
+        let servers = servers.collect();
+        switch.ip(&lines);
+        Self::of(client, director, servers, Some(switch))
+    }
+
+    fn of(client: Net, director: Net, servers: Vec<Net>, switch: Option<Net>) -> Self {
+        let ipvs = director.on(Client::open).unwrap();
+        Self { client, director, servers, ipvs, _switch: switch }
+    }
+
+    /// Adds a service with its servers to the director's table.
+    pub(crate) fn serve(&mut self, service: &Service, forwarding: Forwarding, servers: &[&str]) {
+        self.ipvs.add_service(service).unwrap();
+        for server in servers {
+            let server = Destination::new(server.parse().unwrap(), forwarding);
+            self.ipvs.add_destination(&service.key, &server).unwrap();
+        }
     }
 
     /// Runs ipvsadm on the director; what it prints.
@@ -130,14 +170,9 @@ impl Site {
         self.director.run(&format!("ipvsadm {arguments}"))
     }
 
-    /// Makes a table of the director's, as `ipvsadm -Sn` would write it.
-    pub(crate) fn restore(&self, lines: &str) {
-        self.director.feed("ipvsadm -R", lines);
-    }
-
-    /// A web server on each server, which says the server's name.
+    /// A web server on each server, for all its addresses, which says the server's name.
     pub(crate) fn webs(&self, port: u16) -> Vec<Web> {
-        let address = SocketAddr::from(([0; 4], port));
+        let address = SocketAddr::new(IpAddr::V6([0; 16].into()), port);
         self.servers.iter().map(|server| server.on(|| Web::at(address, server.name()))).collect()
     }
 
@@ -146,4 +181,22 @@ impl Site {
         let address: SocketAddr = address.parse().unwrap();
         self.client.on(|| (0..times).map(|_| get(address).unwrap()).collect())
     }
+}
+
+/// Asks again and again until there is no more to complain about, on a machine on which nothing is fast.
+pub(crate) fn patiently<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
+    const PATIENCE: Duration = Duration::from_secs(300);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(complaint) => assert!(Instant::now() < until, "waited in vain for {what}: {complaint}"),
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A TCP service with this scheduler.
+pub(crate) fn tcp(address: &str, scheduler: SchedulerKind) -> Service {
+    Service::new(ServiceKey::tcp(address.parse().unwrap()), scheduler)
 }

@@ -65,7 +65,7 @@ pub struct Machine {
 impl Machine {
     /// Makes ready what every machine needs; the first time the kernel is fetched, about 70 MB.
     ///
-    /// Everything is kept in `lb-lab` in the user's cache folder (`$XDG_CACHE_HOME`, `~/.cache`).
+    /// Everything is kept in [`cache`].
     ///
     /// # Errors
     /// When a program is missing, with the package that has it, or there is no kernel and none can be fetched.
@@ -73,7 +73,7 @@ impl Machine {
         for (program, package) in NEEDED {
             find(program).ok_or(Error::Missing { program, package })?;
         }
-        let cache = cache_folder();
+        let cache = cache();
         fs::create_dir_all(&cache).map_err(|source| file_error(&cache, source))?;
         let _alone = lock(&cache.join("lock"))?;
         let kernel = Kernel::find_or_fetch(&cache)?;
@@ -234,7 +234,8 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-fn cache_folder() -> PathBuf {
+/// Where kernel and initramfs are kept between runs: `lb-lab` in the user's cache folder (`$XDG_CACHE_HOME`, `~/.cache`).
+pub fn cache() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
     cache.unwrap_or_else(std::env::temp_dir).join("lb-lab")

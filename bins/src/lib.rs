@@ -8,6 +8,7 @@ pub mod control;
 pub mod ctl;
 pub mod director;
 pub mod failover;
+pub mod ipvsadm;
 pub mod lab;
 pub mod runtime;
 pub mod services;

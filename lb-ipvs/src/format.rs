@@ -1,114 +1,120 @@
-//! The layouts of `ipvsadm` 1.31: listings, connections, and the form that it saves and restores.
+//! The layouts of `ipvsadm` 1.31: listings, connections, timeouts, sync daemons, and the form that it saves and restores.
+//!
+//! They hold what the kernel says without loss. What another data plane says is brought into that form by [`entries`].
 
+mod connections;
 mod listing;
+mod model;
+mod names;
 mod save;
+mod sort;
 
-use std::{fmt::Write as _, net::SocketAddr};
+use std::fmt::Write as _;
 
-use lb_core::{
-    dataplane::Connection,
-    model::{Family, Forwarding, Protocol, ServiceKey, TunnelChecksum, TunnelKind},
+use lb_core::model::{Family, SchedulerKind, ServiceKey};
+
+use crate::wire::{
+    Daemon, DestinationEntry, Forwarding, Info, Netmask, Service, ServiceEntry, ServiceFlags, Timeouts,
 };
 
+pub use connections::{Row, connections};
 pub use listing::{Listing, View};
-pub use save::save;
+pub use model::{entries, entry, rows};
+pub use names::{Known, Names};
+pub use save::{save, save_complete};
+pub use sort::sort;
 
-/// How ports are shown.
-#[derive(Clone, Copy)]
-pub enum Ports<'a> {
-    /// As numbers (`-n`).
-    Numeric,
-    /// By the name that this function knows, else as numbers.
-    Named(&'a dyn Fn(u16, Protocol) -> Option<String>),
+/// A service with its servers.
+pub type Entry = (ServiceEntry, Vec<DestinationEntry>);
+
+/// The first line of a listing: `IP Virtual Server version 1.2.1 (size=4096)`.
+pub fn header(info: &Info) -> String {
+    format!("IP Virtual Server version {} (size={})", info.version, info.connection_table_size)
 }
 
-impl Ports<'_> {
-    /// `10.0.0.1:80`, `[2001:db8::1]:https`.
-    fn socket(self, socket: SocketAddr, protocol: Option<Protocol>) -> String {
-        let name = match (self, protocol) {
-            (Ports::Named(lookup), Some(protocol)) if socket.port() != 0 => lookup(socket.port(), protocol),
-            _ => None,
-        };
-        match (name, socket) {
-            (None, _) => socket.to_string(),
-            (Some(name), SocketAddr::V4(v4)) => format!("{}:{name}", v4.ip()),
-            (Some(name), SocketAddr::V6(v6)) => format!("[{}]:{name}", v6.ip()),
+/// `ipvsadm -L --timeout`.
+pub fn timeouts(timeouts: &Timeouts) -> String {
+    format!("Timeout (tcp tcpfin udp): {} {} {}\n", timeouts.tcp, timeouts.tcp_fin, timeouts.udp)
+}
+
+/// `ipvsadm -L --daemon`: a line for each that runs.
+pub fn daemons(daemons: &[Daemon]) -> String {
+    let mut out = String::new();
+    for daemon in daemons {
+        let _ =
+            write!(out, "{} sync daemon (mcast={}, syncid={}", daemon.role, daemon.interface, daemon.sync_id);
+        // Kernels before 4.3 have nothing of these.
+        if let Some(length) = daemon.max_length {
+            let _ = write!(out, ", maxlen={length}");
         }
-    }
-}
-
-/// Connections as `ipvsadm -L -c` lists them.
-pub fn connections(connections: &[Connection], ports: Ports<'_>) -> String {
-    let mut out = String::from("IPVS connection entries\n");
-    out.push_str("pro expire state       source             virtual            destination\n");
-    for connection in connections {
-        let seconds = connection.expires.as_secs();
-        let protocol = Some(connection.protocol);
-        let _ = writeln!(
-            out,
-            "{:<3} {:<6} {:<11} {:<18} {:<18} {}",
-            connection.protocol.name().to_uppercase(),
-            format!("{:02}:{:02}", seconds / 60, seconds % 60),
-            connection.state,
-            ports.socket(connection.source, protocol),
-            ports.socket(connection.virtual_address, protocol),
-            ports.socket(connection.destination, protocol),
-        );
+        if let Some(group) = daemon.group {
+            let _ = write!(out, ", group={group}");
+        }
+        if let Some(port) = daemon.port {
+            let _ = write!(out, ", port={port}");
+        }
+        if let Some(ttl) = daemon.ttl {
+            let _ = write!(out, ", ttl={ttl}");
+        }
+        out.push_str(")\n");
     }
     out
 }
 
-/// `TCP  10.0.0.1:80`, `FWM  7`, `FWM  8 IPv6`.
-fn service_name(key: &ServiceKey, ports: Ports<'_>) -> String {
+/// The mask of a persistent service, where it is not that of a single address.
+fn mask(service: &Service) -> Option<String> {
+    if service.netmask == Netmask::whole(service.key.family()) {
+        return None;
+    }
+    Some(match service.netmask {
+        Netmask::V4(mask) => mask.to_string(),
+        Netmask::V6(length) => length.to_string(),
+    })
+}
+
+/// The options of the scheduler by their names, comma-separated; `None` without any. A third option of `sh` and `mh` has
+/// no name, and yet is one.
+fn flags(service: &Service) -> Option<String> {
+    let names = match service.scheduler {
+        SchedulerKind::SourceHash => ["sh-fallback", "sh-port", ""],
+        SchedulerKind::Maglev => ["mh-fallback", "mh-port", ""],
+        _ => ["flag-1", "flag-2", "flag-3"],
+    };
+    let all = [ServiceFlags::SCHEDULER_1, ServiceFlags::SCHEDULER_2, ServiceFlags::SCHEDULER_3];
+    let set: Vec<&str> = all
+        .into_iter()
+        .zip(names)
+        .filter(|(flag, _)| service.flags.contains(*flag))
+        .map(|(_, name)| name)
+        .collect();
+    let named: Vec<&str> = set.iter().copied().filter(|name| !name.is_empty()).collect();
+    (!set.is_empty()).then(|| named.join(","))
+}
+
+/// ipvsadm takes a mark for a signed number.
+const fn mark(mark: std::num::NonZeroU32) -> i32 {
+    mark.get().cast_signed()
+}
+
+/// `FWM  7`, `FWM  8 IPv6`.
+fn mark_name(key: &ServiceKey) -> Option<String> {
     match key {
-        ServiceKey::FwMark { mark, family: Family::V4 } => format!("{:<4} {mark}", "FWM"),
-        ServiceKey::FwMark { mark, family: Family::V6 } => format!("{:<4} {mark} IPv6", "FWM"),
-        ServiceKey::Address { protocol, address, port, .. } => {
-            let socket = ports.socket(SocketAddr::new(*address, *port), Some(*protocol));
-            format!("{:<4} {socket}", protocol.name().to_uppercase())
+        ServiceKey::FwMark { mark: number, family: Family::V4 } => Some(format!("FWM  {}", mark(*number))),
+        ServiceKey::FwMark { mark: number, family: Family::V6 } => {
+            Some(format!("FWM  {} IPv6", mark(*number)))
         }
+        ServiceKey::Address { .. } => None,
     }
 }
 
 const fn forwarding_name(forwarding: Forwarding) -> &'static str {
     match forwarding {
         Forwarding::Masquerade => "Masq",
-        Forwarding::Direct => "Route",
-        Forwarding::Tunnel(_) => "Tunnel",
-        _ => "Local",
+        Forwarding::Local => "Local",
+        Forwarding::Tunnel => "Tunnel",
+        Forwarding::Bypass => "Bypass",
+        _ => "Route",
     }
-}
-
-/// The column of `--tun-info`: `gue:6080:+c`, `gre:-c`, `ipip`, `n/a`.
-fn tunnel_info(forwarding: Forwarding) -> String {
-    let Forwarding::Tunnel(tunnel) = forwarding else {
-        return "n/a".to_owned();
-    };
-    let checksum = match tunnel.checksum {
-        TunnelChecksum::None => "-c",
-        TunnelChecksum::Full => "+c",
-        TunnelChecksum::Remote => "r+c",
-    };
-    match tunnel.kind {
-        TunnelKind::Gue(port) => format!("gue:{port}:{checksum}"),
-        TunnelKind::Gre => format!("gre:{checksum}"),
-        _ => "ipip".to_owned(),
-    }
-}
-
-/// The mask of a persistent service, where it is not that of a single address.
-fn mask(key: &ServiceKey, prefix: Option<u8>) -> Option<String> {
-    let (family, prefix) = (key.family(), prefix?);
-    if prefix >= family.bits() {
-        return None;
-    }
-    Some(match family {
-        Family::V4 => {
-            let bits = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-            std::net::Ipv4Addr::from(bits).to_string()
-        }
-        Family::V6 => prefix.to_string(),
-    })
 }
 
 #[cfg(test)]

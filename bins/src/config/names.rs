@@ -67,10 +67,15 @@ impl Services {
 
     /// `/etc/services`, and for what it lacks the services that load balancers serve.
     pub fn system() -> Self {
-        let text = fs::read("/etc/services").unwrap_or_default();
         let mut services = Self::parse(USUAL);
-        services.extend(Self::parse(&String::from_utf8_lossy(&text)));
+        services.extend(Self::of_system());
         services
+    }
+
+    /// `/etc/services` and nothing else.
+    pub fn of_system() -> Self {
+        let text = fs::read("/etc/services").unwrap_or_default();
+        Self::parse(&String::from_utf8_lossy(&text))
     }
 
     /// The port of a name or alias.
@@ -96,14 +101,24 @@ pub struct PortNames(HashMap<(u16, &'static str), String>);
 impl PortNames {
     /// Those of `/etc/services`, and of the services that load balancers serve.
     pub fn system() -> Self {
+        let mut names = Self::of_system();
+        names.add(USUAL);
+        names
+    }
+
+    /// Those of `/etc/services` and no others.
+    pub fn of_system() -> Self {
         let text = fs::read("/etc/services").unwrap_or_default();
-        let mut table = HashMap::new();
-        for text in [&String::from_utf8_lossy(&text), USUAL] {
-            for (names, port, protocol) in service_lines(text) {
-                table.entry((port, protocol.name())).or_insert_with(|| names[0].to_owned());
-            }
+        let mut names = Self::default();
+        names.add(&String::from_utf8_lossy(&text));
+        names
+    }
+
+    /// Those that are there already stay.
+    fn add(&mut self, text: &str) {
+        for (names, port, protocol) in service_lines(text) {
+            self.0.entry((port, protocol.name())).or_insert_with(|| names[0].to_owned());
         }
-        Self(table)
     }
 
     /// The name of a port.

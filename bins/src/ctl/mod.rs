@@ -9,7 +9,8 @@ pub mod text;
 use std::{
     ffi::OsString,
     io::{self, Write as _},
-    path::PathBuf,
+    net::IpAddr,
+    path::{Path, PathBuf},
     process::ExitCode,
     thread,
     time::Duration,
@@ -21,7 +22,7 @@ use lb_core::{
     model::{Protocol, ServerKey, ServiceKey},
     overrides::Action,
 };
-use lb_ipvs::format::{self, Listing, Ports, View};
+use lb_ipvs::format::{self, Known, Listing, Names, View};
 
 use crate::{
     config::names::PortNames,
@@ -30,6 +31,7 @@ use crate::{
         protocol::{Answer, DumpKind, Entry, Request},
     },
     director::wording,
+    ipvsadm,
     lab::{self, demo},
     runtime::{clock::ctime, paths},
 };
@@ -97,6 +99,13 @@ enum Command {
     Metrics,
     /// Have the daemon read its configuration again
     Reload,
+    /// The kernel's table of virtual servers, with ipvsadm's command line: `lbctl ipvs --help`
+    #[command(disable_help_flag = true)]
+    Ipvs {
+        /// As for ipvsadm; also `save` and `restore [--clear] [FILE]`, which lose nothing
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
     /// Hosts, switches and cables in a small world of their own
     #[command(subcommand)]
     Lab(lab::command::Order),
@@ -152,7 +161,16 @@ type Failure = Box<dyn std::error::Error>;
 
 /// Does what the command line says.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let arguments = Arguments::parse_from(arguments);
+    let mut arguments = arguments.peekable();
+    if let Some(name) = arguments.peek().and_then(|program| ipvsadm::Name::of(Path::new(program))) {
+        return ipvsadm::main(name, arguments.skip(1));
+    }
+    let arguments = match Arguments::parse_from(arguments) {
+        Arguments { command: Command::Ipvs { arguments }, .. } => {
+            return ipvsadm::lbctl_main(arguments.into_iter());
+        }
+        arguments => arguments,
+    };
     match run(arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -171,6 +189,8 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
 
 fn run(Arguments { socket, command }: Arguments) -> Result<bool, Failure> {
     match command {
+        // Has its own exit statuses, see `main`.
+        Command::Ipvs { .. } => return Ok(true),
         Command::Demo(options) => return Ok(demo::run(&options)?),
         Command::Lab(order) => return lab::command::run(&order),
         Command::Status { instance, json, watch } => show_status(socket, instance, json, watch)?,
@@ -223,16 +243,16 @@ fn show_status(
 }
 
 fn list(socket: Option<PathBuf>, arguments: &ListArguments) -> Result<(), Failure> {
-    let services = PortNames::system();
-    let names = |port: u16, protocol: Protocol| services.name(port, protocol).map(str::to_owned);
-    let ports = if arguments.numeric { Ports::Numeric } else { Ports::Named(&names) };
+    let known = PortNames::system();
+    let names = if arguments.numeric { Names::Numeric } else { Names::Known(&known) };
     let mut client = connect(socket)?;
     if arguments.connections {
         let Answer::Connections(connections) = client.ask(&Request::Connections(CONNECTIONS))? else {
             return Err(unexpected());
         };
         let json = || serde_json::to_string(&connections).map(|text| text + "\n");
-        return put(&if arguments.json { json()? } else { format::connections(&connections, ports) });
+        let text = || format::connections(format::rows(&connections), names, false);
+        return put(&if arguments.json { json()? } else { text() });
     }
     let Answer::Table(table) = client.ask(&Request::Table)? else { return Err(unexpected()) };
     if arguments.json {
@@ -246,9 +266,20 @@ fn list(socket: Option<PathBuf>, arguments: &ListArguments) -> Result<(), Failur
         _ => View::Table,
     };
     let counters = if view == View::Rate { &table.rates } else { &table.counters };
-    let listing =
-        Listing { header: &table.header, table: &table.table, counters, ports, view, exact: arguments.exact };
-    put(&listing.render())
+    let listing = Listing { names, view, exact: arguments.exact };
+    let text = listing.render(&format::entries(&table.table, counters));
+    put(&if table.header.is_empty() { text } else { format!("{}\n{text}", table.header) })
+}
+
+impl Known for PortNames {
+    /// Looking for names of hosts could keep an operator waiting.
+    fn host(&self, _: IpAddr) -> Option<String> {
+        None
+    }
+
+    fn port(&self, port: u16, protocol: Protocol) -> Option<String> {
+        self.name(port, protocol).map(str::to_owned)
+    }
 }
 
 fn events(socket: Option<PathBuf>, count: usize, json: bool) -> Result<(), Failure> {

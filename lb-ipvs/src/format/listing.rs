@@ -1,13 +1,13 @@
 //! `ipvsadm -L` in its views.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{fmt::Write as _, net::SocketAddr};
 
-use lb_core::{
-    dataplane::{ServerCounters, ServiceCounters, Traffic},
-    model::{ServerKey, ServerSpec, Service, ServiceKey, ServiceTable},
+use lb_core::dataplane::Traffic;
+
+use super::{Entry, Names, flags, forwarding_name, mark_name, mask};
+use crate::wire::{
+    DestinationEntry, Forwarding, ServiceEntry, ServiceFlags, Stats, Tunnel, TunnelFlags, TunnelKind,
 };
-
-use super::{Ports, forwarding_name, mask, service_name, tunnel_info};
 
 /// Which columns a listing has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,21 +23,15 @@ pub enum View {
     Persistent,
     /// Connections, packets and bytes since the entry was made (`--stats`).
     Stats,
-    /// The same per second (`--rate`): [`Listing::counters`] are rates then.
+    /// The same per second (`--rate`).
     Rate,
 }
 
-/// What is listed, and how.
+/// How a table is listed.
 #[derive(Clone, Copy)]
 pub struct Listing<'a> {
-    /// The first line, such as `IP Virtual Server version 1.2.1 (size=4096)`; empty for none.
-    pub header: &'a str,
-    /// Services and servers.
-    pub table: &'a ServiceTable,
-    /// Their counters; what is missing counts as zero.
-    pub counters: &'a BTreeMap<ServiceKey, ServiceCounters>,
-    /// How ports are shown.
-    pub ports: Ports<'a>,
+    /// How addresses and ports are shown.
+    pub names: Names<'a>,
     /// Which columns.
     pub view: View,
     /// Large numbers in full (`--exact`) instead of as `123456K`.
@@ -45,13 +39,9 @@ pub struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    /// The listing as text, every line ended.
-    pub fn render(&self) -> String {
-        let mut out = String::new();
-        if !self.header.is_empty() {
-            let _ = writeln!(out, "{}", self.header);
-        }
-        out.push_str(match self.view {
+    /// The listing as text, every line ended, without a [`header`](super::header); entries in the order that they have.
+    pub fn render(&self, entries: &[Entry]) -> String {
+        let mut out = String::from(match self.view {
             View::Table => TABLE,
             View::Tunnels => TUNNELS,
             View::Thresholds => THRESHOLDS,
@@ -59,77 +49,85 @@ impl Listing<'_> {
             View::Stats => STATS,
             View::Rate => RATE,
         });
-        let zero = ServiceCounters::default();
-        for (key, service) in &self.table.services {
-            let counters = self.counters.get(key).unwrap_or(&zero);
-            self.service(&mut out, key, service, &counters.traffic);
-            for (server, spec) in &service.servers {
-                let counters = counters.servers.get(server).copied().unwrap_or_default();
-                self.server(&mut out, key, *server, spec, &counters);
+        for (service, servers) in entries {
+            self.service(&mut out, service);
+            for server in servers {
+                self.server(&mut out, service, server);
             }
         }
         out
     }
 
-    fn service(&self, out: &mut String, key: &ServiceKey, service: &Service, traffic: &Traffic) {
-        let name = service_name(key, self.ports);
+    fn service(&self, out: &mut String, ServiceEntry { service, stats }: &ServiceEntry) {
+        let name = mark_name(&service.key).unwrap_or_else(|| {
+            let protocol = service.key.protocol();
+            let socket = service.key.address().map(|socket| self.name(socket, protocol)).unwrap_or_default();
+            let protocol = protocol.map_or("", |protocol| protocol.name()).to_uppercase();
+            format!("{protocol:<4} {socket}")
+        });
         if matches!(self.view, View::Stats | View::Rate) {
             let _ = write!(out, "{name:<33}");
-            self.traffic(out, traffic);
+            self.traffic(out, stats);
             return;
         }
-        let spec = &service.spec;
-        let _ = write!(out, "{name} {}", spec.scheduler);
-        let flags: Vec<&str> = spec.flags.names(&spec.scheduler).collect();
-        if !flags.is_empty() {
-            let _ = write!(out, " ({})", flags.join(","));
+        let _ = write!(out, "{name} {}", service.scheduler);
+        if let Some(flags) = flags(service) {
+            let _ = write!(out, " ({flags})");
         }
-        if let Some(persistence) = &spec.persistence {
-            let _ = write!(out, " persistent {}", persistence.timeout);
-            if let Some(mask) = mask(key, persistence.prefix) {
+        if service.flags.contains(ServiceFlags::PERSISTENT) {
+            let _ = write!(out, " persistent {}", service.timeout);
+            if let Some(mask) = mask(service) {
                 let _ = write!(out, " mask {mask}");
             }
-            if let Some(engine) = &persistence.engine {
+            if let Some(engine) = &service.engine {
                 let _ = write!(out, " pe {engine}");
             }
         }
-        out.push_str(if spec.one_packet { " ops\n" } else { "\n" });
+        out.push_str(if service.flags.contains(ServiceFlags::ONE_PACKET) { " ops\n" } else { "\n" });
     }
 
-    fn server(
-        &self,
-        out: &mut String,
-        service: &ServiceKey,
-        server: ServerKey,
-        spec: &ServerSpec,
-        counters: &ServerCounters,
-    ) {
-        let name = self.ports.socket(server.socket(), service.protocol());
+    fn server(&self, out: &mut String, service: &ServiceEntry, server: &DestinationEntry) {
+        let DestinationEntry { destination, active, inactive, persistent, stats } = server;
+        let name = self.name(destination.key.socket(), service.service.key.protocol());
         let _ = write!(out, "  -> {name:<28}");
-        let ServerCounters { active, inactive, persistent, traffic, .. } = counters;
-        let (weight, forwarding) = (spec.weight.get(), forwarding_name(spec.forwarding));
+        let (weight, forwarding) =
+            (destination.weight.cast_signed(), forwarding_name(destination.forwarding));
         let _ = match self.view {
             View::Table => writeln!(out, " {forwarding:<7} {weight:<6} {active:<10} {inactive:<10}"),
             View::Tunnels => {
-                let tunnel = tunnel_info(spec.forwarding);
+                let tunnel = match destination.forwarding {
+                    Forwarding::Tunnel => tunnel_info(destination.tunnel),
+                    _ => "n/a".to_owned(),
+                };
                 writeln!(out, " {forwarding:<7} {tunnel:<13} {weight:<6} {active:<10} {inactive:<10}")
             }
             View::Thresholds => {
-                let (upper, lower) = (spec.thresholds.upper, spec.thresholds.lower);
+                let (upper, lower) = (destination.thresholds.upper, destination.thresholds.lower);
                 writeln!(out, " {upper:<10} {lower:<10} {active:<10} {inactive:<10}")
             }
             View::Persistent => {
                 writeln!(out, " {weight:<9} {persistent:<11} {active:<10} {inactive:<10}")
             }
             View::Stats | View::Rate => {
-                self.traffic(out, traffic);
+                self.traffic(out, stats);
                 Ok(())
             }
         };
     }
 
-    fn traffic(&self, out: &mut String, traffic: &Traffic) {
-        let Traffic { connections, in_packets, out_packets, in_bytes, out_bytes } = *traffic;
+    /// What is IPv4 keeps to its column.
+    fn name(&self, socket: SocketAddr, protocol: Option<lb_core::model::Protocol>) -> String {
+        const COLUMN: usize = 28;
+        let mut name = self.names.socket(socket, protocol);
+        if socket.is_ipv4() {
+            name.truncate(name.floor_char_boundary(COLUMN));
+        }
+        name
+    }
+
+    fn traffic(&self, out: &mut String, stats: &Stats) {
+        let traffic = if self.view == View::Rate { stats.rate } else { stats.total };
+        let Traffic { connections, in_packets, out_packets, in_bytes, out_bytes } = traffic;
         for number in [connections, in_packets, out_packets, in_bytes, out_bytes] {
             let _ = write!(out, "{:>9}", self.number(number));
         }
@@ -150,6 +148,22 @@ impl Listing<'_> {
             (number, unit) = (number / 1000, next);
         }
         format!("{number:>8}{unit}")
+    }
+}
+
+/// The column of `--tun-info`: `gue:6080:+c`, `gre:-c`, `ipip`.
+fn tunnel_info(tunnel: Tunnel) -> String {
+    let checksum = if tunnel.flags.contains(TunnelFlags::CHECKSUM) {
+        "+c"
+    } else if tunnel.flags.contains(TunnelFlags::REMOTE_CHECKSUM) {
+        "r+c"
+    } else {
+        "-c"
+    };
+    match tunnel.kind {
+        TunnelKind::Gue => format!("gue:{}:{checksum}", tunnel.port),
+        TunnelKind::Gre => format!("gre:{checksum}"),
+        _ => "ipip".to_owned(),
     }
 }
 

@@ -2,84 +2,115 @@
 
 use std::fmt::Write as _;
 
-use lb_core::model::{
-    Family, Forwarding, Protocol, ServerSpec, Service, ServiceKey, ServiceTable, TunnelChecksum, TunnelKind,
+use lb_core::model::{Family, Protocol, ServiceKey, Thresholds};
+
+use super::{Entry, Names, flags, mark, mask};
+use crate::wire::{
+    Destination, DestinationEntry, Forwarding, Service, ServiceFlags, TunnelFlags, TunnelKind,
 };
 
-use super::{Ports, mask};
+/// The table as commands, to the letter as `ipvsadm -S` prints it. That loses thresholds, the order of servers, the third
+/// option of `sh` and `mh`, and marks from 2³¹ on, which it prints as negative numbers that it does not read.
+pub fn save(entries: &[Entry], names: Names<'_>) -> String {
+    print(entries, names, false)
+}
 
-/// The table as commands, as `ipvsadm -S -n` prints it. Thresholds are left out, as there.
-pub fn save(table: &ServiceTable, ports: Ports<'_>) -> String {
+/// The table as commands without loss; `ipvsadm -R` reads them too. Names would be a loss.
+///
+/// Servers stand in the order in which the kernel has to be told of them to have them in the order of `entries`.
+pub fn save_complete(entries: &[Entry]) -> String {
+    print(entries, Names::Numeric, true)
+}
+
+fn print(entries: &[Entry], names: Names<'_>, complete: bool) -> String {
     let mut out = String::new();
-    for (key, service) in &table.services {
-        let name = option(key, ports);
-        let _ = writeln!(out, "-A {name}{}", service_options(key, service));
-        // The family of a firewall mark is said once, with the service.
-        let name = name.trim_end_matches(" -6");
-        for (server, spec) in &service.servers {
-            let server = ports.socket(server.socket(), key.protocol());
-            let _ = writeln!(out, "-a {name} -r {server}{}", server_options(spec));
+    for (entry, servers) in entries {
+        let key = &entry.service.key;
+        let name = option(key, names, complete);
+        let six = matches!(key, ServiceKey::FwMark { family: Family::V6, .. });
+        let _ = write!(out, "-A {name}{}", if six { " -6" } else { "" });
+        service_options(&mut out, &entry.service, complete);
+        // ipvsadm forgets the family of a mark with its servers, and adds them to the service of the other one.
+        let six = if six && complete { " -6" } else { "" };
+        let mut server = |server: &DestinationEntry| {
+            let _ = write!(
+                out,
+                "-a {name}{six} -r {}",
+                names.socket(server.destination.key.socket(), key.protocol())
+            );
+            server_options(&mut out, &server.destination, complete);
+        };
+        match complete {
+            true => servers.iter().rev().for_each(&mut server),
+            false => servers.iter().for_each(&mut server),
         }
     }
     out
 }
 
-fn option(key: &ServiceKey, ports: Ports<'_>) -> String {
-    match (key.address(), key) {
-        (Some(address), _) => {
-            let option = match key.protocol() {
-                Some(Protocol::Udp) => "-u",
-                Some(Protocol::Sctp) => "--sctp-service",
-                _ => "-t",
+fn option(key: &ServiceKey, names: Names<'_>, complete: bool) -> String {
+    match key {
+        ServiceKey::FwMark { mark: number, .. } if complete => format!("-f {number}"),
+        ServiceKey::FwMark { mark: number, .. } => format!("-f {}", mark(*number)),
+        ServiceKey::Address { protocol, address, port, .. } => {
+            let option = match protocol {
+                Protocol::Tcp => "-t",
+                Protocol::Udp => "-u",
+                Protocol::Sctp => "--sctp-service",
             };
-            format!("{option} {}", ports.socket(address, key.protocol()))
+            format!("{option} {}", names.socket((*address, *port).into(), Some(*protocol)))
         }
-        (None, ServiceKey::FwMark { mark, family: Family::V6 }) => format!("-f {mark} -6"),
-        (None, ServiceKey::FwMark { mark, .. }) => format!("-f {mark}"),
-        (None, ServiceKey::Address { .. }) => unreachable!("an address service has an address"),
     }
 }
 
-fn service_options(key: &ServiceKey, service: &Service) -> String {
-    let spec = &service.spec;
-    let mut out = format!(" -s {}", spec.scheduler);
-    if let Some(persistence) = &spec.persistence {
-        let _ = write!(out, " -p {}", persistence.timeout);
-        if let Some(mask) = mask(key, persistence.prefix) {
+fn service_options(out: &mut String, service: &Service, complete: bool) {
+    let _ = write!(out, " -s {}", service.scheduler);
+    if service.flags.contains(ServiceFlags::PERSISTENT) {
+        let _ = write!(out, " -p {}", service.timeout);
+        if let Some(mask) = mask(service) {
             let _ = write!(out, " -M {mask}");
         }
-        if let Some(engine) = &persistence.engine {
-            let _ = write!(out, " --pe {engine}");
-        }
     }
-    if spec.one_packet {
+    if let Some(engine) = &service.engine {
+        let _ = write!(out, " --pe {engine}");
+    }
+    if service.flags.contains(ServiceFlags::ONE_PACKET) {
         out.push_str(" -o");
     }
-    let flags: Vec<&str> = spec.flags.names(&spec.scheduler).collect();
-    if !flags.is_empty() {
-        let _ = write!(out, " -b {}", flags.join(","));
+    if let Some(mut flags) = flags(service) {
+        let third = service.flags.contains(ServiceFlags::SCHEDULER_3) && !flags.contains("flag-3");
+        if complete && third {
+            flags += if flags.is_empty() { "flag-3" } else { ",flag-3" };
+        }
+        let _ = write!(out, " -b {flags}");
     }
-    out
+    out.push('\n');
 }
 
-fn server_options(spec: &ServerSpec) -> String {
-    let method = match spec.forwarding {
+fn server_options(out: &mut String, server: &Destination, complete: bool) {
+    let method = match server.forwarding {
         Forwarding::Masquerade => "-m",
-        Forwarding::Tunnel(_) => "-i",
+        Forwarding::Tunnel => "-i",
         _ => "-g",
     };
-    let mut out = format!(" {method} -w {}", spec.weight);
-    if let Forwarding::Tunnel(tunnel) = spec.forwarding {
-        let checksum = match tunnel.checksum {
-            TunnelChecksum::None => "--tun-nocsum",
-            TunnelChecksum::Full => "--tun-csum",
-            TunnelChecksum::Remote => "--tun-remcsum",
+    let _ = write!(out, " {method} -w {}", server.weight.cast_signed());
+    if server.forwarding == Forwarding::Tunnel {
+        let checksum = if server.tunnel.flags.contains(TunnelFlags::CHECKSUM) {
+            "--tun-csum"
+        } else if server.tunnel.flags.contains(TunnelFlags::REMOTE_CHECKSUM) {
+            "--tun-remcsum"
+        } else {
+            "--tun-nocsum"
         };
-        let _ = match tunnel.kind {
-            TunnelKind::Gue(port) => write!(out, " --tun-type gue --tun-port {port} {checksum}"),
+        let _ = match server.tunnel.kind {
+            TunnelKind::Gue => write!(out, " --tun-type gue --tun-port {} {checksum}", server.tunnel.port),
             TunnelKind::Gre => write!(out, " --tun-type gre {checksum}"),
             _ => write!(out, " --tun-type ipip"),
         };
     }
-    out
+    let Thresholds { upper, lower } = server.thresholds;
+    if complete && !server.thresholds.is_none() {
+        let _ = write!(out, " -x {upper} -y {lower}");
+    }
+    out.push('\n');
 }

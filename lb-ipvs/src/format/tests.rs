@@ -1,24 +1,32 @@
 //! The files in `golden/` are the output of ipvsadm 1.31 on Linux 6.1.192 for the table that `table()` builds,
 //! by the command that stands at each use.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use lb_core::{
-    dataplane::{ServerCounters, ServiceCounters, Traffic},
-    model::*,
+    dataplane::{Connection, ServerCounters, ServiceCounters, Traffic},
+    model::{
+        Persistence, Protocol, SchedulerFlags, ServerKey, ServerSpec, Service, ServiceSpec, ServiceTable,
+        Thresholds, Tunnel, TunnelChecksum, TunnelKind, Weight,
+    },
 };
 
 use super::*;
+use crate::wire::{DaemonRole, Destination, Version};
 
 fn servers(text: &str) -> BTreeMap<ServerKey, ServerSpec> {
     text.split_terminator(';')
         .map(|server| {
             let words: Vec<&str> = server.split_whitespace().collect();
-            let tunnel = |kind, checksum| Forwarding::Tunnel(Tunnel { kind, checksum });
+            let tunnel = |kind, checksum| lb_core::model::Forwarding::Tunnel(Tunnel { kind, checksum });
             let forwarding = match words[1] {
                 "gue" => tunnel(TunnelKind::Gue(6080.try_into().unwrap()), TunnelChecksum::Full),
                 "gre" => tunnel(TunnelKind::Gre, TunnelChecksum::None),
-                word => Forwarding::parse(word).unwrap(),
+                word => lb_core::model::Forwarding::parse(word).unwrap(),
             };
             let thresholds = match words.get(3) {
                 Some(upper) => Thresholds { upper: upper.parse().unwrap(), lower: words[4].parse().unwrap() },
@@ -118,14 +126,81 @@ fn rates() -> BTreeMap<ServiceKey, ServiceCounters> {
     all
 }
 
-fn render(view: View, counters: &BTreeMap<ServiceKey, ServiceCounters>, ports: Ports<'_>) -> String {
-    let header = "IP Virtual Server version 1.2.1 (size=4096)";
-    Listing { header, table: &table(), counters, ports, view, exact: false }.render()
+fn render(view: View, counters: &BTreeMap<ServiceKey, ServiceCounters>, names: Names<'_>) -> String {
+    let info = Info { version: Version { major: 1, minor: 2, patch: 1 }, connection_table_size: 4096 };
+    let listing = Listing { names, view, exact: false };
+    header(&info) + "\n" + &listing.render(&entries(&table(), counters))
+}
+
+/// Names that hosts and services have.
+struct Hosts<'a>(&'a [(&'a str, &'a str)]);
+
+impl Known for Hosts<'_> {
+    fn host(&self, address: IpAddr) -> Option<String> {
+        let known = self.0.iter().find(|(ip, _)| ip.parse() == Ok(address));
+        known.map(|(_, name)| (*name).to_owned())
+    }
+
+    fn port(&self, port: u16, protocol: Protocol) -> Option<String> {
+        let name = match (port, protocol) {
+            (80, Protocol::Tcp) => "http",
+            (8080, Protocol::Tcp) => "http-alt",
+            (53, _) => "domain",
+            (443, _) => "https",
+            _ => return None,
+        };
+        Some(name.to_owned())
+    }
+}
+
+/// A numeric listing back into what it shows.
+fn read(listing: &str) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for line in listing.lines().skip(3) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words[0] == "->" {
+            let forwarding = match words[2] {
+                "Masq" => Forwarding::Masquerade,
+                "Tunnel" => Forwarding::Tunnel,
+                _ => Forwarding::Direct,
+            };
+            let mut destination = Destination::new(words[1].parse().unwrap(), forwarding);
+            destination.weight = words[3].parse().unwrap();
+            let (service, mut servers) = entries.pop().unwrap();
+            servers.extend(entry(service.service.clone(), [destination]).1);
+            entries.push((service, servers));
+            continue;
+        }
+        let family = if words[2] == "IPv6" { Family::V6 } else { Family::V4 };
+        let (key, options) = match words[0] {
+            "FWM" => {
+                let mark = words[1].parse::<i32>().unwrap().cast_unsigned().try_into().unwrap();
+                (ServiceKey::FwMark { mark, family }, &words[if family == Family::V6 { 3 } else { 2 }..])
+            }
+            protocol => {
+                let protocol = protocol.to_lowercase().parse().unwrap();
+                (ServiceKey::new(protocol, words[1].parse().unwrap()), &words[2..])
+            }
+        };
+        let mut service = crate::wire::Service::new(key, options[0].parse().unwrap());
+        if options.get(1) == Some(&"persistent") {
+            service = service.persistent(options[2].parse().unwrap());
+        }
+        if options.get(3) == Some(&"mask") {
+            service.netmask = Netmask::V4(options[4].parse::<Ipv4Addr>().unwrap());
+        }
+        entries.push(entry(service, []));
+    }
+    entries
+}
+
+fn numeric(view: View) -> Listing<'static> {
+    Listing { names: Names::Numeric, view, exact: false }
 }
 
 #[test]
 fn listings_are_those_of_ipvsadm() {
-    let numeric = |view| render(view, &stats(), Ports::Numeric);
+    let numeric = |view| render(view, &stats(), Names::Numeric);
     assert_eq!(numeric(View::Table), include_str!("golden/table.txt"), "ipvsadm -L -n");
     assert_eq!(numeric(View::Stats), include_str!("golden/stats.txt"), "ipvsadm -L -n --stats");
     assert_eq!(
@@ -139,41 +214,105 @@ fn listings_are_those_of_ipvsadm() {
         "ipvsadm -L -n --persistent-conn"
     );
     assert_eq!(numeric(View::Tunnels), include_str!("golden/tunnels.txt"), "ipvsadm -L -n --tun-info");
-    assert_eq!(
-        render(View::Rate, &rates(), Ports::Numeric),
-        include_str!("golden/rate.txt"),
-        "ipvsadm -L -n --rate"
-    );
+    let rate = render(View::Rate, &rates(), Names::Numeric);
+    assert_eq!(rate, include_str!("golden/rate.txt"), "ipvsadm -L -n --rate");
 }
 
 #[test]
 fn ports_have_names_unless_asked_for_numbers() {
-    let lookup = |port, _| match port {
-        80 => Some("http".to_owned()),
-        53 => Some("domain".to_owned()),
-        443 => Some("https".to_owned()),
-        _ => None,
-    };
-    let named = render(View::Table, &stats(), Ports::Named(&lookup));
+    let named = render(View::Table, &stats(), Names::Known(&Hosts(&[])));
     assert_eq!(named, include_str!("golden/named.txt"), "ipvsadm -L");
 }
 
 #[test]
+fn the_order_is_that_of_ipvsadm_with_its_circles() {
+    let mut entries = read(include_str!("golden/unsorted.txt"));
+    let body = |text: &'static str| text.split_once('\n').unwrap().1;
+    let unsorted = body(include_str!("golden/unsorted.txt"));
+    assert_eq!(numeric(View::Table).render(&entries), unsorted, "ipvsadm -L -n --nosort");
+    sort(&mut entries);
+    let sorted = body(include_str!("golden/sorted.txt"));
+    assert_eq!(numeric(View::Table).render(&entries), sorted, "ipvsadm -L -n");
+}
+
+#[test]
+fn names_of_hosts_are_cut_where_ipvsadm_cuts_them() {
+    const LONG: &str = "a-host-name-with-many-many-many-letters-in-it.and.a.domain.example.org";
+    let hosts = [
+        ("10.0.0.1", "a-host-name-of-forty-characters-in-total."),
+        ("10.0.0.2", "twenty-three-characters"),
+        ("10.0.0.3", "twenty-four-characters-x"),
+        ("10.0.0.4", "twenty-two-characters"),
+        ("10.0.0.5", LONG),
+        ("2001:db8::5", LONG),
+        ("2001:db8::4", "twenty-two-characters"),
+        ("2001:db8::3", "twenty-four-characters-x"),
+        ("10.0.0.6", "alias.is.second"),
+        ("10.0.0.7", "Upper.Case"),
+    ];
+    let hosts = Hosts(&hosts);
+    let mut entries = read(include_str!("golden/hosts-unsorted.txt"));
+    sort(&mut entries);
+    let listed = |view| Listing { names: Names::Known(&hosts), view, exact: false }.render(&entries);
+    let body = |text: &'static str| text.split_once('\n').unwrap().1;
+    assert_eq!(listed(View::Table), body(include_str!("golden/hosts.txt")), "ipvsadm -L");
+    assert_eq!(listed(View::Stats), body(include_str!("golden/hosts-stats.txt")), "ipvsadm -L --stats");
+    assert_eq!(save(&entries, Names::Known(&hosts)), include_str!("golden/hosts-save.txt"), "ipvsadm -S");
+}
+
+#[test]
 fn the_saved_form_is_that_of_ipvsadm() {
-    assert_eq!(save(&table(), Ports::Numeric), include_str!("golden/save.txt"), "ipvsadm -S -n");
+    let saved = save(&entries(&table(), &BTreeMap::new()), Names::Numeric);
+    assert_eq!(saved, include_str!("golden/save.txt"), "ipvsadm -S -n");
+}
+
+#[test]
+fn the_complete_form_loses_nothing() {
+    let key = "fwmark:4000000000/ipv6".parse().unwrap();
+    let mut service = crate::wire::Service::new(key, SchedulerKind::SourceHash);
+    service.flags |= ServiceFlags::SCHEDULER_1 | ServiceFlags::SCHEDULER_3;
+    let server = |text: &str, upper| {
+        let mut destination = Destination::new(text.parse().unwrap(), Forwarding::Masquerade);
+        destination.thresholds.upper = upper;
+        destination
+    };
+    let entries = [entry(service, [server("[fd00::2]:80", 9), server("[fd00::1]:80", 0)])];
+    assert_eq!(
+        save_complete(&entries),
+        "-A -f 4000000000 -6 -s sh -b sh-fallback,flag-3\n\
+         -a -f 4000000000 -6 -r [fd00::1]:80 -m -w 1\n\
+         -a -f 4000000000 -6 -r [fd00::2]:80 -m -w 1 -x 9 -y 0\n"
+    );
+    // Recorded for such a service: `-A -f 3000000000`, and `-b flag-3` with sh.
+    let lossy = save(&entries, Names::Numeric);
+    assert_eq!(lossy.lines().next(), Some("-A -f -294967296 -6 -s sh -b sh-fallback"));
 }
 
 #[test]
 fn large_numbers_are_shortened_unless_exact() {
-    let (table, counters) = (ServiceTable::new(), BTreeMap::new());
-    let listing = |exact| {
-        let ports = Ports::Numeric;
-        Listing { header: "", table: &table, counters: &counters, ports, view: View::Stats, exact }
-    };
+    let listing = |exact| Listing { names: Names::Numeric, view: View::Stats, exact };
     assert_eq!(listing(false).number(99_999_999), " 99999999");
     assert_eq!(listing(false).number(100_000_000), "  100000K");
     assert_eq!(listing(false).number(123_456_789_012_345), "  123456G");
     assert_eq!(listing(true).number(100_000_000), " 100000000");
+}
+
+#[test]
+fn timeouts_and_daemons_are_listed_as_by_ipvsadm() {
+    let kept = Timeouts { tcp: 900, tcp_fin: 120, udp: 300 };
+    // `ipvsadm -L --timeout`, `ipvsadm -L --daemon`.
+    assert_eq!(timeouts(&kept), "Timeout (tcp tcpfin udp): 900 120 300\n");
+    let mut master = Daemon::new(DaemonRole::Master, "br0", 7);
+    let mut backup = Daemon::new(DaemonRole::Backup, "br0", 7);
+    (master.max_length, master.port, master.ttl) = (Some(1472), Some(8848), Some(1));
+    master.group = Some("224.0.0.81".parse().unwrap());
+    (backup.max_length, backup.port, backup.ttl) = (Some(1452), Some(9000), Some(3));
+    backup.group = Some("ff02::77".parse().unwrap());
+    assert_eq!(
+        daemons(&[master, backup]),
+        "master sync daemon (mcast=br0, syncid=7, maxlen=1472, group=224.0.0.81, port=8848, ttl=1)\n\
+         backup sync daemon (mcast=br0, syncid=7, maxlen=1452, group=ff02::77, port=9000, ttl=3)\n"
+    );
 }
 
 #[test]
@@ -186,13 +325,11 @@ fn connections_are_listed_as_by_ipvsadm() {
         virtual_address: virtual_address.parse().unwrap(),
         destination: destination.parse().unwrap(),
     };
-    let listed = connections(
-        &[
-            entry(111, "TIME_WAIT", "10.0.0.2:52422", "10.0.0.100:80", "192.168.0.2:80"),
-            entry(592, "NONE", "10.0.0.0:0", "10.0.0.100:0", "192.168.0.1:0"),
-        ],
-        Ports::Numeric,
-    );
+    let all = [
+        entry(111, "TIME_WAIT", "10.0.0.2:52422", "10.0.0.100:80", "192.168.0.2:80"),
+        entry(592, "NONE", "10.0.0.0:0", "10.0.0.100:0", "192.168.0.1:0"),
+    ];
+    let listed = connections(rows(&all), Names::Numeric, false);
     let golden = include_str!("golden/connections.txt");
     let lines: Vec<&str> = golden.lines().collect();
     let expected = [lines[0], lines[1], lines[2], lines.iter().find(|line| line.contains("NONE")).unwrap()];

@@ -1,10 +1,12 @@
 //! What a driver tells.
 
+mod queue;
+
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
-use tokio::sync::broadcast;
 
+use self::queue::{Audience, Unheard};
 use crate::{Event, State, Time, router::Basis, wire::ah::AhError};
 
 /// Something that happened to an instance.
@@ -182,7 +184,7 @@ impl fmt::Display for Notice {
 
 /// Receives what a driver tells, from when it was made. Who is slow misses the oldest, and is told how many.
 #[derive(Debug)]
-pub struct Notices(broadcast::Receiver<Notice>);
+pub struct Notices(Arc<Unheard>);
 
 /// What a [`Notices`] gives.
 #[derive(Clone, Debug)]
@@ -196,18 +198,14 @@ pub enum Told {
 impl Notices {
     /// The next one; `None` when the driver has ended. It is safe to cancel.
     pub async fn next(&mut self) -> Option<Told> {
-        match self.0.recv().await {
-            Ok(notice) => Some(Told::Notice(notice)),
-            Err(broadcast::error::RecvError::Lagged(count)) => Some(Told::Missed(count)),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
+        self.0.next().await
     }
 }
 
 /// Where notices go.
 #[derive(Clone, Debug)]
 pub(super) struct Teller {
-    sender: broadcast::Sender<Notice>,
+    audience: Arc<Audience>,
     log: bool,
 }
 
@@ -216,12 +214,12 @@ impl Teller {
     const KEPT: usize = 1024;
 
     pub(super) fn new() -> Self {
-        Self { sender: broadcast::Sender::new(Self::KEPT), log: true }
+        Self { audience: Arc::new(Audience::new(Self::KEPT)), log: true }
     }
 
     /// Keeps so many. Who listened before hears nothing more.
     pub(super) fn keep(&mut self, notices: usize) {
-        self.sender = broadcast::Sender::new(notices.max(1));
+        self.audience = Arc::new(Audience::new(notices));
     }
 
     pub(super) fn set_log(&mut self, log: bool) {
@@ -229,7 +227,7 @@ impl Teller {
     }
 
     pub(super) fn subscribe(&self) -> Notices {
-        Notices(self.sender.subscribe())
+        Notices(self.audience.join())
     }
 
     /// One line in the log, and a notice. Nobody listening is no error.
@@ -241,7 +239,7 @@ impl Teller {
         if self.log {
             log(instance, &what);
         }
-        drop(self.sender.send(Notice { at, instance: instance.clone(), what, basis: basis.map(Arc::new) }));
+        self.audience.tell(Notice { at, instance: instance.clone(), what, basis: basis.map(Arc::new) });
     }
 }
 

@@ -10,7 +10,9 @@ use std::{net::IpAddr, time::Duration};
 use driver_memory::{Done, InMemory, Memory, VIP};
 use lb_vrrp::{
     Config, Event, Farewell, Interval, Preempt, Priority, State, Vrid,
-    driver::{Control, Driver, DriverError, Happening, Instance, LinkState, Notices, Snapshot, Told},
+    driver::{
+        Announcing, Control, Driver, DriverError, Happening, Instance, LinkState, Notices, Snapshot, Told,
+    },
 };
 use tokio::sync::oneshot;
 
@@ -282,9 +284,8 @@ async fn messages_tell_the_time_of_day_even_after_it_was_set() {
 async fn who_was_active_as_well_is_outdone_by_announcements() {
     let memory = Memory::new();
     let mut instance = test_instance(200);
-    instance.announcing.delayed_repeat = 0;
-    instance.announcing.other_repeat = 3;
-    instance.announcing.other_delay = None;
+    instance.announcing =
+        Announcing { delayed_repeat: 0, other_repeat: 3, other_delay: None, ..Announcing::default() }.into();
     let mut running = start(&memory, instance);
     running.until(|what| matches!(what, Happening::Installed { .. })).await;
     tokio::time::sleep(Duration::from_secs(10)).await;

@@ -72,7 +72,7 @@ pub fn build(
     if let Authentication::Ah(password) = &model.authentication {
         instance.key = Some(ah::Key::new(password.expose()));
     }
-    instance.announcing = announcing(&model.garp);
+    instance.announcing = announcing(&model.garp).into();
     Ok(instance)
 }
 

@@ -45,8 +45,8 @@ pub struct Instance {
     /// The key of the IP authentication header, for a configuration with
     /// [`auth_header`](crate::ConfigBuilder::auth_header). Default: none.
     pub key: Option<Key>,
-    /// How addresses are announced.
-    pub announcing: Announcing,
+    /// How addresses are announced. A driver shares what is the same for many.
+    pub announcing: Arc<Announcing>,
     /// Whether an address that somebody else removes while the router is Active is put back. Default: yes.
     pub put_back: bool,
     /// Whether it takes part from the beginning; otherwise once it is told to by
@@ -213,7 +213,7 @@ impl Instance {
             source: None,
             virtual_mac: None,
             key: None,
-            announcing: Announcing::default(),
+            announcing: Arc::default(),
             put_back: true,
             heeds_link: true,
             heeds_source: false,
@@ -233,7 +233,7 @@ impl Instance {
 
     /// What there is to install and announce.
     pub(super) fn assets(&self, name: Arc<str>) -> Assets {
-        Assets { name, addresses: self.installed().collect(), announcing: self.announcing }
+        Assets { name, addresses: self.installed().collect(), announcing: self.announcing.clone() }
     }
 
     /// Interfaces other than its own that its addresses are on, each once.

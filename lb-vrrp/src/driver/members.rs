@@ -16,7 +16,7 @@ use super::{
     work::Place,
 };
 use crate::{
-    DropReason, Envelope, Family, Priority, RouterKey, Time, VirtualRouter, Vrid, router,
+    DropReason, Envelope, Family, Priority, RouterKey, Time, Transmit, VirtualRouter, Vrid, router,
     wire::ah::{self, AhError, Guard},
 };
 
@@ -301,4 +301,15 @@ impl Members {
             self.virtual_addresses.remove(&(address.addr(), id));
         }
     }
+}
+
+/// A message in an IP authentication header, which there is for IPv4 only.
+pub(super) fn seal<'a>(guard: &mut Guard, message: Transmit<'_>, packet: &'a mut Vec<u8>) -> Transmit<'a> {
+    let Transmit { source, destination, payload } = message;
+    packet.clear();
+    if let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, destination) {
+        packet.resize(payload.len() + ah::OVERHEAD, 0);
+        guard.seal(source, destination, payload, packet);
+    }
+    Transmit { source, destination, payload: packet }
 }

@@ -136,9 +136,10 @@ impl<P: Platform> Driver<P> {
         Ok(())
     }
 
-    fn reconfigure(&mut self, instance: Instance) -> Result<(), ControlError> {
+    fn reconfigure(&mut self, mut instance: Instance) -> Result<(), ControlError> {
         let id = self.find(&instance.name)?;
         instance.check()?;
+        self.share(&mut instance);
         let Some(member) = self.members.get(id) else {
             return Err(ControlError::Unknown(instance.name));
         };

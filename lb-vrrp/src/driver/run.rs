@@ -3,7 +3,6 @@
 use std::{
     future::{Future, poll_fn},
     io,
-    net::IpAddr,
     pin::pin,
     sync::Arc,
     task::Poll,
@@ -17,17 +16,14 @@ use super::{
     attend,
     control::{Command, Control, Snapshot},
     groups::Groups,
-    instance::{Instance, InstanceError},
-    members::Members,
+    instance::{Announcing, Instance, InstanceError},
+    members::{Members, seal},
     notice::{Happening, Notices, Teller},
     platform::{Platform, Received, Via},
     succession::AHEAD,
     work::{Change, Desk, Occasion, Place, Worker},
 };
-use crate::{
-    AnnounceReason, Datagram, DropReason, Endpoint, Event, Farewell, Input, Output, State, Time, Transmit,
-    wire::ah::{Guard, OVERHEAD},
-};
+use crate::{AnnounceReason, Datagram, DropReason, Endpoint, Event, Farewell, Input, Output, State, Time};
 
 /// Runs virtual routers on a [`Platform`].
 ///
@@ -67,6 +63,8 @@ pub struct Driver<P> {
     farewell: Farewell,
     /// Where the addresses of the latest instance are.
     pub(super) place: Option<Arc<Place>>,
+    /// How the latest instance announces them.
+    announcing: Arc<Announcing>,
     /// How late deadlines may be.
     pub(super) lateness: Duration,
     /// Orders for addresses that go to the desk after the advertisements.
@@ -89,6 +87,8 @@ pub enum DriverError {
 
 /// Orders that wait.
 const COMMANDS: usize = 64;
+/// Orders for addresses that there is room for always. When all of thousands of instances change, there are more.
+const ORDERS: usize = 256;
 /// Changes of links that are looked at between messages.
 const CHANGES: usize = 64;
 /// Dropped messages and failures of an instance are told this far apart.
@@ -116,6 +116,7 @@ impl<P: Platform> Driver<P> {
             addresses_on: None,
             farewell: Farewell::Linger,
             place: None,
+            announcing: Arc::default(),
             lateness: attend::MAX_LATENESS,
             orders: Vec::new(),
             unsent: Vec::new(),
@@ -129,13 +130,22 @@ impl<P: Platform> Driver<P> {
     ///
     /// # Errors
     /// Why it can not be.
-    pub fn add(&mut self, instance: Instance) -> Result<(), InstanceError> {
+    pub fn add(&mut self, mut instance: Instance) -> Result<(), InstanceError> {
         self.members.check(&instance)?;
+        self.share(&mut instance);
         self.tolerate(instance.config.interval());
         let name: Arc<str> = instance.name.as_str().into();
         let desk = self.desk.open(instance.assets(name.clone()));
         self.members.insert(name, instance, desk);
         Ok(())
+    }
+
+    /// Thousands of instances announce their addresses in the same way.
+    pub(super) fn share(&mut self, instance: &mut Instance) {
+        if self.announcing != instance.announcing {
+            self.announcing = instance.announcing.clone();
+        }
+        instance.announcing = self.announcing.clone();
     }
 
     /// Leaves everything as it is at the end: Active routers do not resign and addresses stay, so that a successor that
@@ -302,6 +312,7 @@ impl<P: Platform> Driver<P> {
         platform.flush(&mut |interface, error| unsent.push((interface, error)));
         if !self.orders.is_empty() {
             self.desk.order(self.orders.drain(..));
+            self.orders.shrink_to(ORDERS);
         }
         if !self.unsent.is_empty() {
             self.tell_unsent();
@@ -422,17 +433,6 @@ impl<P: Platform> Driver<P> {
             self.teller.tell(self.platform.now(), &member.name, what);
         }
     }
-}
-
-/// A message in an IP authentication header, which there is for IPv4 only.
-pub(super) fn seal<'a>(guard: &mut Guard, message: Transmit<'_>, packet: &'a mut Vec<u8>) -> Transmit<'a> {
-    let Transmit { source, destination, payload } = message;
-    packet.clear();
-    if let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, destination) {
-        packet.resize(payload.len() + OVERHEAD, 0);
-        guard.seal(source, destination, payload, packet);
-    }
-    Transmit { source, destination, payload: packet }
 }
 
 enum Wake {

@@ -2,9 +2,9 @@
 
 use super::{
     control::{Resignation, Snapshot},
-    members::Member,
+    members::{Member, seal},
     platform::Platform,
-    run::{Driver, seal},
+    run::Driver,
 };
 use crate::Transmit;
 

@@ -66,7 +66,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Assets {
     pub(crate) name: Arc<str>,
     pub(crate) addresses: Box<[VirtualAddress]>,
-    pub(crate) announcing: Announcing,
+    pub(crate) announcing: Arc<Announcing>,
 }
 
 /// What is to become of the addresses.

@@ -97,9 +97,9 @@ impl Journal {
         })
     }
 
-    /// Forgets a subject: it is no longer configured.
-    pub fn forget(&mut self, subject: &Subject) {
-        self.chapters.remove(subject);
+    /// Forgets the stories of those that are no longer configured.
+    pub fn retain(&mut self, is_configured: impl Fn(&Subject) -> bool) {
+        self.chapters.retain(|subject, _| is_configured(subject));
     }
 
     /// The log behind.

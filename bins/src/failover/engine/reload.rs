@@ -81,7 +81,10 @@ impl Engine {
         for name in &removed {
             self.say_deleted(name);
         }
-        let before = std::mem::replace(&mut self.config, config);
+        // A copy, since what was read lies among all that reading it took, in memory of the thread that did. With it, all of
+        // that goes back.
+        let before = std::mem::replace(&mut self.config, config.clone());
+        drop(config);
         self.places = places(self.config.instances.iter().map(|instance| &instance.name));
         self.group_places = places(self.config.groups.iter().map(|group| &group.name));
         let what = What::Configured { added: added.len(), changed: changed.len(), removed: removed.len() };
@@ -140,6 +143,13 @@ impl Engine {
         self.trackers.set(&self.config);
         self.kernel.configure(&self.config);
         self.balance.configure(&self.config);
+        let state = &self.state;
+        self.journal.retain(|subject| match subject {
+            Subject::Daemon => true,
+            Subject::Instance(name) => state.instance(name).is_some(),
+            Subject::Group(name) => state.group(name).is_some(),
+            Subject::Tracker(id) => state.tracker(id).is_some(),
+        });
         let words = troubles.iter().map(|(name, trouble)| format!("{name}: {trouble}")).collect();
         for (name, trouble) in troubles {
             self.note(Subject::Instance(name), What::Trouble(trouble));

@@ -14,6 +14,9 @@ use crate::failover::event::{Event, Subject, What};
 /// Within this time, a kind has its share of lines.
 const WINDOW: Duration = Duration::from_secs(1);
 
+/// So many kinds there is always room for.
+const ROOM: usize = 64;
+
 /// Counts lines. It holds what happened within a second and no more, after [`expire`](Self::expire).
 #[derive(Debug, Default)]
 pub(super) struct Limits {
@@ -60,11 +63,15 @@ impl Limits {
     /// Forgets what is over; returns of what so many were left out that nobody heard of.
     pub(super) fn expire(&mut self, now: Time) -> Vec<(Subject, u64)> {
         let over = |count: &Count| now.since(count.start) >= WINDOW;
-        self.counted
+        let left_out = self
+            .counted
             .extract_if(|_, count| over(count))
             .filter(|(_, count)| count.left_out > 0)
             .map(|((subject, _), count)| (subject, count.left_out))
-            .collect()
+            .collect();
+        // Thousands of instances that all change at once are rare.
+        self.counted.shrink_to(ROOM);
+        left_out
     }
 }
 

@@ -28,12 +28,15 @@ pub struct Story {
     pub after: Vec<Event>,
 }
 
-/// What is kept of one subject.
+/// What is kept of one subject: each event once, oldest first. Earlier changes, what led to the last one, that, and what
+/// followed: the first events, and the latest ones, since the next change may come of those.
 #[derive(Debug, Default)]
 pub(super) struct Chapter {
-    story: Story,
-    /// What happened since the change: the next change may come of it.
-    since: Vec<Event>,
+    events: Vec<Event>,
+    /// How many earlier changes there are.
+    earlier: usize,
+    /// Where the last change stands.
+    change: Option<usize>,
     /// The priority that an instance runs with.
     priority: Option<u8>,
 }
@@ -41,39 +44,65 @@ pub(super) struct Chapter {
 impl Chapter {
     pub(super) fn add(&mut self, event: Event) {
         match event.what {
-            What::State { priority, .. } => self.priority = Some(priority),
+            What::State { priority, .. } => {
+                self.priority = Some(priority);
+                return self.turn(event);
+            }
+            // However many messages are dropped, none changes a state.
+            What::Router(lb_vrrp::Event::Dropped { .. }) | What::Untold(_) => return,
             What::Priority { to, .. } => self.priority = Some(to.get()),
             _ => {}
         }
-        if let What::State { .. } = event.what {
-            if let Some(change) = self.story.change.replace(event) {
-                if self.story.earlier.len() == EARLIER {
-                    self.story.earlier.remove(0);
-                }
-                self.story.earlier.push(change);
+        let first = if self.change.is_some() { AFTER } else { 0 };
+        let followed = self.followed();
+        if self.events.len() == followed + first + BEFORE {
+            self.events.remove(followed + first);
+        }
+        self.events.push(event);
+    }
+
+    /// Another change of state.
+    fn turn(&mut self, event: Event) {
+        let led = self.events.split_off(self.since());
+        match self.change {
+            Some(change) => {
+                self.events.truncate(change + 1);
+                self.events.drain(self.earlier..change);
+                self.earlier += 1;
             }
-            self.story.before = std::mem::take(&mut self.since);
-            self.story.after.clear();
-            return;
+            None => self.events.clear(),
         }
-        // However many messages are dropped, none changes a state.
-        if matches!(event.what, What::Router(lb_vrrp::Event::Dropped { .. }) | What::Untold(_)) {
-            return;
+        if self.earlier > EARLIER {
+            self.events.remove(0);
+            self.earlier -= 1;
         }
-        if self.story.change.is_some() && self.story.after.len() < AFTER {
-            self.story.after.push(event.clone());
-        }
-        if self.since.len() == BEFORE {
-            self.since.remove(0);
-        }
-        self.since.push(event);
+        self.events.extend(led);
+        self.change = Some(self.events.len());
+        self.events.push(event);
+    }
+
+    /// Where that begins which happened since the last change.
+    fn followed(&self) -> usize {
+        self.change.map_or(0, |change| change + 1)
+    }
+
+    /// Where the latest events since then begin.
+    fn since(&self) -> usize {
+        self.followed().max(self.events.len().saturating_sub(BEFORE))
     }
 
     pub(super) fn known(&self) -> Known<'_> {
-        Known { since: &self.since, priority: self.priority }
+        Known { since: &self.events[self.since()..], priority: self.priority }
     }
 
     pub(super) fn tell(&self) -> Story {
-        self.story.clone()
+        let Some(change) = self.change else { return Story::default() };
+        let (led, followed) = self.events.split_at(change);
+        Story {
+            earlier: led[..self.earlier].to_vec(),
+            before: led[self.earlier..].to_vec(),
+            change: followed.first().cloned(),
+            after: followed.iter().skip(1).take(AFTER).cloned().collect(),
+        }
     }
 }

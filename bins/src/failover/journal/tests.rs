@@ -85,6 +85,36 @@ fn earlier_changes_are_told_with_the_last_one() {
 }
 
 #[test]
+fn a_story_has_what_led_to_the_change_what_followed_it_first_and_few_changes_before() {
+    let mut book = Book::new();
+    let one = instance("VI_1");
+    let steps = [Condition::Backup, Condition::Master];
+    for change in 0..10 {
+        for event in 0..20 {
+            book.record(change * 100 + event, &one, What::Installed(event as usize));
+        }
+        let place = change as usize % 2;
+        book.record(change * 100 + 50, &one, state(steps[place], steps[1 - place]));
+    }
+    for event in 0..30 {
+        book.record(2000 + event, &one, What::Removed(event as usize));
+    }
+    let story = book.journal.story(&one).unwrap();
+    let times =
+        |events: &[Event]| events.iter().map(|event| event.at.as_nanos() / 1_000_000).collect::<Vec<_>>();
+    assert_eq!(times(&story.earlier), [550, 650, 750, 850]);
+    assert_eq!(times(&story.before), (912..920).collect::<Vec<_>>());
+    assert_eq!(story.change.map(|event| event.at), Some(Time::from_millis(950)));
+    assert_eq!(times(&story.after), (2000..2008).collect::<Vec<_>>());
+    assert_eq!(times(&book.journal.lately(&one)), (2022..2030).collect::<Vec<_>>());
+    book.record(3000, &one, state(Condition::Backup, Condition::Master));
+    let story = book.journal.story(&one).unwrap();
+    assert_eq!(times(&story.earlier), [650, 750, 850, 950]);
+    assert_eq!(times(&story.before), (2022..2030).collect::<Vec<_>>());
+    assert!(story.after.is_empty());
+}
+
+#[test]
 fn a_peer_writes_one_line_a_second_and_the_others_are_counted() {
     let mut book = Book::new();
     let (one, two) = (instance("VI_1"), instance("VI_2"));
@@ -149,8 +179,9 @@ fn the_last_to_change_is_the_instance_and_not_what_happened_since() {
     book.record(2, &one, state(Condition::Init, Condition::Backup));
     book.record(3, &two, other_active(1));
     assert_eq!(book.journal.last_to_change(), Some(&one));
-    book.journal.forget(&one);
+    book.journal.retain(|subject| *subject != one);
     assert_eq!(book.journal.story(&one), None);
+    assert!(book.journal.story(&two).is_some());
 }
 
 #[test]

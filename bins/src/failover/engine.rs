@@ -333,7 +333,7 @@ impl Engine {
         };
         let group = || self.config.groups.get(*self.group_places.get(&**name)?);
         let wanted = match (of, wanted) {
-            (Kind::Instance, Some(model)) => &model.notify,
+            (Kind::Instance, Some(model)) => &*model.notify,
             (Kind::Group, _) => match group() {
                 Some(group) => &group.notify,
                 None => return,

@@ -26,7 +26,8 @@ use crate::{
 /// What is known, and what follows.
 #[derive(Debug, Default)]
 pub struct State {
-    instances: BTreeMap<Arc<str>, Instance>,
+    /// Each in a box, since a map has room for twice as many.
+    instances: BTreeMap<Arc<str>, Box<Instance>>,
     groups: BTreeMap<Arc<str>, Group>,
     trackers: BTreeMap<TrackerId, Known>,
     maintenance: Option<Maintenance>,
@@ -83,12 +84,12 @@ pub enum Order {
 impl State {
     /// The instances by name.
     pub fn instances(&self) -> impl Iterator<Item = (&Arc<str>, &Instance)> {
-        self.instances.iter()
+        self.instances.iter().map(|(name, instance)| (name, &**instance))
     }
 
     /// An instance, with its name as it is shared.
     pub fn instance(&self, name: &str) -> Option<(&Arc<str>, &Instance)> {
-        self.instances.get_key_value(name)
+        self.instances.get_key_value(name).map(|(name, instance)| (name, &**instance))
     }
 
     /// A group.
@@ -147,7 +148,8 @@ impl State {
             for id in wanted.keys() {
                 self.trackers.entry(id.clone()).or_default().watchers.insert(name.clone());
             }
-            let mut instance = before.remove(&name).unwrap_or_else(|| Instance::new(model.priority, now));
+            let mut instance =
+                before.remove(&name).unwrap_or_else(|| Box::new(Instance::new(model.priority, now)));
             instance.interface.clone_from(&model.interface);
             instance.group = group.map(|group| group.name.as_str().into());
             instance.follow(model.priority, &wanted, &self.trackers);

@@ -4,7 +4,7 @@ use lb_vrrp::{Interval, State as Protocol, Vrid};
 
 use super::*;
 use crate::config::keepalived::model::{
-    Authentication, Garp, InitialState, Notify, Preempt, Sending, Tracked, Version, Weight,
+    Authentication, InitialState, Notify, Preempt, Seldom, Sending, Tracked, Version, Weight,
 };
 
 const NOW: Time = Time::from_secs(1000);
@@ -32,7 +32,7 @@ fn instance(name: &str, tracks: Tracks) -> model::Instance {
         strict: false,
         preempt: Preempt::Yes,
         down_timer_adverts: 3,
-        garp: Garp::default(),
+        garp: Seldom::default(),
         lower_prio_no_advert: false,
         higher_prio_send_advert: false,
         check_unicast_src: false,
@@ -42,8 +42,8 @@ fn instance(name: &str, tracks: Tracks) -> model::Instance {
         owner_ignore_adverts: false,
         skip_check_adv_addr: false,
         step_down_when_late: false,
-        tracks,
-        notify: Notify::default(),
+        tracks: tracks.into(),
+        notify: Seldom::default(),
     }
 }
 
@@ -216,7 +216,7 @@ fn a_reload_keeps_what_is_known_and_orders_what_differs() {
     becomes(&mut state, "a", Protocol::Active);
     assert_eq!(state.configure(&config, NOW), [], "nothing differs");
 
-    config.instances[1].tracks = tracking("chk", -10);
+    config.instances[1].tracks = tracking("chk", -10).into();
     config.instances[0].priority = priority(150);
     let steps = state.configure(&config, NOW);
     assert_eq!(orders(&steps), [("a", Order::Priority(priority(150)))]);
@@ -224,7 +224,7 @@ fn a_reload_keeps_what_is_known_and_orders_what_differs() {
     assert_eq!(orders(&steps), [("a", Order::Fault), ("b", Order::Priority(priority(90)))]);
 
     config.instances.remove(0);
-    config.instances[0].tracks = Tracks::default();
+    config.instances[0].tracks = Seldom::default();
     assert_eq!(orders(&state.configure(&config, NOW)), [("b", Order::Priority(priority(100)))]);
     assert!(state.instance("a").is_none() && state.tracker(&script("chk")).is_none());
 }

@@ -135,7 +135,7 @@ impl Trackers {
 
 /// What instances and groups name in one kind of block.
 fn named(config: &Config, kind: impl Fn(&Tracks) -> &Vec<Tracked>) -> BTreeSet<&str> {
-    let instances = config.instances.iter().map(|instance| &instance.tracks);
+    let instances = config.instances.iter().map(|instance| &*instance.tracks);
     let groups = config.groups.iter().map(|group| &group.tracks);
     instances.chain(groups).flat_map(kind).map(|tracked| tracked.name.as_str()).collect()
 }

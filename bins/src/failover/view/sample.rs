@@ -13,8 +13,8 @@ use lb_vrrp::{
 use super::{Driven, GroupView, InstanceView, Share, TrackerView, View};
 use crate::{
     config::keepalived::model::{
-        Authentication, Config, Entry, Garp, Group, InitialState, Instance, Notify, Peer, Preempt, Script,
-        ScriptCommand, Secret, Sending, TrackFile, Tracked, Tracks, Version, VirtualAddress, Weight,
+        Authentication, Config, Entry, Group, InitialState, Instance, Notify, Peer, Preempt, Script,
+        ScriptCommand, Secret, Seldom, Sending, TrackFile, Tracked, Tracks, Version, VirtualAddress, Weight,
     },
     failover::{
         event::{Condition, Why},
@@ -220,7 +220,7 @@ fn instance(name: &str, vrid: u8, addresses: &[&str]) -> Instance {
         strict: false,
         preempt: Preempt::Yes,
         down_timer_adverts: 3,
-        garp: Garp::default(),
+        garp: Seldom::default(),
         lower_prio_no_advert: false,
         higher_prio_send_advert: false,
         check_unicast_src: false,
@@ -230,8 +230,8 @@ fn instance(name: &str, vrid: u8, addresses: &[&str]) -> Instance {
         v3_checksum_as_v2: false,
         promote_secondaries: false,
         dont_track_primary: false,
-        tracks: Tracks::default(),
-        notify: Notify::default(),
+        tracks: Seldom::default(),
+        notify: Seldom::default(),
     }
 }
 

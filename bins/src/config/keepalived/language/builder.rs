@@ -66,7 +66,7 @@ impl Builder {
             return;
         }
         self.words += words.len();
-        self.top_mut().directives.push(Directive { words, block: None });
+        self.top_mut().directives.push(Directive { words: words.into(), block: None });
     }
 
     /// `{`
@@ -136,7 +136,8 @@ impl Builder {
     }
 
     fn pop(&mut self, brace: Span) {
-        let Some(done) = self.open.pop() else { return };
+        let Some(mut done) = self.open.pop() else { return };
+        done.directives.shrink_to_fit();
         let span = if brace.end >= done.brace.start { done.brace.to(brace) } else { done.brace };
         if let Some(directive) = self.top_mut().directives.last_mut() {
             directive.block = Some(Block { directives: done.directives, span });

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use compact_str::CompactString;
+
 use super::line::Line;
 
 /// How quotes and backslashes are read.
@@ -17,7 +19,7 @@ pub(super) enum Quoting {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Token {
     /// A word without its quotes.
-    Word(String),
+    Word(CompactString),
     /// `{`
     Open,
     /// `}`
@@ -65,7 +67,7 @@ fn quoted(text: &str, start: usize) -> (Token, Range<usize>) {
     match text[start + 1..].find('"') {
         Some(length) => {
             let end = start + 1 + length;
-            (Token::Word(text[start + 1..end].to_owned()), start..end + 1)
+            (Token::Word(text[start + 1..end].into()), start..end + 1)
         }
         None => (Token::Unterminated('"'), start..text.len()),
     }
@@ -73,7 +75,7 @@ fn quoted(text: &str, start: usize) -> (Token, Range<usize>) {
 
 /// A quote ends the word before it and starts one of its own.
 fn plain(text: &str, start: usize) -> (Token, Range<usize>) {
-    let mut word = String::new();
+    let mut word = CompactString::default();
     let mut kept = start;
     let mut at = start;
     let bytes = text.as_bytes();
@@ -114,7 +116,7 @@ fn undefined(text: &str, at: usize) -> Option<&str> {
 
 /// A word as a shell reads it.
 fn shell(text: &str, start: usize) -> (Token, Range<usize>) {
-    let mut word = String::new();
+    let mut word = CompactString::default();
     let mut quote = None;
     let mut rest = text[start..].char_indices().peekable();
     let mut end = text.len();
@@ -148,7 +150,7 @@ type Characters<'a> = std::iter::Peekable<std::str::CharIndices<'a>>;
 
 /// What follows a backslash: `\a \b \E \f \n \r \t \v`, up to three octal digits, `\x` and hexadecimal digits, `\cC`;
 /// any other character stands for itself. A byte above 127 becomes the character of that number.
-fn escape(rest: &mut Characters<'_>, word: &mut String) {
+fn escape(rest: &mut Characters<'_>, word: &mut CompactString) {
     let Some((_, character)) = rest.next() else {
         word.push('\\');
         return;
@@ -198,12 +200,12 @@ fn number(rest: &mut Characters<'_>, radix: u32, most: usize, first: u8) -> char
 /// The quote that has no end.
 pub fn command_words(command: &str) -> Result<Vec<String>, char> {
     let mut words = Vec::new();
-    let mut word: Option<String> = None;
+    let mut word: Option<CompactString> = None;
     let mut quote = None;
     let mut rest = command.char_indices().peekable();
     while let Some((_, character)) = rest.next() {
         match (quote, character) {
-            (None, blank) if blank.is_whitespace() => words.extend(word.take()),
+            (None, blank) if blank.is_whitespace() => words.extend(word.take().map(String::from)),
             (None, '"' | '\'') => {
                 quote = Some(character);
                 word.get_or_insert_default();
@@ -213,7 +215,7 @@ pub fn command_words(command: &str) -> Result<Vec<String>, char> {
             _ => word.get_or_insert_default().push(character),
         }
     }
-    words.extend(word);
+    words.extend(word.map(String::from));
     match quote {
         Some(quote) => Err(quote),
         None => Ok(words),

@@ -334,7 +334,7 @@ impl Reader<'_> {
                         Some(near) => problem.help(format!("did you mean `${{{near}}}`?")),
                         None => problem.help(format!("define it before: ${name}=VALUE")),
                     });
-                    words.push(Word { text: line.text[range.clone()].to_owned(), span: line.span(range) });
+                    words.push(Word { text: line.text[range.clone()].into(), span: line.span(range) });
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! What a configuration says, as a tree.
 
+use compact_str::CompactString;
+
 use crate::config::document::Span;
 
 /// A whole configuration: all its files, expanded.
@@ -22,7 +24,7 @@ pub struct Block {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directive {
     /// Never empty. The first one is the keyword, or the first word of the entry.
-    pub words: Vec<Word>,
+    pub words: Box<[Word]>,
     /// What stands in braces behind it.
     pub block: Option<Block>,
 }
@@ -30,8 +32,8 @@ pub struct Directive {
 /// A word, without its quotes, after all definitions and sequences were put in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
-    /// The text.
-    pub text: String,
+    /// The text: nearly always so short that it needs no memory of its own.
+    pub text: CompactString,
     /// Where it stands; what came out of a definition stands where that is used.
     pub span: Span,
 }

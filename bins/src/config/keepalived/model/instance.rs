@@ -6,6 +6,7 @@ use super::{
     address::{Route, Rule, VirtualAddress},
     notify::Notify,
     secret::Secret,
+    seldom::{Seldom, Usual},
     tracker::Tracks,
 };
 
@@ -56,7 +57,7 @@ pub struct Instance {
     /// `down_timer_adverts`, 1 to 100. Default: 3.
     pub down_timer_adverts: u8,
     /// How the addresses are announced.
-    pub garp: Garp,
+    pub garp: Seldom<Garp>,
     /// `lower_prio_no_advert`: a MASTER that hears a lower priority keeps quiet about it. VRRPv3 has it answer.
     pub lower_prio_no_advert: bool,
     /// `higher_prio_send_advert`: a MASTER that yields sends one more advertisement.
@@ -78,9 +79,9 @@ pub struct Instance {
     /// `dont_track_primary`: the state of its own interface does not count.
     pub dont_track_primary: bool,
     /// What it tracks besides.
-    pub tracks: Tracks,
+    pub tracks: Seldom<Tracks>,
     /// Who is told.
-    pub notify: Notify,
+    pub notify: Seldom<Notify>,
 }
 
 /// `state`: what the instance is to be at first. It matters for the owner only: everybody else listens first.
@@ -220,18 +221,22 @@ pub struct Garp {
     pub interval: Duration,
 }
 
+impl Usual for Garp {
+    const USUAL: &'static Self = &Self {
+        repeat: 5,
+        delay: Duration::from_secs(5),
+        refresh: Duration::ZERO,
+        refresh_repeat: 1,
+        lower_prio_delay: Duration::from_secs(5),
+        lower_prio_repeat: 5,
+        extra: Duration::ZERO,
+        interval: Duration::ZERO,
+    };
+}
+
 impl Default for Garp {
     fn default() -> Self {
-        Self {
-            repeat: 5,
-            delay: Duration::from_secs(5),
-            refresh: Duration::ZERO,
-            refresh_repeat: 1,
-            lower_prio_delay: Duration::from_secs(5),
-            lower_prio_repeat: 5,
-            extra: Duration::ZERO,
-            interval: Duration::ZERO,
-        }
+        *Self::USUAL
     }
 }
 

@@ -9,6 +9,7 @@ mod globals;
 mod instance;
 mod notify;
 mod secret;
+mod seldom;
 mod tracker;
 mod virtual_server;
 
@@ -22,6 +23,7 @@ pub use instance::{
 };
 pub use notify::{Notify, ScriptCommand, User};
 pub use secret::Secret;
+pub use seldom::{Seldom, Usual};
 pub use tracker::{FileInit, ParamMatch, Process, Script, TrackFile, Tracked, Tracks, Weight};
 pub use virtual_server::{RealServer, SorryServer, VirtualGroup, VirtualName, VirtualServer};
 

@@ -1,3 +1,5 @@
+use super::seldom::Usual;
+
 /// A command line of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptCommand {
@@ -41,4 +43,19 @@ pub struct Notify {
     pub priority_changes: bool,
     /// `smtp_alert`: mail at each change of state.
     pub mail: bool,
+}
+
+impl Usual for Notify {
+    const USUAL: &'static Self = &Self {
+        master: None,
+        backup: None,
+        fault: None,
+        stop: None,
+        deleted: None,
+        tells_deleted: false,
+        lower_priority: None,
+        any: None,
+        priority_changes: false,
+        mail: false,
+    };
 }

@@ -1,6 +1,6 @@
 use std::{path::PathBuf, time::Duration};
 
-use super::notify::ScriptCommand;
+use super::{notify::ScriptCommand, seldom::Usual};
 
 /// What a tracker does to the priority.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,4 +108,9 @@ pub struct Tracks {
     pub processes: Vec<Tracked>,
     /// `track_file`. They exist.
     pub files: Vec<Tracked>,
+}
+
+impl Usual for Tracks {
+    const USUAL: &'static Self =
+        &Self { interfaces: Vec::new(), scripts: Vec::new(), processes: Vec::new(), files: Vec::new() };
 }

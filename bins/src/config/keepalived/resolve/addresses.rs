@@ -76,8 +76,12 @@ impl<'d> Options<'d, '_> {
     fn option(&mut self, address: &mut VirtualAddress) -> bool {
         let Some(option) = self.next() else { return false };
         match option.text.as_str() {
-            "dev" => address.device = self.value("the name of an interface").map(|word| word.text.clone()),
-            "label" => address.label = self.value("a label, such as eth0:1").map(|word| word.text.clone()),
+            "dev" => {
+                address.device = self.value("the name of an interface").map(|word| word.text.to_string())
+            }
+            "label" => {
+                address.label = self.value("a label, such as eth0:1").map(|word| word.text.to_string())
+            }
             "scope" => address.scope = self.value("a scope").and_then(|word| scope(word, self.problems)),
             "brd" | "broadcast" => {
                 if let Some(word) = self.value("an address, + or -") {

@@ -334,7 +334,7 @@ impl Pipe {
             problems.push(missing(directive, "the path of a named pipe"));
             return;
         };
-        self.path = Some(At::new(path.text.clone(), path.span));
+        self.path = Some(At::new(path.text.to_string(), path.span));
         self.owner = user(directive, rest, problems);
     }
 
@@ -380,13 +380,13 @@ fn name_of_files(directive: &Directive, problems: &mut Problems) -> Option<Strin
         );
         return None;
     }
-    Some(word.text.clone())
+    Some(word.text.to_string())
 }
 
 fn recipients(directive: &Directive, problems: &mut Problems) -> Vec<String> {
     let words = directive.parameters().iter();
     let block = directive.block.iter().flat_map(|block| &block.directives).flat_map(|entry| &entry.words);
-    let to: Vec<String> = words.chain(block).map(|word| word.text.clone()).collect();
+    let to: Vec<String> = words.chain(block).map(|word| word.text.to_string()).collect();
     if to.is_empty() {
         problems.push(
             Diagnostic::warning(directive.span(), "`notification_email` names nobody")
@@ -410,7 +410,7 @@ fn relay(directive: &Directive, problems: &mut Problems) -> Option<Relay> {
     };
     Some(match host.text.parse::<IpAddr>() {
         Ok(address) => Relay::Address((address, port).into()),
-        Err(_) => Relay::Name(host.text.clone(), port),
+        Err(_) => Relay::Name(host.text.to_string(), port),
     })
 }
 
@@ -421,5 +421,5 @@ fn port_of(word: &Word, problems: &mut Problems) -> Option<u16> {
 /// keepalived's own name for its table. `vrrp_iptables` names chains, of which there are none here.
 fn table(directive: &Directive) -> String {
     let name = directive.parameters().first().filter(|_| directive.keyword() == "nftables");
-    name.map_or_else(|| "keepalived".to_owned(), |word| word.text.clone())
+    name.map_or_else(|| "keepalived".to_owned(), |word| word.text.to_string())
 }

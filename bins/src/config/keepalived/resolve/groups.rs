@@ -59,7 +59,7 @@ impl<'i> SyncGroups<'i> {
             problems.push(no_block(directive));
             return;
         };
-        if let Some(first) = self.names.insert(name.text.clone(), name.span) {
+        if let Some(first) = self.names.insert(name.text.to_string(), name.span) {
             problems.push(
                 Diagnostic::error(name.span, format!("sync group `{}` is defined twice", name.text))
                     .label("the second time")
@@ -69,7 +69,7 @@ impl<'i> SyncGroups<'i> {
             return;
         }
         let mut group = Group {
-            name: name.text.clone(),
+            name: name.text.to_string(),
             notify: Notify {
                 priority_changes: defaults.priority_changes,
                 mail: defaults.mail,
@@ -139,7 +139,7 @@ impl<'i> SyncGroups<'i> {
         };
         let mut members = Vec::new();
         for word in block.directives.iter().flat_map(|line| &line.words) {
-            let Some(&at) = self.by_name.get(&word.text) else {
+            let Some(&at) = self.by_name.get(&*word.text) else {
                 // It may be one of those that something was wrong with, which was said.
                 if !any_instance_failed {
                     problems.push_with(Severity::Error, word.span, || {
@@ -173,7 +173,7 @@ impl<'i> SyncGroups<'i> {
     /// `global_tracking`: what one member tracks counts for all.
     fn track_for_all(&mut self, members: &[usize], tracks: &mut Tracks) {
         for &at in members {
-            let own = &mut self.instances[at].instance.tracks;
+            let Some(own) = self.instances[at].instance.tracks.said_mut() else { continue };
             let lists = |tracks: &mut Tracks| {
                 [&mut tracks.interfaces, &mut tracks.scripts, &mut tracks.processes, &mut tracks.files]
                     .map(std::mem::take)
@@ -196,6 +196,7 @@ impl<'i> SyncGroups<'i> {
         for &at in members {
             let name = self.instances[at].name;
             let Instance { tracks, name: instance, .. } = &mut self.instances[at].instance;
+            let Some(tracks) = tracks.said_mut() else { continue };
             for list in
                 [&mut tracks.interfaces, &mut tracks.scripts, &mut tracks.processes, &mut tracks.files]
             {
@@ -263,7 +264,7 @@ pub(super) fn garp_group(
         );
     }
     for word in interfaces {
-        if groups.insert(word.text.clone(), intervals).is_some() {
+        if groups.insert(word.text.to_string(), intervals).is_some() {
             problems.push(
                 Diagnostic::warning(word.span, format!("`{}` is in two GARP groups", word.text))
                     .label("the last one counts"),
@@ -284,7 +285,7 @@ pub(super) fn interface_delays(
         return;
     };
     for entry in &block.directives {
-        let [name, rest @ ..] = entry.words.as_slice() else { continue };
+        let [name, rest @ ..] = &*entry.words else { continue };
         let ([down, ..], up) = (rest, rest.get(1)) else {
             problems.push(
                 Diagnostic::warning(name.span, format!("no delay is given for `{}`", name.text))
@@ -301,7 +302,7 @@ pub(super) fn interface_delays(
         let down = seconds_in("delay", down, Duration::ZERO..=MAX, problems);
         let up = up.map_or(down, |up| seconds_in("delay", up, Duration::ZERO..=MAX, problems));
         if let (Some(down), Some(up)) = (down, up) {
-            delays.insert(name.text.clone(), InterfaceDelays { down, up });
+            delays.insert(name.text.to_string(), InterfaceDelays { down, up });
         }
     }
 }

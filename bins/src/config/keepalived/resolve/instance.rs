@@ -256,7 +256,7 @@ impl Draft<'_> {
                     if !is_interface_name(&word.text) {
                         problems.push(no_interface_name(word.span, &word.text));
                     }
-                    self.interface = Some(At::new(word.text.clone(), word.span));
+                    self.interface = Some(At::new(word.text.to_string(), word.span));
                 }
                 self.broken |= self.interface.is_none();
             }

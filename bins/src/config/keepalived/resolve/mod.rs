@@ -104,6 +104,7 @@ pub fn resolve(document: &Document, problems: &mut Problems) -> Config {
     config.groups = sync.finish();
     validate::instances(&instances, &config.interface_delays, problems);
     config.instances = instances.into_iter().map(|settled| settled.instance).collect();
+    config.instances.shrink_to_fit();
     config.scripts = trackers.scripts.finish("vrrp_script", problems);
     config.processes = trackers.processes.finish("vrrp_track_process", problems);
     config.virtual_servers = virtual_server::virtual_servers(&document.root, &mut trackers.files, problems);

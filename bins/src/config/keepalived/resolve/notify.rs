@@ -53,11 +53,11 @@ pub(super) fn command(directive: &Directive, problems: &mut Problems) -> Option<
 pub(super) fn user(directive: &Directive, words: &[Word], problems: &mut Problems) -> Option<User> {
     let (name, rest) = words.split_first()?;
     let (group, rest) = match rest {
-        [group, rest @ ..] => (Some(group.text.clone()), rest),
+        [group, rest @ ..] => (Some(group.text.to_string()), rest),
         [] => (None, rest),
     };
     surplus(directive, rest, problems);
-    Some(User { name: name.text.clone(), group })
+    Some(User { name: name.text.to_string(), group })
 }
 
 /// The words of a command line, in the manner of a shell.

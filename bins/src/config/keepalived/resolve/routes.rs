@@ -199,16 +199,16 @@ fn read(
             // What follows is of many forms, and for `ip` to judge.
             "encap" => {
                 let rest = slice::from_ref(word).iter().chain(given.by_ref());
-                read.words.extend(rest.map(|word| word.text.clone()).filter(|text| is_plain(text)));
+                read.words.extend(rest.map(|word| word.text.to_string()).filter(|text| is_plain(text)));
             }
             _ if words.contains(&text) => read.words.push(text.to_owned()),
             _ if values.contains(&text) => {
                 let value = value(word, &mut given, problems)?;
                 family = family.or_else(|| family_of(&value.text));
-                read.words.extend([named_by_ip(what, text).to_owned(), value.text.clone()]);
+                read.words.extend([named_by_ip(what, text).to_owned(), value.text.to_string()]);
                 // `via inet6 ADDRESS`
                 if matches!(value.text.as_str(), "inet" | "inet6") {
-                    read.words.extend(given.next().map(|word| word.text.clone()));
+                    read.words.extend(given.next().map(|word| word.text.to_string()));
                 }
             }
             _ if what == "route" && family_of(text).is_some() => {

@@ -59,9 +59,8 @@ pub(super) fn settle(
     let interval = garp_interval(&interface.value, family, defaults, garp_groups);
     let garp = garp(&draft, vmac.is_some(), interval, problems);
     let places = draft.addresses.iter().chain(&draft.excluded).map(|address| address.span).collect();
-    let plain = |addresses: Vec<At<VirtualAddress>>| addresses.into_iter().map(|at| at.value).collect();
     let instance = Instance {
-        name: draft.name.text.clone(),
+        name: draft.name.text.to_string(),
         state,
         interface: interface.value,
         vrid: vrid.value,
@@ -82,7 +81,7 @@ pub(super) fn settle(
         strict: draft.strict,
         preempt,
         down_timer_adverts,
-        garp,
+        garp: garp.into(),
         lower_prio_no_advert,
         higher_prio_send_advert: draft.higher_prio_send_advert,
         check_unicast_src: draft.check_unicast_src,
@@ -92,10 +91,17 @@ pub(super) fn settle(
         v3_checksum_as_v2: draft.v3_checksum_as_v2,
         promote_secondaries: draft.promote_secondaries,
         dont_track_primary: draft.dont_track_primary,
-        tracks: draft.tracks,
-        notify: draft.notify,
+        tracks: draft.tracks.into(),
+        notify: draft.notify.into(),
     };
     Some(Settled { instance, name: draft.name.span, vrid: vrid.span, addresses: places })
+}
+
+/// Without their places, and without the room that those took.
+fn plain(addresses: Vec<At<VirtualAddress>>) -> Vec<VirtualAddress> {
+    let mut addresses: Vec<VirtualAddress> = addresses.into_iter().map(|at| at.value).collect();
+    addresses.shrink_to_fit();
+    addresses
 }
 
 fn is_complete(draft: &Draft<'_>, problems: &mut Problems) -> bool {

@@ -118,7 +118,7 @@ fn a_pair_of_proxies_loads_without_a_word() {
     assert_eq!(one.tracks.interfaces, tracked("eth1"));
     assert_eq!(one.tracks.scripts, tracked("chk_squid_service"));
     assert!(one.accept);
-    assert_eq!(one.garp, Garp::default());
+    assert_eq!(*one.garp, Garp::default());
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl<T> Default for Definitions<T> {
 
 impl<T> Definitions<T> {
     fn add(&mut self, name: &Word, kind: &str, value: Option<T>, problems: &mut Problems) {
-        if let Some(first) = self.0.get(&name.text) {
+        if let Some(first) = self.0.get(&*name.text) {
             problems.push(
                 Diagnostic::error(name.span, format!("{kind} `{}` is defined twice", name.text))
                     .label("the second time")
@@ -59,7 +59,7 @@ impl<T> Definitions<T> {
             );
             return;
         }
-        self.0.insert(name.text.clone(), Definition { name: name.span, value, used: false });
+        self.0.insert(name.text.to_string(), Definition { name: name.span, value, used: false });
     }
 
     /// What bears this name: `None` = nothing, `Some(None)` = something that is not right.
@@ -174,14 +174,14 @@ pub(super) fn tracks(
         };
         let Some(own) = own else { continue };
         let Some(weight) = entry_weight(entry, own, max, problems) else { continue };
-        if !seen.insert(name.text.clone()) {
+        if !seen.insert(name.text.to_string()) {
             problems.push(
                 Diagnostic::warning(name.span, format!("`{}` is tracked twice", name.text))
                     .label("ignored here"),
             );
             continue;
         }
-        list.push(Tracked { name: name.text.clone(), weight });
+        list.push(Tracked { name: name.text.to_string(), weight });
     }
     true
 }
@@ -194,7 +194,7 @@ fn lookup<T>(
     weight: impl Fn(&T) -> Weight,
     problems: &mut Problems,
 ) -> Option<Weight> {
-    if let Some(definition) = known.0.get_mut(&name.text) {
+    if let Some(definition) = known.0.get_mut(&*name.text) {
         definition.used = true;
         return definition.value.as_ref().map(weight);
     }

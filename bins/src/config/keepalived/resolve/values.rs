@@ -174,7 +174,7 @@ pub(super) fn bare(directive: &Directive, problems: &mut Problems) -> bool {
 
 /// A single word of text.
 pub(super) fn text(directive: &Directive, expected: &str, problems: &mut Problems) -> Option<String> {
-    only(directive, expected, problems).map(|word| word.text.clone())
+    only(directive, expected, problems).map(|word| word.text.to_string())
 }
 
 /// The address of a host, or of a group.
@@ -222,6 +222,6 @@ impl<'d> Once<'d> {
 
 fn same_words(one: &Directive, other: &Directive) -> bool {
     let texts =
-        |directive: &Directive| directive.words.iter().map(|word| word.text.clone()).collect::<Vec<_>>();
+        |directive: &Directive| directive.words.iter().map(|word| word.text.to_string()).collect::<Vec<_>>();
     texts(one) == texts(other)
 }

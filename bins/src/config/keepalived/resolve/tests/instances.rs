@@ -27,7 +27,7 @@ fn an_instance_takes_from_the_globals_what_it_does_not_say() {
         interval: Duration::from_millis(1),
         extra: Duration::ZERO,
     };
-    assert_eq!(quiet.garp, garp);
+    assert_eq!(*quiet.garp, garp);
     assert_eq!(quiet.down_timer_adverts, 5);
     assert!(quiet.lower_prio_no_advert && quiet.higher_prio_send_advert && quiet.check_unicast_src);
     assert!(quiet.notify.mail && quiet.notify.priority_changes);

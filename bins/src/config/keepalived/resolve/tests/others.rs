@@ -185,10 +185,10 @@ fn notifications_have_commands_and_users() {
         &notify.any,
     ];
     assert_eq!(all.map(program), ["/bin/m", "/bin/b", "/bin/f", "/bin/s", "/bin/d", "/bin/l", "/bin/n a"]);
-    assert_eq!(notify.any.unwrap().user.unwrap().group.as_deref(), Some("g"));
+    assert_eq!(notify.any.clone().unwrap().user.unwrap().group.as_deref(), Some("g"));
     assert!(notify.tells_deleted && instance("notify_deleted").notify.tells_deleted);
     let quiet = instance("").notify;
-    assert_eq!(quiet, Notify::default());
+    assert_eq!(*quiet, Notify::default());
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(super) fn script(name: &Word, block: &Block, problems: &mut Problems) -> Opt
                     }
                     [line] => arguments("script", line, problems),
                     // Without quotes, the words are the arguments.
-                    words => Some(words.iter().map(|word| word.text.clone()).collect()),
+                    words => Some(words.iter().map(|word| word.text.to_string()).collect()),
                 };
                 broken |= argv.is_none();
             }
@@ -82,7 +82,7 @@ pub(super) fn script(name: &Word, block: &Block, problems: &mut Problems) -> Opt
         return None;
     };
     Some(Script {
-        name: name.text.clone(),
+        name: name.text.to_string(),
         command: ScriptCommand { argv, user: as_user },
         interval,
         timeout: timeout.map_or(interval, |at| at.value),
@@ -95,7 +95,7 @@ pub(super) fn script(name: &Word, block: &Block, problems: &mut Problems) -> Opt
 
 pub(super) fn process(name: &Word, block: &Block, problems: &mut Problems) -> Option<Process> {
     let mut process = Process {
-        name: name.text.clone(),
+        name: name.text.to_string(),
         command: Vec::new(),
         parameters: None,
         full_command: false,
@@ -118,7 +118,7 @@ pub(super) fn process(name: &Word, block: &Block, problems: &mut Problems) -> Op
                         Vec::new()
                     }
                     [line] => arguments("process", line, problems).unwrap_or_default(),
-                    words => words.iter().map(|word| word.text.clone()).collect(),
+                    words => words.iter().map(|word| word.text.to_string()).collect(),
                 };
             }
             "param_match" => process.parameters = param_match(directive, problems),
@@ -210,7 +210,7 @@ pub(super) fn file(name: &Word, block: &Block, problems: &mut Problems) -> Optio
                 .label("which file it is depends on where the daemon is started"),
         );
     }
-    Some(TrackFile { name: name.text.clone(), path: path.text.clone().into(), weight, init })
+    Some(TrackFile { name: name.text.to_string(), path: path.text.to_string().into(), weight, init })
 }
 
 /// `init_file [VALUE] [overwrite]`.

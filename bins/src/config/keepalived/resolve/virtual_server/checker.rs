@@ -172,7 +172,7 @@ impl Draft {
                 }
                 "bind_if" => {
                     let name = only(directive, "an interface", problems);
-                    self.target.interface = name.map(|word| word.text.clone());
+                    self.target.interface = name.map(|word| word.text.to_string());
                 }
                 "bind_port" => {}
                 "fwmark" => self.target.mark = number(directive, 1..=u32::MAX, problems),
@@ -197,7 +197,7 @@ impl Draft {
 fn smtp(own: &[&Directive], draft: &Draft, problems: &mut Problems) -> Vec<Checker> {
     let hello = own.iter().rfind(|directive| directive.keyword() == "helo_name");
     let hello = hello.and_then(|directive| only(directive, "a name", problems));
-    let kind = CheckerKind::Smtp { hello: hello.map(|word| word.text.clone()) };
+    let kind = CheckerKind::Smtp { hello: hello.map(|word| word.text.to_string()) };
     let hosts = own.iter().filter(|directive| directive.keyword() == "host");
     let mut checkers: Vec<Checker> = hosts
         .filter_map(|host| host.block.as_ref())
@@ -238,7 +238,7 @@ fn dns(own: &[&Directive], problems: &mut Problems) -> CheckerKind {
             }
             "name" => {
                 if let Some(word) = only(directive, "a name", problems) {
-                    name.clone_from(&word.text);
+                    name.replace_range(.., &word.text);
                 }
             }
             _ => {}
@@ -377,7 +377,7 @@ fn file(
     // What is wrong with it was said there.
     let file = file?;
     Some(CheckerKind::File {
-        name: name.text.clone(),
+        name: name.text.to_string(),
         path: file.path.clone(),
         weight: weight.unwrap_or(signed(file.weight)),
     })

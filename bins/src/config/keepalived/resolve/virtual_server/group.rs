@@ -38,7 +38,7 @@ pub(super) fn groups(root: &Block, problems: &mut Problems) -> BTreeMap<String, 
                 addresses(entry, &mut group, &mut room, problems);
             }
         }
-        if groups.insert(name.text.clone(), group).is_some() {
+        if groups.insert(name.text.to_string(), group).is_some() {
             problems.push(Diagnostic::error(
                 name.span,
                 format!("the virtual_server_group `{}` is there twice", name.text),

@@ -102,7 +102,7 @@ fn url(block: &Block, host: Option<&str>, problems: &mut Problems) -> Option<Url
                 }
             }
             "virtualhost" => {
-                url.host = only(directive, "a name", problems).map(|word| word.text.clone());
+                url.host = only(directive, "a name", problems).map(|word| word.text.to_string());
             }
             "regex" => regex = only(directive, "a regular expression", problems),
             "regex_no_match" => absent = true,

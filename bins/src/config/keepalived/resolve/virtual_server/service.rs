@@ -175,7 +175,7 @@ fn services(
             Some((VirtualName::Service(key), vec![key]))
         }
         Head::Group(word) => {
-            let Some(group) = context.groups.get(&word.text) else {
+            let Some(group) = context.groups.get(&*word.text) else {
                 let known = context.groups.keys().map(String::as_str);
                 problems.push(
                     Diagnostic::error(word.span, format!("there is no virtual_server_group `{}`", word.text))
@@ -196,7 +196,7 @@ fn services(
                 ));
                 return None;
             }
-            Some((VirtualName::Group { name: word.text.clone(), protocol }, services))
+            Some((VirtualName::Group { name: word.text.to_string(), protocol }, services))
         }
     }
 }
@@ -255,7 +255,7 @@ impl<'d> Settings<'d> {
             }
             "sorry_server_lvs_method" => self.sorry_forwarding = values::forwarding(directive, problems),
             "virtualhost" => {
-                self.host = only(directive, "a name", problems).map(|word| word.text.clone());
+                self.host = only(directive, "a name", problems).map(|word| word.text.to_string());
             }
             "smtp_alert" => self.mail = switch(directive, problems),
             "real_server" => self.reals.push(directive),

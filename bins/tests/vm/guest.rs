@@ -75,7 +75,7 @@ impl Guest {
         command.args(["-c", "modprobe ip_vs && exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
         command.args(selection(std::env::args().skip(1)));
         command.args(["--test-threads=1", "--nocapture", "--color=never"]);
-        for name in ["HOME", "XDG_CACHE_HOME", "LB_REQUIRE_ALL", "RUST_BACKTRACE"] {
+        for name in ["HOME", "XDG_CACHE_HOME", "LB_REQUIRE_ALL", "LB_VM_CHANGES", "RUST_BACKTRACE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }

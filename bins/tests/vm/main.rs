@@ -28,8 +28,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adoption;
 mod direct;
+mod failover;
 mod guest;
+mod ldirectord;
+mod machine;
 mod nat;
 mod random;
 mod schedulers;

@@ -1,5 +1,5 @@
-//! The kernel's own test of IPVS, which is fetched and not part of this: it drives `ipvsadm` through direct routing, masquerading
-//! and tunnels.
+//! The kernel's own test of IPVS, which is fetched and not part of this: it drives `ipvsadm`, which is `lbctl` here, through direct
+//! routing, masquerading and tunnels.
 
 use std::{
     fs,
@@ -66,6 +66,7 @@ fn run(script: &Path) {
         fs::write(&path, lines).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
+    symlink(env!("CARGO_BIN_EXE_lbctl"), folder.path().join("ipvsadm")).unwrap();
     // That one is here in any case.
     symlink("/usr/bin/busybox", folder.path().join("nc")).unwrap();
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());

@@ -136,7 +136,9 @@ impl Machine {
             });
         }
         let _slot = self.slot()?;
-        let mut qemu = self.qemu(&script(command));
+        // The terminal is the command's, so that what runs in it can be interrupted. Without one it must not be: when who has a
+        // terminal ends, what is not printed yet is dropped.
+        let mut qemu = self.qemu(&format!("exec setsid --ctty --wait sh -c {}", quoted(&script(command))));
         let mut running = Running(qemu.spawn().map_err(|source| starting(&qemu, source))?);
         let status = running.0.wait().map_err(|source| starting(&qemu, source))?;
         guest_status(status.code(), String::new())

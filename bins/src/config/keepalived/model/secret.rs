@@ -16,7 +16,7 @@ impl Secret {
             Some(digits) => hex(digits)?,
             None => text.as_bytes().to_vec(),
         };
-        (!bytes.is_empty()).then(|| Self(bytes))
+        (!bytes.is_empty()).then_some(Self(bytes))
     }
 
     /// The bytes.

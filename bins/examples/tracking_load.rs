@@ -46,7 +46,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let user = Some(User { name: nix::unistd::geteuid().to_string(), group: None });
     let command = |text: &str| ScriptCommand { argv: vec![text.to_owned()], user: user.clone() };
     let (mut trackers, mut reports) = Trackers::start();
-    let mut notifier =
+    let (mut notifier, _progress) =
         Notifier::start(Log::new(Target::File(folder.path().join("log")), Clock::start(), "load"));
     let fifo = Some(Fifo { path: folder.path().join("fifo"), owner: None, script: None });
     notifier.configure(&Globals { fifo, ..Globals::default() });

@@ -191,6 +191,6 @@ fn what_makes_no_sense_is_refused() {
         command
     });
     assert_eq!(nobody.status.code(), Some(1));
-    assert!(text(&nobody.stderr).contains("is lb-director running"), "{nobody:?}");
+    assert!(text(&nobody.stderr).contains("is the daemon running"), "{nobody:?}");
     wait("the server to be in use", || get(front).ok());
 }

@@ -25,7 +25,7 @@ pub struct Client {
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// Nobody answers on the socket.
-    #[error("no daemon answers on {path}: {source}; is lb-director running, and with this --socket?")]
+    #[error("no daemon answers on {path}: {source}; is the daemon running, and with this --socket?")]
     Connect {
         /// The socket.
         path: PathBuf,

@@ -110,6 +110,8 @@ fn sentence(event: &Event) -> String {
         What::Installed(count) => format!("all addresses installed and announced: {count}"),
         What::Removed(count) => format!("all addresses removed: {count}"),
         What::Ordered(text) => format!("ordered: {text}"),
+        What::Notified { script, ended: None } => format!("{script} started"),
+        What::Notified { script, ended: Some(how) } => format!("{script} {how}"),
         What::Untold(count) => format!("{count} more messages dropped since then"),
         What::Late(by) => format!("the process was late by {:.3} ms", by.as_secs_f64() * 1000.0),
         What::Configured { added, changed, removed } => {

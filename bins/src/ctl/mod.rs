@@ -49,7 +49,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Three web servers, a balancer and clients on loopback: a server dies, returns and is drained
+    /// Two directors that share an address, three web servers and a client, and what befalls them
     Demo(demo::Options),
     /// Instances, services, servers and checks of a running daemon
     Status {

@@ -48,7 +48,7 @@ impl Engine {
             }
             Request::StatusOf(name) => match self.model(&name) {
                 Some(_) => Answer::Status(Box::new(self.view(Some(&name)).await.status())),
-                None => unknown(&name),
+                None => self.unknown(&name),
             },
             Request::Events(count) => Answer::Journal(self.journal.newest(count)),
             Request::Explain(of) => self.explain(of).await,
@@ -83,8 +83,15 @@ impl Engine {
         };
         match self.view(Some(&name)).await.explain(&name, &self.journal) {
             Some(explanation) => Answer::Explanation(Box::new(explanation)),
-            None => unknown(&name),
+            None => self.unknown(&name),
         }
+    }
+
+    fn unknown(&self, name: &str) -> Answer {
+        Answer::Error(match self.config.groups.iter().find(|group| group.name == name) {
+            Some(group) => format!("{name} is a group: name one of {}", group.members.join(", ")),
+            None => format!("there is no instance {name:?}; `lbctl status` shows those there are"),
+        })
     }
 
     /// Writes a dump to the file that the configuration names, if it does.
@@ -182,8 +189,4 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.persist(path)?;
     Ok(())
-}
-
-fn unknown(name: &str) -> Answer {
-    Answer::Error(format!("there is no instance {name:?}; `lbctl status` shows those there are"))
 }

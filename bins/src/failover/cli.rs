@@ -82,7 +82,7 @@ struct Arguments {
     #[arg(long, value_name = "PATH", env = "LB_SOCKET")]
     socket: Option<PathBuf>,
     /// Say what is wrong with the configuration, and stop: 0, or 78 if it can not be used
-    #[arg(short = 't', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[arg(short = 't', long, value_name = "FILE", num_args = 0..=1)]
     config_test: Option<Option<PathBuf>>,
     /// With --config-test: look at this host, too: interfaces, scripts, users, and who can read secrets
     #[arg(long, requires = "config_test")]

@@ -22,7 +22,7 @@ use super::{
     journal::Journal,
     kernel::Kernel,
     loading::Loader,
-    notify::{Happened, Kind, Notification, Notifier},
+    notify::{Happened, Kind, Notification, Notifier, Progress},
     occasion,
     program::Policy,
     state::{Order, State, Step},
@@ -96,6 +96,8 @@ pub struct Engine {
     trackers: Trackers,
     reports: mpsc::UnboundedReceiver<Report>,
     notifier: Notifier,
+    /// How notification scripts get on.
+    progress: mpsc::Receiver<Progress>,
     pub(super) balance: Balance,
     kernel: Kernel,
     /// What virtual servers have to tell.
@@ -153,7 +155,7 @@ impl Engine {
         let mut kernel = Kernel::start(journal.log().clone());
         kernel.configure(&config);
         let (mut trackers, reports) = Trackers::start();
-        let mut notifier = Notifier::start(journal.log().clone());
+        let (mut notifier, progress) = Notifier::start(journal.log().clone());
         notifier.configure(&config.globals);
         trackers.set(&config);
         let mut engine = Self {
@@ -173,6 +175,7 @@ impl Engine {
             trackers,
             reports,
             notifier,
+            progress,
             balance,
             kernel,
             outputs,
@@ -209,6 +212,7 @@ impl Engine {
                     let steps = self.state.tracked(report, now);
                     self.take(steps).await;
                 }
+                Some(progress) = self.progress.recv() => self.notified(progress),
                 Some(output) = self.outputs.recv() => output.deliver(&mut self.notifier, &mut self.journal),
                 Some(call) = calls.recv() => self.serve(call).await,
                 result = self.loader.result() => self.reloaded(result).await,

@@ -147,6 +147,13 @@ pub enum What {
     PutBack(IpAddr),
     /// The operator ordered something; with the reason.
     Ordered(String),
+    /// A notification script was started, or has ended.
+    Notified {
+        /// Which one: `notify_master of VI_1`.
+        script: String,
+        /// How it ended: `exited with status 0`; `None` = it was started.
+        ended: Option<String>,
+    },
     /// The process was late by so much.
     Late(Duration),
     /// So many more messages were dropped after the last one that was told.

@@ -230,10 +230,14 @@ impl State {
         let (to, why) = match to {
             lb_vrrp::State::Active => (Condition::Master, Why::Members),
             lb_vrrp::State::Backup => (Condition::Backup, Why::Members),
-            lb_vrrp::State::Initialize => match members.find(|member| !member.aim(false).takes_part) {
-                Some(member) => (Condition::Fault, member.why.clone()),
-                None => (Condition::Fault, Why::Lifecycle),
-            },
+            lb_vrrp::State::Initialize => {
+                let operator = self.maintenance.as_ref().map(|order| Why::Operator(order.reason.clone()));
+                let why = operator.or_else(|| {
+                    let member = members.find(|member| !member.aim(false).takes_part)?;
+                    Some(member.why.clone())
+                });
+                (Condition::Fault, why.unwrap_or(Why::Lifecycle))
+            }
         };
         let Some(group) = self.groups.get_mut(&name) else { return Vec::new() };
         let from = std::mem::replace(&mut group.condition, to);

@@ -63,7 +63,12 @@ pub fn lines(event: &Event, known: Known<'_>, detail: bool) -> Vec<String> {
         What::Rejected(text) => format!("the new configuration is not taken: {text}"),
         What::Late(by) => late(*by),
         What::Untold(count) => format!("dropped {count} more messages since then"),
-        What::NewMaster { .. } | What::Installed(_) | What::Removed(_) | What::Basis { .. } => {
+        // One that fails is in the log already.
+        What::NewMaster { .. }
+        | What::Installed(_)
+        | What::Removed(_)
+        | What::Basis { .. }
+        | What::Notified { .. } => {
             return Vec::new();
         }
         What::Started | What::Stopping | What::Stopped | What::Configured { .. } | What::Tracked { .. } => {

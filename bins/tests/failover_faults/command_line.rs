@@ -39,6 +39,7 @@ fn exit_statuses_say_what_was_wrong() {
         (&["-t"][..], 0, "1 instance"),
         (&["-t=/etc/bad.conf"], 78, "999"),
         (&["-t", "-f", "/etc/bad.conf"], 78, "999"),
+        (&["-t", "/etc/bad.conf"], 78, "999"),
         (&["-t=/no/such.conf"], 78, "/no/such.conf can not be read"),
         (&["-n", "-l", "-f", "/etc/bad.conf"], 78, "999"),
         (&["-n", "-l", "-f", "/no/such.conf"], 78, "/no/such.conf"),

@@ -55,6 +55,14 @@ fn a_round_of_states_is_told_in_order_with_a_reload_in_the_middle() {
     node.lbctl(&["reload"]);
     node.host.set_link("eth0", true).unwrap();
     wait("MASTER again", || (node.said("(web) Entering MASTER STATE") == 2).then_some(()));
+    wait("scripts in the story", || {
+        let story = node.lbctl(&["explain", "web"]);
+        let all = ["notify_master of web", "notify of web (MASTER)", "notify of G (MASTER)"].map(|script| {
+            story.contains(&format!("{script} started"))
+                && story.contains(&format!("{script} exited with status 0"))
+        });
+        (all == [true; 3]).then_some(())
+    });
     assert!(node.daemon().stop().unwrap().success());
 
     wait_for_lines(&node, "/etc/by-state", &["backup", "master", "fault", "backup", "master", "stop"]);

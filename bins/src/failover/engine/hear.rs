@@ -12,7 +12,7 @@ use lb_vrrp::{
 use super::Engine;
 use crate::failover::{
     event::{Event, Subject, What},
-    notify::{Happened, Kind},
+    notify::{Happened, Kind, Progress},
 };
 
 impl Engine {
@@ -60,6 +60,16 @@ impl Engine {
             );
             self.tell(Event { at, subject: Subject::Daemon, what: What::Note(text) });
         }
+    }
+
+    /// A notification script was started, or has ended.
+    pub(super) fn notified(&mut self, progress: Progress) {
+        let Progress { of, name, script, ended } = progress;
+        let subject = match of {
+            Kind::Instance => Subject::Instance(name),
+            Kind::Group => Subject::Group(name),
+        };
+        self.note(subject, What::Notified { script, ended });
     }
 
     fn basis(&self, basis: &Basis) -> What {

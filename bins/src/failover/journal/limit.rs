@@ -84,6 +84,8 @@ fn share(what: &What) -> Option<u32> {
         What::Installed(_) | What::Removed(_) => Some(10),
         // Told once a second at most.
         What::Basis { .. } | What::Untold(_) => None,
+        // They are not written.
+        What::Notified { .. } => None,
         What::Started
         | What::Stopping
         | What::Stopped

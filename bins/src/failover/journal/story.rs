@@ -50,6 +50,8 @@ impl Chapter {
             }
             // However many messages are dropped, none changes a state.
             What::Router(lb_vrrp::Event::Dropped { .. }) | What::Untold(_) => return,
+            // What somebody was told leads to nothing, so it stands among the first events or nowhere.
+            What::Notified { .. } if self.events.len() >= self.followed() + AFTER => return,
             What::Priority { to, .. } => self.priority = Some(to.get()),
             _ => {}
         }
@@ -63,7 +65,8 @@ impl Chapter {
 
     /// Another change of state.
     fn turn(&mut self, event: Event) {
-        let led = self.events.split_off(self.since());
+        let mut led = self.events.split_off(self.since());
+        led.retain(|event| !matches!(event.what, What::Notified { .. }));
         match self.change {
             Some(change) => {
                 self.events.truncate(change + 1);

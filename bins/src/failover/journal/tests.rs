@@ -115,6 +115,24 @@ fn a_story_has_what_led_to_the_change_what_followed_it_first_and_few_changes_bef
 }
 
 #[test]
+fn scripts_that_were_told_of_a_change_are_in_its_story_and_lead_to_nothing() {
+    let mut book = Book::new();
+    let one = instance("VI_1");
+    book.record(0, &one, state(Condition::Init, Condition::Backup));
+    let told = |number: u64| What::Notified { script: format!("notify {number}"), ended: None };
+    (1..4).for_each(|number| book.record(number, &one, told(number)));
+    book.record(4, &one, What::Installed(1));
+    (5..30).for_each(|number| book.record(number, &one, told(number)));
+    let after = book.journal.story(&one).unwrap().after;
+    let is_told = |event: &Event| matches!(event.what, What::Notified { .. });
+    assert_eq!((after.len(), after.iter().filter(|event| is_told(event)).count()), (8, 7));
+    book.record(30, &one, state(Condition::Backup, Condition::Master));
+    let before = book.journal.story(&one).unwrap().before;
+    assert!(matches!(before[..], [Event { what: What::Installed(1), .. }]), "{before:?}");
+    assert_eq!(book.lines().len(), 2, "they are not written: {:?}", book.lines());
+}
+
+#[test]
 fn a_peer_writes_one_line_a_second_and_the_others_are_counted() {
     let mut book = Book::new();
     let (one, two) = (instance("VI_1"), instance("VI_2"));

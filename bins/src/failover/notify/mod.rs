@@ -13,7 +13,8 @@ mod words;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+pub use scripts::Progress;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::program::Policy;
 use crate::{
@@ -76,14 +77,16 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// To be called inside a tokio runtime.
-    pub fn start(log: Log) -> Self {
-        Self {
+    /// To be called inside a tokio runtime. Gives out besides how scripts of instances and groups get on.
+    pub fn start(log: Log) -> (Self, mpsc::Receiver<Progress>) {
+        let (sender, progress) = mpsc::channel(PROGRESS);
+        let notifier = Self {
             policy: Policy::default(),
-            scripts: scripts::Scripts::start(log.clone()),
+            scripts: scripts::Scripts::start(log.clone(), sender),
             fifos: fifo::Fifos::new(log.clone()),
             mailer: mail::Mailer::start(log),
-        }
+        };
+        (notifier, progress)
     }
 
     /// Opens the pipes of this configuration and starts their scripts; those that stay are left as they are.
@@ -133,5 +136,7 @@ impl Notifier {
     }
 }
 
+/// So much of the progress of scripts waits for who listens.
+const PROGRESS: usize = 1024;
 /// How long the end of the daemon waits for notifications, as keepalived does for `notify_stop`.
 const FINISH: Duration = Duration::from_secs(1);

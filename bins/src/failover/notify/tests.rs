@@ -16,7 +16,7 @@ async fn everybody_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| -> PathBuf { folder.path().join(name) };
     let log = Log::new(Target::File(path("log")), Clock::start(), "test");
-    let mut notifier = Notifier::start(log);
+    let (mut notifier, _progress) = Notifier::start(log);
     let user = Some(User { name: nix::unistd::geteuid().to_string(), group: None });
     let fifo = Some(Fifo { path: path("fifo"), owner: None, script: None });
     notifier.configure(&Globals { fifo, script_user: user, ..Globals::default() });
@@ -50,7 +50,7 @@ async fn everybody_is_told() {
 async fn the_end_waits_for_a_while_only() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::new(Target::File(folder.path().join("log")), Clock::start(), "test");
-    let mut notifier = Notifier::start(log);
+    let (mut notifier, _progress) = Notifier::start(log);
     let argv = ["/bin/sleep", "600"].map(str::to_owned).to_vec();
     let user = Some(User { name: nix::unistd::geteuid().to_string(), group: None });
     let wanted = Notify { stop: Some(ScriptCommand { argv, user }), ..Notify::default() };

@@ -193,6 +193,18 @@ fn maintenance_is_a_fault_of_all_until_it_ends_by_itself() {
 }
 
 #[test]
+fn a_group_under_maintenance_says_so() {
+    let (mut state, mut config) = open(vec![instance("a", Tracks::default())]);
+    config.groups = vec![model::Group { name: "g".into(), members: vec!["a".into()], ..Default::default() }];
+    state.configure(&config, NOW);
+    state.group_changed("g", Protocol::Active, NOW);
+    state.maintain(Some(Maintenance { reason: "new disk".to_owned(), since: NOW, until: None }), NOW);
+    let steps = state.group_changed("g", Protocol::Initialize, NOW);
+    let why = Why::Operator("new disk".to_owned());
+    assert_eq!(conditions(&steps), [(Condition::Master, Condition::Fault, why)]);
+}
+
+#[test]
 fn what_was_handed_over_comes_back_only_when_nobody_else_is_there() {
     let (mut state, _) = open(vec![instance("a", Tracks::default())]);
     becomes(&mut state, "a", Protocol::Backup);

@@ -14,7 +14,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     task::JoinSet,
     time::timeout,
 };
@@ -56,16 +56,32 @@ struct Shared {
     /// Places that others could change, of which that was said.
     warned: Mutex<BTreeSet<PathBuf>>,
     log: Log,
+    progress: mpsc::Sender<Progress>,
+}
+
+/// A script of an instance or group was started, or has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Of what kind the subject is.
+    pub of: Kind,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Which script it is: `notify_master of VI_1`.
+    pub script: String,
+    /// How it ended; `None` = it was started.
+    pub ended: Option<String>,
 }
 
 #[derive(Debug)]
 struct Job {
+    about: Key,
     purpose: String,
     program: Program,
 }
 
 impl Scripts {
-    pub(super) fn start(log: Log) -> Self {
+    /// Who listens to the progress and is slow misses what is too much.
+    pub(super) fn start(log: Log, progress: mpsc::Sender<Progress>) -> Self {
         let shared = Arc::new(Shared {
             lanes: Mutex::default(),
             news: Notify::new(),
@@ -73,6 +89,7 @@ impl Scripts {
             parting: watch::Sender::new(false),
             warned: Mutex::default(),
             log,
+            progress,
         });
         Self { _work: Task::start(work(Arc::clone(&shared))), shared }
     }
@@ -88,7 +105,7 @@ impl Scripts {
     ) {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let program = Program::new(command, policy, &arguments);
-        let job = Job { purpose: purpose.to_owned(), program };
+        let job = Job { about: about.clone(), purpose: purpose.to_owned(), program };
         let name = Arc::clone(&about.1);
         if self.shared.lanes().push(about, job) {
             self.shared.log.line(&format!(
@@ -114,6 +131,13 @@ impl Scripts {
 }
 
 impl Shared {
+    fn tell(&self, job: &Job, ended: Option<String>) {
+        if let (Some(of), name) = &job.about {
+            let progress = Progress { of: *of, name: name.clone(), script: job.purpose.clone(), ended };
+            let _ = self.progress.try_send(progress);
+        }
+    }
+
     fn lanes(&self) -> MutexGuard<'_, Lanes<Key, Job>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -155,11 +179,17 @@ async fn work(shared: Arc<Shared>) {
 }
 
 async fn run(job: &Job, shared: &Shared) {
-    let failed = |why: &str| shared.log.line(&format!("{} failed: {why}", job.purpose));
+    let ended = |how: &str, well: bool| {
+        if !well {
+            shared.log.line(&format!("{} failed: {how}", job.purpose));
+        }
+        shared.tell(job, Some(how.to_owned()));
+    };
     let mut running = match job.program.start().await {
         Ok(running) => running,
-        Err(error) => return failed(&error.to_string()),
+        Err(error) => return ended(&error.to_string(), false),
     };
+    shared.tell(job, None);
     if let Some(place) = running.unsafe_place()
         && shared.warned.lock().unwrap_or_else(PoisonError::into_inner).insert(place.to_owned())
     {
@@ -171,16 +201,14 @@ async fn run(job: &Job, shared: &Shared) {
         ));
     }
     tokio::select! {
-        ended = timeout(LIMIT, running.wait()) => match ended {
-            Ok(Ok(ended)) => {
+        outcome = timeout(LIMIT, running.wait()) => match outcome {
+            Ok(Ok(how)) => {
                 running.leave();
-                if ended != Ended::Exited(0) {
-                    failed(&ended.to_string());
-                }
+                ended(&how.to_string(), how == Ended::Exited(0));
             }
-            Ok(Err(error)) => failed(&error.to_string()),
+            Ok(Err(error)) => ended(&error.to_string(), false),
             Err(_) => {
-                failed(&format!("it ran longer than {} s and is ended", LIMIT.as_secs()));
+                ended(&format!("it ran longer than {} s and is ended", LIMIT.as_secs()), false);
                 running.end().await;
             }
         },

@@ -10,13 +10,15 @@ use crate::{
 struct Bench {
     folder: tempfile::TempDir,
     scripts: Scripts,
+    progress: mpsc::Receiver<Progress>,
 }
 
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = Log::new(Target::File(folder.path().join("log")), Clock::start(), "test");
-        Self { folder, scripts: Scripts::start(log) }
+        let (sender, progress) = mpsc::channel(64);
+        Self { folder, scripts: Scripts::start(log, sender), progress }
     }
 
     fn run(&self, name: &str, script: &str) {
@@ -52,10 +54,17 @@ async fn one_instance_is_in_order_and_others_do_not_wait_for_it() {
 
 #[tokio::test]
 async fn what_fails_is_in_the_log_and_stops_nobody() {
-    let bench = Bench::new();
+    let mut bench = Bench::new();
     bench.run("A", "exit 3");
     bench.run("A", "echo > done");
     until("the next one is run", || bench.read("done") == "\n").await;
+    let mut told = Vec::new();
+    while told.len() < 4 {
+        let progress = tokio::time::timeout(PATIENCE, bench.progress.recv()).await.unwrap().unwrap();
+        assert_eq!((progress.of, &*progress.name, &*progress.script), (Kind::Instance, "A", "notify of A"));
+        told.push(progress.ended.unwrap_or_default());
+    }
+    assert_eq!(told, ["", "exited with status 3", "", "exited with status 0"]);
     assert!(bench.read("log").contains("notify of A failed: exited with status 3"), "{}", bench.read("log"));
 }
 

@@ -81,8 +81,8 @@ impl Engine {
         for name in &removed {
             self.say_deleted(name);
         }
-        // A copy, since what was read lies among all that reading it took, in memory of the thread that did. With it, all of
-        // that goes back.
+        // A copy, since what was read lies among all that reading it took, in memory of the thread that did: more of that can
+        // go back when nothing in it stays.
         let before = std::mem::replace(&mut self.config, config.clone());
         drop(config);
         self.places = places(self.config.instances.iter().map(|instance| &instance.name));

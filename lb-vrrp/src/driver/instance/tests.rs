@@ -1,5 +1,8 @@
-use super::*;
-use crate::{ConfigBuilder, Vrid};
+use super::{
+    super::{members::Member, notice::Notice},
+    *,
+};
+use crate::{ConfigBuilder, VirtualRouter, Vrid};
 
 fn instance(config: ConfigBuilder) -> Instance {
     Instance::new("test", "eth0", config.build().unwrap())
@@ -24,4 +27,12 @@ fn a_key_and_header_authentication_go_together() {
     }
     assert_eq!(sealed.check(), Ok(()));
     assert_eq!(open.check(), Err(InstanceError::Key("test".to_owned())));
+}
+
+/// There are thousands of each, or all at once.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn what_there_are_thousands_of_is_small() {
+    let sizes = [size_of::<Member>(), size_of::<VirtualRouter>(), size_of::<Notice>()];
+    assert!(sizes[0] <= 336 && sizes[1] <= 656 && sizes[2] <= 88, "{sizes:?} bytes");
 }

@@ -55,7 +55,14 @@ impl<T: Usual> Eq for Seldom<T> {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::keepalived::model::{Garp, Notify, Tracks};
+    use crate::config::keepalived::model::{Garp, Instance, Notify, Tracks};
+
+    /// A field that few files give belongs into a [`Seldom`], or a box.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn an_instance_of_thousands_is_small() {
+        assert!(size_of::<Instance>() <= 352, "{} bytes", size_of::<Instance>());
+    }
 
     #[test]
     fn the_default_takes_no_room_and_is_the_default_all_the_same() {

@@ -94,7 +94,8 @@ impl<T: Transport> Client<T> {
         })
     }
 
-    /// All services, in the kernel's order, which is none.
+    /// All services, in the kernel's order, which is none. The kernel resumes a long listing by position: while others
+    /// add and delete services, one that stays may be missing from a listing, or be in it twice.
     ///
     /// # Errors
     /// As all queries.

@@ -10,7 +10,7 @@ use lb_core::{
 };
 
 use crate::{
-    AsyncClient, Client, Command, Error, ErrorKind, Namespace, connections, model as convert,
+    AsyncClient, Client, Command, Error, ErrorKind, Namespace, connections,
     transport::{Netlink, Transport},
     wire::{Destination, Service},
 };
@@ -65,7 +65,8 @@ impl<T: Transport + 'static> Ipvs<T> {
     }
 
     /// Waits until a server has no connection left, active or inactive, or is gone; it is looked at every `period`.
-    /// There is no end to this as long as a client keeps its connection: set a limit around it.
+    /// A connection that has ended counts as inactive for two more minutes (TIME_WAIT), ten seconds after a reset. There
+    /// is no end to this as long as a client keeps its connection: set a limit around it.
     ///
     /// # Errors
     /// As all queries.
@@ -142,7 +143,7 @@ impl<T: Transport + 'static> DataPlane for Ipvs<T> {
 
     async fn counters(&self) -> Result<BTreeMap<ServiceKey, ServiceCounters>, DataPlaneError> {
         let table = self.client.call(Client::table).await?;
-        Ok(table.iter().map(|(key, (entry, servers))| (*key, convert::counters(entry, servers))).collect())
+        Ok(table.iter().map(|(key, (entry, servers))| (*key, entry.counters(servers))).collect())
     }
 
     async fn connections(&self, limit: usize) -> Result<Vec<Connection>, DataPlaneError> {
@@ -173,3 +174,6 @@ fn command(change: &Change) -> Option<Command> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

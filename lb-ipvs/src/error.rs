@@ -195,7 +195,7 @@ fn scheduler(service: &crate::wire::Service) -> String {
     let name = service.scheduler.name();
     let mut reason = format!(
         "the kernel has no scheduler `{name}`: run `modprobe ip_vs_{name}`; if there is no such module, install the \
-         kernel's package of modules (Debian: linux-image-amd64, not the cloud image; Fedora: kernel-modules)"
+         kernel's package of modules (Debian: linux-image-amd64; Fedora: kernel-modules)"
     );
     if let Some(engine) = &service.engine {
         reason += &format!("; or no persistence engine `{engine}`: run `modprobe ip_vs_pe_{engine}`");

@@ -121,10 +121,12 @@ fn to_model(tunnel: Tunnel) -> model::Tunnel {
     model::Tunnel { kind, checksum }
 }
 
-/// Totals of a service and its servers. The kernel does not count what it had to refuse.
-pub(crate) fn counters(service: &ServiceEntry, servers: &[DestinationEntry]) -> ServiceCounters {
-    let servers = servers.iter().map(|server| (server.destination.key, server.counters())).collect();
-    ServiceCounters { traffic: service.stats.total, refused: 0, servers }
+impl ServiceEntry {
+    /// Totals of the service and its servers as the model has them. The kernel does not count what it had to refuse.
+    pub fn counters(&self, servers: &[DestinationEntry]) -> ServiceCounters {
+        let servers = servers.iter().map(|server| (server.destination.key, server.counters())).collect();
+        ServiceCounters { traffic: self.stats.total, refused: 0, servers }
+    }
 }
 
 impl DestinationEntry {

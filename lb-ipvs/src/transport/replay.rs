@@ -10,7 +10,7 @@ use crate::wire::{
 
 /// Answers from a recording. What is asked has to be what was recorded, byte for byte, in whatever order; equal requests
 /// get their answers in the order of the recording.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Replay {
     recording: VecDeque<(Vec<u8>, Vec<Recorded>)>,
     answers: VecDeque<Vec<u8>>,

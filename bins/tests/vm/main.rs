@@ -29,12 +29,14 @@
 mod support;
 
 mod adoption;
+mod client;
 mod direct;
 mod failover;
 mod guest;
 mod ldirectord;
 mod machine;
 mod nat;
+mod plane;
 mod random;
 mod schedulers;
 mod selftest;

@@ -31,7 +31,10 @@ pub(super) fn run(arguments: &[String], streams: Streams<'_>) -> Result<u8, Unhe
             Err(problem) if problem.fault == Fault::NoCommand => {
                 return fail(streams, "that is no command; `lbctl ipvs --help` shows them");
             }
-            Err(problem) => return fail(streams, problem.fault.to_string().trim_end()),
+            Err(problem) => {
+                fail(streams, problem.fault.to_string().trim_end())?;
+                return Ok(problem.fault.status());
+            }
         },
     };
     // Before the kernel is asked for anything.
@@ -118,7 +121,8 @@ fn read(file: &str, input: &mut dyn std::io::Read) -> std::io::Result<Source> {
 fn save(session: &mut Session<'_>) -> Result<u8, Unheard> {
     match session.entries(None) {
         Ok(mut entries) => {
-            format::sort(&mut entries);
+            // Servers stay in the order in which the kernel's schedulers see them.
+            entries.sort_by_key(|(entry, _)| entry.service.key);
             session.say(&format::save_complete(&entries))
         }
         Err(error) => {

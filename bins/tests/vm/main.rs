@@ -33,6 +33,7 @@ mod client;
 mod direct;
 mod failover;
 mod guest;
+mod ipvsadm;
 mod ldirectord;
 mod machine;
 mod nat;

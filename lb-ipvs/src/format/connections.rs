@@ -44,7 +44,7 @@ pub fn connections<'a>(rows: impl IntoIterator<Item = Row<'a>>, names: Names<'_>
         );
         let destination = names.socket(row.destination, protocol);
         let _ = match row.engine.filter(|_| engines) {
-            Some((name, data)) => writeln!(out, "{destination:<18} {name:<16} {data}"),
+            Some((name, data)) => writeln!(out, "{destination} {name:<18} {data}"),
             None => writeln!(out, "{destination}"),
         };
     }

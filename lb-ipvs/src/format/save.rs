@@ -27,17 +27,11 @@ fn print(entries: &[Entry], names: Names<'_>, complete: bool) -> String {
     for (entry, servers) in entries {
         let key = &entry.service.key;
         let name = option(key, names, complete);
-        let six = matches!(key, ServiceKey::FwMark { family: Family::V6, .. });
-        let _ = write!(out, "-A {name}{}", if six { " -6" } else { "" });
+        let _ = write!(out, "-A {name}");
         service_options(&mut out, &entry.service, complete);
-        // ipvsadm forgets the family of a mark with its servers, and adds them to the service of the other one.
-        let six = if six && complete { " -6" } else { "" };
         let mut server = |server: &DestinationEntry| {
-            let _ = write!(
-                out,
-                "-a {name}{six} -r {}",
-                names.socket(server.destination.key.socket(), key.protocol())
-            );
+            let _ =
+                write!(out, "-a {name} -r {}", names.socket(server.destination.key.socket(), key.protocol()));
             server_options(&mut out, &server.destination, complete);
         };
         match complete {
@@ -50,8 +44,10 @@ fn print(entries: &[Entry], names: Names<'_>, complete: bool) -> String {
 
 fn option(key: &ServiceKey, names: Names<'_>, complete: bool) -> String {
     match key {
-        ServiceKey::FwMark { mark: number, .. } if complete => format!("-f {number}"),
-        ServiceKey::FwMark { mark: number, .. } => format!("-f {}", mark(*number)),
+        ServiceKey::FwMark { mark: number, family } => {
+            let number = if complete { number.to_string() } else { mark(*number).to_string() };
+            format!("-f {number}{}", if *family == Family::V6 { " -6" } else { "" })
+        }
         ServiceKey::Address { protocol, address, port, .. } => {
             let option = match protocol {
                 Protocol::Tcp => "-t",

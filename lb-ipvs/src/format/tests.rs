@@ -335,3 +335,24 @@ fn connections_are_listed_as_by_ipvsadm() {
     let expected = [lines[0], lines[1], lines[2], lines.iter().find(|line| line.contains("NONE")).unwrap()];
     assert_eq!(listed.lines().collect::<Vec<_>>(), expected, "ipvsadm -L -n -c");
 }
+
+#[test]
+fn what_a_persistence_engine_goes_by_is_listed_as_by_ipvsadm() {
+    let row = Row {
+        protocol: "UDP",
+        expires: Duration::from_secs(2859),
+        state: "NONE",
+        source: "10.0.0.2:0".parse().unwrap(),
+        virtual_address: "10.0.0.1:5060".parse().unwrap(),
+        destination: "192.168.0.1:5060".parse().unwrap(),
+        engine: Some(("sip", "7@phone")),
+    };
+    let last = |engines| connections([row], Names::Numeric, engines).lines().last().map(str::to_owned);
+    let line = "UDP 47:39  NONE        10.0.0.2:0         10.0.0.1:5060      192.168.0.1:5060";
+    assert_eq!(
+        last(true),
+        Some(format!("{line} sip                7@phone")),
+        "ipvsadm -L -n -c --persistent-conn"
+    );
+    assert_eq!(last(false).as_deref(), Some(line), "ipvsadm -L -n -c");
+}

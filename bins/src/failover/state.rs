@@ -335,6 +335,30 @@ impl State {
         Ok(steps)
     }
 
+    /// The router that is MASTER lowers its priority. If it was given what this node had, with its group, that may come
+    /// back: the election decides, by the priorities that both have of themselves.
+    pub fn peer_weakened(&mut self, name: &str, now: Time) -> Vec<Step> {
+        let Some(one) = self.instances.get(name).filter(|one| one.handed_over.is_some()) else {
+            return Vec::new();
+        };
+        let group = one.group.clone();
+        let with_it = |other: &str, one: &Instance| other == name || (group.is_some() && one.group == group);
+        let concerned: Vec<Arc<str>> = self
+            .instances
+            .iter()
+            .filter(|(other, one)| with_it(other, one))
+            .map(|(name, _)| name.clone())
+            .collect();
+        let mut steps = Vec::new();
+        for name in concerned {
+            if let Some(instance) = self.instances.get_mut(&name) {
+                instance.handed_over = None;
+            }
+            steps.extend(self.follow_up(&name, now));
+        }
+        steps
+    }
+
     /// What ends by itself.
     pub fn expire(&mut self, now: Time) -> Vec<Step> {
         let over = self.maintenance.as_ref().and_then(|order| order.until).is_some_and(|until| until <= now);

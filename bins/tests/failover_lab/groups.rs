@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::{
-    node::{Kind::Ours, Node, instance, lab, nodes, settle},
+    node::{
+        KEEPALIVED,
+        Kind::{Keepalived, Ours},
+        Node, instance, lab, nodes, settle,
+    },
     support::wait,
 };
 
@@ -44,6 +48,27 @@ fn a_group_that_was_just_taken_back_can_be_handed_over_and_stays_there() {
     // Until it is taken back.
     b.lbctl(&["failover", "--all"]);
     settle_both(&a, &b);
+}
+
+#[test]
+fn what_was_handed_over_comes_back_when_the_other_node_weakens() {
+    let test = "what_was_handed_over_comes_back_when_the_other_node_weakens";
+    for other in [Ours, Keepalived] {
+        let Some(lab) = lab(test, &[KEEPALIVED]) else { return };
+        let [mut a, mut b] = nodes(&lab, [Ours, other]);
+        a.configure(&instance("inside", 51, 150, &format!("{INSIDE}/24"), ""));
+        let weighed = "track_file {\n    load weight 1\n  }";
+        let file = "vrrp_track_file load {\n  file /etc/load\n}\n";
+        b.host.write("/etc/load", "0\n").unwrap();
+        b.configure(&(file.to_owned() + &instance("inside", 51, 100, &format!("{INSIDE}/24"), weighed)));
+        a.start();
+        b.start();
+        settle(&a, &b, INSIDE);
+        a.lbctl(&["failover", "inside"]);
+        settle(&b, &a, INSIDE);
+        b.host.write("/etc/load", "-50\n").unwrap();
+        settle(&a, &b, INSIDE);
+    }
 }
 
 fn group(priority: u8) -> String {

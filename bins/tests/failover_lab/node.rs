@@ -15,6 +15,9 @@ pub(crate) enum Kind {
     Keepalived,
 }
 
+/// What is started as keepalived, and the package that has it.
+pub(crate) const KEEPALIVED: (&str, &str) = ("/usr/sbin/keepalived", "keepalived");
+
 /// A host with a daemon, or without one for the time being.
 pub(crate) struct Node {
     pub(crate) host: Host,

@@ -4,13 +4,13 @@ use nix::sys::signal::Signal;
 
 use crate::{
     node::{
+        KEEPALIVED,
         Kind::{self, Keepalived, Ours},
         instance, lab, nodes, settle,
     },
     support::wait,
 };
 
-const KEEPALIVED: (&str, &str) = ("/usr/sbin/keepalived", "keepalived");
 const VIP: &str = "10.0.0.100";
 
 #[test]

@@ -248,7 +248,12 @@ fn log(instance: &Arc<str>, what: &Happening) {
         Happening::Router(Event::Dropped { .. }) | Happening::Refused { .. } | Happening::Untold { .. } => {
             tracing::debug!(%instance, "{what}")
         }
-        Happening::Router(Event::State { .. } | Event::Priority { .. } | Event::NewActive { .. })
+        Happening::Router(
+            Event::State { .. }
+            | Event::Priority { .. }
+            | Event::NewActive { .. }
+            | Event::ActivePriority { .. },
+        )
         | Happening::Installed { .. }
         | Happening::Removed { .. }
         | Happening::Fault(false)

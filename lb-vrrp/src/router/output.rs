@@ -203,6 +203,15 @@ pub enum Event {
         /// Its priority.
         priority: Priority,
     },
+    /// The Active router has another priority than before, as seen by a Backup.
+    ActivePriority {
+        /// Its address.
+        source: IpAddr,
+        /// What its priority was.
+        from: Priority,
+        /// What it is.
+        to: Priority,
+    },
     /// The interval of another router differs from ours. Told when it begins and when it changes.
     IntervalMismatch {
         /// Who sends with it.

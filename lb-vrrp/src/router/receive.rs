@@ -322,8 +322,13 @@ impl VirtualRouter {
     fn follow(&mut self, received: Time, source: IpAddr, priority: Priority, interval: Interval) {
         self.learn(source, interval);
         let known = self.active.replace(Peer { source, priority, resigned: false });
-        if known.is_none_or(|known| known.source != source) {
-            self.event(Event::NewActive { source, priority });
+        match known {
+            Some(known) if known.source == source => {
+                if known.priority != priority {
+                    self.event(Event::ActivePriority { source, from: known.priority, to: priority });
+                }
+            }
+            _ => self.event(Event::NewActive { source, priority }),
         }
         self.pending = Cause::Silence;
         self.deadline = Some(received + self.down_interval());

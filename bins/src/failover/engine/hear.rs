@@ -30,6 +30,9 @@ impl Engine {
         let steps = match &what {
             Happening::Router(Heard::State { to, cause, .. }) => self.state.changed(&name, *to, *cause, at),
             Happening::Router(Heard::Priority { to, .. }) => self.state.runs_with(&name, *to, at),
+            Happening::Router(Heard::ActivePriority { from, to, .. }) if to < from => {
+                self.state.peer_weakened(&name, at)
+            }
             Happening::Link(link) => self.state.link(&name, *link, at),
             Happening::Group { to, .. } => self.state.group_changed(&name, *to, at),
             _ => Vec::new(),

@@ -221,6 +221,18 @@ fn what_was_handed_over_comes_back_only_when_nobody_else_is_there() {
 }
 
 #[test]
+fn what_was_handed_over_may_come_back_when_the_other_node_weakens() {
+    let (mut state, _) = open(vec![instance("a", Tracks::default())]);
+    assert_eq!(state.peer_weakened("a", NOW), [], "nothing was handed over");
+    becomes(&mut state, "a", Protocol::Active);
+    state.hand_over(Some("a"), "test", NOW).unwrap();
+    becomes(&mut state, "a", Protocol::Backup);
+    let steps = state.peer_weakened("a", NOW);
+    assert_eq!(orders(&steps), [("a", Order::Priority(Priority::DEFAULT))]);
+    assert_eq!(state.instance("a").unwrap().1.handed_over(), None);
+}
+
+#[test]
 fn a_reload_keeps_what_is_known_and_orders_what_differs() {
     let (mut state, mut config) =
         open(vec![instance("a", tracking("chk", 0)), instance("b", Tracks::default())]);

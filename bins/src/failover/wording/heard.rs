@@ -14,6 +14,9 @@ pub(super) fn line(event: &Event, ours: Option<u8>, detail: bool) -> Option<Stri
         // Others go on while this one does not take part.
         Event::Dropped { reason: DropReason::NotRunning, .. } => return None,
         Event::Dropped { source, reason } => format!("dropped a message of {source}: {reason}"),
+        Event::ActivePriority { source, from, to } => {
+            format!("MASTER {source} has priority {to} now, {from} before")
+        }
         Event::IntervalMismatch { source, theirs, ours } => {
             format!("advert interval of {source} is {} where ours is {}", seconds(*theirs), seconds(*ours))
         }

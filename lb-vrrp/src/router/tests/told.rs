@@ -25,6 +25,20 @@ fn a_new_active_router() {
 }
 
 #[test]
+fn another_priority_of_the_active_router() {
+    let mut rig = Rig::backup(v3(Family::V6));
+    let mut told = |value, before| {
+        let (source, from_it) = (host(Family::V6, 9), from(9, value));
+        let event = Event::ActivePriority { source, from: priority(before), to: priority(value) };
+        tells(&mut rig, &from_it, event)
+    };
+    assert!(!told(200, 200), "it is new");
+    assert!(told(190, 200));
+    assert!(!told(190, 200) && !told(190, 190), "the same one");
+    assert!(told(201, 190));
+}
+
+#[test]
 fn other_addresses_until_they_agree_again() {
     let mut rig = Rig::backup(v3(Family::V6));
     let event = Event::AddressMismatch { source: host(Family::V6, 9), count: 1 };

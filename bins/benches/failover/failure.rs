@@ -13,6 +13,8 @@ use crate::{
 /// What happens to the node that has the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Failure {
+    /// Nothing: what the machine that measures does to a client.
+    Nothing,
     /// Its cable is cut.
     Link,
     /// All its processes are killed, and its cable is cut: a machine that dies.
@@ -30,11 +32,20 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Link, Self::Death, Self::Crash, Self::Killed, Self::Stop, Self::Switch, Self::Script];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Nothing,
+        Self::Link,
+        Self::Death,
+        Self::Crash,
+        Self::Killed,
+        Self::Stop,
+        Self::Switch,
+        Self::Script,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Self::Nothing => "nothing happens",
             Self::Link => "link cut",
             Self::Death => "killed, link cut",
             Self::Crash => "daemon crashes",
@@ -53,7 +64,7 @@ impl Failure {
     /// Whether the other node must have the address in the end.
     pub(crate) const fn moves(self) -> bool {
         // A daemon that is started again at once may have kept it, or taken it back.
-        !matches!(self, Self::Crash)
+        !matches!(self, Self::Nothing | Self::Crash)
     }
 
     /// The time after which everything has happened.
@@ -68,6 +79,7 @@ impl Failure {
     /// Lets it happen.
     pub(crate) fn happen(self, bed: &crate::nodes::Bed, daemon: &mut Daemon) -> Result<()> {
         match self {
+            Self::Nothing => {}
             Self::Link => bed.cut()?,
             Self::Death => {
                 daemon.process.kill_family()?;

@@ -166,8 +166,7 @@ impl State {
             group.members = model.members.iter().filter_map(named).collect();
             self.groups.insert(name, group);
         }
-        let names: Vec<Arc<str>> = self.instances.keys().cloned().collect();
-        names.iter().flat_map(|name| self.follow_up(name, now)).collect()
+        self.names(|_, _| true).iter().flat_map(|name| self.follow_up(name, now)).collect()
     }
 
     /// These take part from the beginning: a predecessor had them.
@@ -308,15 +307,10 @@ impl State {
             Some((name, None)) if self.groups.contains_key(name) => Some(Arc::from(name)),
             Some((name, None)) => return Err(format!("there is no instance or group {name:?}")),
         };
-        let concerned: Vec<Arc<str>> = self
-            .instances
-            .iter()
-            .filter(|(name, one)| {
-                let named = of.is_none_or(|of| &***name == of) || (group.is_some() && one.group == group);
-                named && one.condition == Condition::Master
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
+        let concerned = self.names(|name, one| {
+            let named = of.is_none_or(|of| name == of) || (group.is_some() && one.group == group);
+            named && one.condition == Condition::Master
+        });
         if concerned.is_empty() {
             let what = of.unwrap_or("this node");
             return Err(format!("{what} is not MASTER, and has nothing to hand over"));
@@ -342,13 +336,7 @@ impl State {
             return Vec::new();
         };
         let group = one.group.clone();
-        let with_it = |other: &str, one: &Instance| other == name || (group.is_some() && one.group == group);
-        let concerned: Vec<Arc<str>> = self
-            .instances
-            .iter()
-            .filter(|(other, one)| with_it(other, one))
-            .map(|(name, _)| name.clone())
-            .collect();
+        let concerned = self.names(|other, one| other == name || (group.is_some() && one.group == group));
         let mut steps = Vec::new();
         for name in concerned {
             if let Some(instance) = self.instances.get_mut(&name) {
@@ -365,9 +353,12 @@ impl State {
         if over { self.maintain(None, now) } else { Vec::new() }
     }
 
+    fn names(&self, which: impl Fn(&str, &Instance) -> bool) -> Vec<Arc<str>> {
+        self.instances.iter().filter(|(name, one)| which(name, one)).map(|(name, _)| name.clone()).collect()
+    }
+
     fn follow_up_all(&mut self, now: Time) -> Vec<Step> {
-        let names: Vec<Arc<str>> = self.instances.keys().cloned().collect();
-        names.iter().flat_map(|name| self.follow_up(name, now)).collect()
+        self.names(|_, _| true).iter().flat_map(|name| self.follow_up(name, now)).collect()
     }
 
     /// What follows for an instance: what the protocol is to be told, and whether its condition is another one.

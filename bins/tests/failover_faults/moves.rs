@@ -3,7 +3,7 @@
 use std::{fs, thread, time::Duration};
 
 use crate::{
-    node::{Kind::Ours, Node, instance, lab, nodes, settle},
+    node::{Kind::Ours, Node, instance, lab, nodes, settle, settled},
     support::wait,
 };
 
@@ -104,12 +104,7 @@ fn nobody_takes_part_before_the_startup_delay_is_over() {
 #[test]
 fn maintenance_ends_by_itself() {
     let Some(lab) = lab("maintenance_ends_by_itself", &[]) else { return };
-    let [mut a, mut b] = nodes(&lab, [Ours, Ours]);
-    a.configure(&instance("web", 51, 150, &format!("{VIP}/24"), ""));
-    b.configure(&instance("web", 51, 100, &format!("{VIP}/24"), ""));
-    a.start();
-    b.start();
-    settle(&a, &b, VIP);
+    let [a, b] = settled(&lab, VIP);
     a.lbctl(&["maintenance", "on", "--reason", "new disks", "--for", "6s"]);
     b.wait_for(VIP, true);
     let status = a.lbctl(&["status"]);
@@ -121,12 +116,7 @@ fn maintenance_ends_by_itself() {
 #[test]
 fn what_was_handed_over_comes_back_when_the_peer_is_gone() {
     let Some(lab) = lab("what_was_handed_over_comes_back_when_the_peer_is_gone", &[]) else { return };
-    let [mut a, mut b] = nodes(&lab, [Ours, Ours]);
-    a.configure(&instance("web", 51, 150, &format!("{VIP}/24"), ""));
-    b.configure(&instance("web", 51, 100, &format!("{VIP}/24"), ""));
-    a.start();
-    b.start();
-    settle(&a, &b, VIP);
+    let [a, mut b] = settled(&lab, VIP);
     a.lbctl(&["failover", "web", "--reason", "a test"]);
     settle(&b, &a, VIP);
     thread::sleep(Duration::from_secs(2));

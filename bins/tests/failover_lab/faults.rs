@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    node::{Kind::Ours, Node, instance, lab, nodes, settle},
+    node::{Kind::Ours, Node, instance, lab, nodes, settle, settled},
     support::wait,
 };
 
@@ -13,12 +13,7 @@ const VIP: &str = "10.0.0.100";
 fn a_daemon_that_dies_is_started_again_and_the_addresses_are_somewhere() {
     let test = "a_daemon_that_dies_is_started_again_and_the_addresses_are_somewhere";
     let Some(lab) = lab(test, &[]) else { return };
-    let [mut a, mut b] = nodes(&lab, [Ours, Ours]);
-    a.configure(&instance("web", 51, 150, &format!("{VIP}/24"), ""));
-    b.configure(&instance("web", 51, 100, &format!("{VIP}/24"), ""));
-    a.start();
-    b.start();
-    settle(&a, &b, VIP);
+    let [a, b] = settled(&lab, VIP);
     let moves = |what: &str| b.said(&format!("Entering MASTER STATE{what}"));
     let by_itself = moves("") - moves(" (10.0.0.1 resigned)");
     for _ in 0..3 {
@@ -99,12 +94,7 @@ fn a_script_that_hangs_is_a_failure_and_delays_nothing() {
 #[test]
 fn the_operator_hands_over_and_learns_why() {
     let Some(lab) = lab("the_operator_hands_over_and_learns_why", &[]) else { return };
-    let [mut a, mut b] = nodes(&lab, [Ours, Ours]);
-    a.configure(&instance("web", 51, 150, &format!("{VIP}/24"), ""));
-    b.configure(&instance("web", 51, 100, &format!("{VIP}/24"), ""));
-    a.start();
-    b.start();
-    settle(&a, &b, VIP);
+    let [a, b] = settled(&lab, VIP);
     a.lbctl(&["failover", "web"]);
     // Although its priority is higher, it does not take back what it was told to give.
     settle(&b, &a, VIP);

@@ -131,6 +131,17 @@ pub(crate) fn settle(with: &Node, without: &Node, address: &str) {
     without.wait_for(address, false);
 }
 
+/// Two nodes of ours with one address, which the first one has.
+pub(crate) fn settled(lab: &Lab, address: &str) -> [Node; 2] {
+    let [mut a, mut b] = nodes(lab, [Kind::Ours; 2]);
+    for (node, priority) in [(&mut a, 150), (&mut b, 100)] {
+        node.configure(&instance("web", 51, priority, &format!("{address}/24"), ""));
+        node.start();
+    }
+    settle(&a, &b, address);
+    [a, b]
+}
+
 /// An instance of VRRP version 3 on eth0 with adverts five times a second.
 pub(crate) fn instance(name: &str, id: u8, priority: u8, address: &str, more: &str) -> String {
     format!(

@@ -1,32 +1,57 @@
 #!/usr/bin/env bash
-# A crate outside of this workspace, with lb-vrrp as its only dependency, runs the example of its documentation and a
-# program on it.
+# Crates outside of this workspace, each with one of its libraries as the only dependency, run the example of its
+# documentation and a program on it.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
-crate=$(mktemp -d)
-trap 'rm -rf "$crate"' EXIT
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+export CARGO_TARGET_DIR="$root/target/outside"
 
-mkdir -p "$crate/src/bin"
-cat >"$crate/Cargo.toml" <<EOF
+# build LIBRARY PROGRAM: the crate `outside-LIBRARY`, which is the example, and the program's name.
+build() {
+  local library=$1 program=$2 crate="$folder/$1"
+  mkdir -p "$crate/src/bin"
+  cat >"$crate/Cargo.toml" <<EOF
 [package]
-name = "outside"
+name = "outside-$library"
 version = "0.1.0"
 edition = "2024"
 
 [dependencies]
-lb-vrrp = { path = "$root/lb-vrrp" }
+$library = { path = "$root/$library" }
 EOF
-{
-  echo 'fn main() -> Result<(), Box<dyn std::error::Error>> {'
-  # The first example of the crate's documentation, without the comment marks.
-  awk '/^\/\/! ```/ { if (inside) exit; inside = 1; next } inside { sub(/^\/\/! ?/, ""); sub(/^# /, ""); print }' \
-    "$root/lb-vrrp/src/lib.rs"
-  echo '}'
-} >"$crate/src/main.rs"
-cp "$root/examples/two_routers.rs" "$crate/src/bin/"
-cp "$root/Cargo.lock" "$crate/"
+  {
+    echo 'fn main() -> Result<(), Box<dyn std::error::Error>> {'
+    # The first example of the library's documentation, without the comment marks and what types its end.
+    awk '/^\/\/! ```/ { if (inside) exit; inside = 1; next }
+      inside && !/^\/\/! # Ok/ { sub(/^\/\/! ?/, ""); sub(/^# /, ""); print }' "$root/$library/src/lib.rs"
+    echo 'Ok(())'
+    echo '}'
+  } >"$crate/src/main.rs"
+  cp "$root/$program" "$crate/src/bin/"
+  cp "$root/Cargo.lock" "$crate/"
+  (cd "$crate" && cargo build --quiet)
+}
 
-cd "$crate"
-export CARGO_TARGET_DIR="$root/target/outside"
-cargo run --quiet --bin outside
-cargo run --quiet --bin two_routers | tail -n 3
+build lb-vrrp examples/two_routers.rs
+"$CARGO_TARGET_DIR/debug/outside-lb-vrrp"
+"$CARGO_TARGET_DIR/debug/two_routers" | tail -n 3
+
+build lb-ipvs lb-ipvs/examples/list.rs
+# Where the kernel has no IP Virtual Server, one clear line.
+if ! [[ -e /proc/net/ip_vs ]]; then
+  ("$CARGO_TARGET_DIR/debug/list" 2>&1 || true) | grep 'modprobe ip_vs'
+fi
+# Where it has, the table.
+cat >"$folder/list.sh" <<EOF
+set -e
+modprobe ip_vs
+ipvsadm -A -t 10.0.0.1:80 -s wlc
+ipvsadm -a -t 10.0.0.1:80 -r 192.168.0.1:80 -m -w 3
+"$CARGO_TARGET_DIR/debug/outside-lb-ipvs"
+"$CARGO_TARGET_DIR/debug/list"
+EOF
+CARGO_TARGET_DIR="$root/target" cargo run --quiet --locked --manifest-path "$root/Cargo.toml" --bin lbctl -- \
+  lab vm sh "$folder/list.sh" | tee "$folder/listed"
+grep -q '^tcp:10.0.0.1:80 wlc' "$folder/listed"
+[[ $(grep -c -e '-> 192.168.0.1:80 .*weight 3' "$folder/listed") == 2 ]]

@@ -1,6 +1,9 @@
 //! `lbctl ipvs`: ipvsadm's commands with messages that help, and its own `save` and `restore`.
 
-use std::{io::Read as _, path::Path};
+use std::{
+    io::{BufRead, Read as _},
+    path::Path,
+};
 
 use lb_ipvs::{Client, Command as Change, Error, format};
 
@@ -108,7 +111,7 @@ fn restoration(words: &[String]) -> Option<Order> {
     }
 }
 
-fn read(file: &str, input: &mut dyn std::io::Read) -> std::io::Result<Source> {
+fn read(file: &str, input: &mut dyn BufRead) -> std::io::Result<Source> {
     if file != "-" {
         return Source::read(Path::new(file));
     }

@@ -10,6 +10,7 @@ mod fault;
 mod help;
 mod lbctl;
 mod line;
+mod lines;
 mod names;
 mod order;
 mod parse;
@@ -22,7 +23,7 @@ mod switch;
 
 use std::{
     ffi::OsString,
-    io::{self, Read, Write},
+    io::{self, BufRead, Write},
     path::Path,
     process::ExitCode,
 };
@@ -61,7 +62,7 @@ impl Name {
 /// Input and outputs of a command.
 pub struct Streams<'a> {
     /// Standard input.
-    pub input: &'a mut dyn Read,
+    pub input: &'a mut dyn BufRead,
     /// Standard output.
     pub out: &'a mut dyn Write,
     /// Standard error.

@@ -1,12 +1,16 @@
 //! Orders are carried out.
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, BufRead, Write},
+    ops::ControlFlow,
+};
 
 use lb_core::model::ServiceKey;
 use lb_ipvs::{
     Client, Command as Change, Error, ErrorKind, Namespace,
     connections::connections,
     format::{self, Entry, Listing, Names, Row},
+    transport::{Netlink, Transport},
 };
 use thiserror::Error as ThisError;
 
@@ -14,6 +18,7 @@ use super::{
     command::{Command, List, Listed},
     fault::{Fault, Problem},
     help,
+    lines::Lines,
     names::SystemNames,
     parse::parse,
     refusal,
@@ -52,11 +57,11 @@ impl Voice {
 }
 
 /// Where an order is carried out, and who hears of it.
-pub(super) struct Session<'a> {
+pub(super) struct Session<'a, T = Netlink> {
     pub(super) voice: Voice,
     pub(super) names: SystemNames,
-    pub(super) client: Client,
-    pub(super) input: &'a mut dyn Read,
+    pub(super) client: Client<T>,
+    pub(super) input: &'a mut dyn BufRead,
     pub(super) out: &'a mut dyn Write,
     pub(super) err: &'a mut dyn Write,
 }
@@ -66,7 +71,7 @@ pub(super) struct Session<'a> {
 #[error(transparent)]
 pub(super) struct Unheard(#[from] io::Error);
 
-impl Session<'_> {
+impl<T: Transport> Session<'_, T> {
     /// Does what the words say, as ipvsadm; returns its exit status.
     pub(super) fn line(&mut self, words: &[String]) -> Result<u8, Unheard> {
         let list = ["-L".to_owned()];
@@ -198,28 +203,43 @@ impl Session<'_> {
         }
     }
 
-    /// Line by line. What the kernel refuses is told, and the next line is next; a line that is wrong ends it. Changes that
-    /// follow each other go to the kernel together. Words that are `ipvsadm` are left out.
+    /// What the kernel refuses is told, and the next line is next; a line that is wrong ends it.
     fn restore(&mut self) -> Result<u8, Unheard> {
-        let text = self.whole_input()?;
-        self.lines(text.lines())
+        self.lines(|_| true)
     }
 
     /// `ipvsadm-restore`: the table is emptied first, and lines that begin with `#` are left out.
     pub(super) fn replace(&mut self) -> Result<u8, Unheard> {
-        let text = self.whole_input()?;
         self.changes(&[Change::Flush])?;
-        self.lines(text.lines().filter(|line| !line.starts_with('#')))
+        self.lines(|line| !line.starts_with('#'))
     }
 
-    fn whole_input(&mut self) -> Result<String, Unheard> {
-        let mut text = Vec::new();
-        self.input.read_to_end(&mut text)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+    fn lines(&mut self, wanted: fn(&str) -> bool) -> Result<u8, Unheard> {
+        let (mut lines, mut status) = (Lines::default(), 0);
+        loop {
+            let text = match lines.read(self.input) {
+                Ok(Some(text)) => text,
+                Ok(None) => return Ok(status),
+                Err(error) => {
+                    writeln!(self.err, "standard input: {error}")?;
+                    return Ok(WRONG);
+                }
+            };
+            match self.batch(text.lines().filter(|line| wanted(line)), status)? {
+                ControlFlow::Continue(so_far) => status = so_far,
+                ControlFlow::Break(status) => return Ok(status),
+            }
+        }
     }
 
-    fn lines<'b>(&mut self, lines: impl Iterator<Item = &'b str>) -> Result<u8, Unheard> {
-        let (mut changes, mut status) = (Vec::new(), 0);
+    /// Changes that follow each other go to the kernel together. Words that are `ipvsadm` are left out. Says with which
+    /// status it goes on, or ends.
+    fn batch<'b>(
+        &mut self,
+        lines: impl Iterator<Item = &'b str>,
+        mut status: u8,
+    ) -> Result<ControlFlow<u8, u8>, Unheard> {
+        let mut changes = Vec::new();
         for line in lines {
             let all = line.split_ascii_whitespace().filter(|word| *word != "ipvsadm");
             let words: Vec<String> = all.map(str::to_owned).collect();
@@ -233,7 +253,7 @@ impl Session<'_> {
             }
             self.changes(&std::mem::take(&mut changes))?;
             status = match &parsed {
-                Ok(Command::Restore) => return self.wrong(&Problem { at: None, fault: Fault::NoCommand }),
+                Ok(Command::Restore) => self.wrong(&Problem { at: None, fault: Fault::NoCommand })?,
                 Ok(command) => self.order(command)?,
                 Err(problem) => self.wrong(problem)?,
             };
@@ -243,9 +263,15 @@ impl Session<'_> {
                 Err(problem) => matches!(problem.fault, Fault::Misfit(..)),
             };
             if !passed {
-                return Ok(status);
+                return Ok(ControlFlow::Break(status));
             }
         }
-        if changes.is_empty() { Ok(status) } else { self.changes(&changes) }
+        if !changes.is_empty() {
+            status = self.changes(&changes)?;
+        }
+        Ok(ControlFlow::Continue(status))
     }
 }
+
+#[cfg(test)]
+mod tests;

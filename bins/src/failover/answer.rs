@@ -18,7 +18,7 @@ use super::{
 use crate::{
     config::keepalived::model::Instance,
     control::{
-        protocol::{Answer, DumpKind, Maintenance, Request},
+        protocol::{Answer, DataPlaneStatus, DumpKind, Maintenance, Request},
         server::Call,
     },
 };
@@ -42,7 +42,11 @@ impl Engine {
         match request {
             Request::Status => {
                 let mut status = self.view(None).await.status();
-                let balance::Status { data_plane, services, foreign } = self.balance.status().await;
+                let balance::Status { mut data_plane, services, foreign } = self.balance.status().await;
+                let troubles = self.ipvs.troubles();
+                if !troubles.is_empty() {
+                    data_plane.get_or_insert_with(not_needed).errors.extend(troubles);
+                }
                 (status.data_plane, status.services, status.foreign) = (data_plane, services, foreign);
                 Answer::Status(Box::new(status))
             }
@@ -180,6 +184,12 @@ impl Engine {
             driver: driver.as_ref().map(Driven::from),
         })
     }
+}
+
+/// The data plane where there are no virtual servers.
+fn not_needed() -> DataPlaneStatus {
+    let why = "there are no virtual servers".to_owned();
+    DataPlaneStatus { name: "none".to_owned(), why, errors: Vec::new() }
 }
 
 /// Whole or not at all, and for its owner only, since whoever reads it may still read the one before.

@@ -90,7 +90,7 @@ struct Arguments {
     /// There are just two nodes: a resignation is taken at once
     #[arg(long)]
     pair: bool,
-    /// What carries virtual servers: auto, nft, relay, or memory for nothing at all
+    /// What carries virtual servers: auto, ipvs, nft, relay, or memory for nothing at all
     #[arg(long, value_name = "NAME", default_value = "auto")]
     data_plane: plane::Choice,
     /// Print the number of the signal for DATA, STATS, JSON, RELOAD or STOP

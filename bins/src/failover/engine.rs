@@ -19,6 +19,7 @@ use super::{
     balance::{self, Balance, Output},
     build::{self, BuildError, Settings},
     event::{Condition, Event, Subject, What},
+    ipvs::Ipvs,
     journal::Journal,
     kernel::Kernel,
     loading::Loader,
@@ -100,6 +101,7 @@ pub struct Engine {
     progress: mpsc::Receiver<Progress>,
     pub(super) balance: Balance,
     kernel: Kernel,
+    pub(super) ipvs: Ipvs,
     /// What virtual servers have to tell.
     outputs: mpsc::UnboundedReceiver<Output>,
     loader: Loader,
@@ -152,6 +154,8 @@ impl Engine {
         let vrrp = Vrrp::start(instances, &config.groups, resume.snapshot(), globals.real_time).await?;
         let (balance, outputs) =
             Balance::start(&config, options.balance.clone(), clock, journal.log().clone()).await;
+        let balance::Settings { plane, sync_interval, .. } = options.balance;
+        let ipvs = Ipvs::start(plane, sync_interval, journal.log().clone());
         let mut kernel = Kernel::start(journal.log().clone());
         kernel.configure(&config);
         let (mut trackers, reports) = Trackers::start();
@@ -178,6 +182,7 @@ impl Engine {
             progress,
             balance,
             kernel,
+            ipvs,
             outputs,
             loader: Loader::default(),
             awaiting: Vec::new(),
@@ -191,6 +196,8 @@ impl Engine {
         if !resume.is_empty() {
             engine.look_at_all().await;
         }
+        // Not before it is known what a predecessor had.
+        engine.follow_ipvs();
         engine.supervised.ready();
         Ok(engine)
     }
@@ -245,6 +252,7 @@ impl Engine {
             output.deliver(&mut self.notifier, &mut self.journal);
         }
         self.kernel.finish().await;
+        self.ipvs.finish().await;
         self.notifier.finish().await;
         let globals = &self.config.globals;
         if let Some((command, limit)) = &globals.shutdown {
@@ -309,6 +317,9 @@ impl Engine {
         }
         match (&event.subject, &event.what) {
             (Subject::Instance(name), what) => {
+                if matches!(what, What::State { .. }) {
+                    self.follow_ipvs();
+                }
                 if let Some(happened) = self.happened(name, what) {
                     self.notify(Kind::Instance, &name.clone(), happened);
                 }
@@ -321,6 +332,15 @@ impl Engine {
             _ => {}
         }
         self.journal.record(event);
+    }
+
+    /// IPVS copies connections to the peer, or from it, as its instance is.
+    fn follow_ipvs(&self) {
+        let globals = &self.config.globals;
+        let instance = globals.lvs_sync.as_ref().and_then(|sync| sync.instance.as_deref());
+        let found = instance.and_then(|name| self.state.instance(name));
+        let master = found.is_some_and(|(_, one)| one.condition_since().0 == Condition::Master);
+        self.ipvs.set(globals, master);
     }
 
     fn notify(&mut self, of: Kind, name: &Arc<str>, what: Happened) {

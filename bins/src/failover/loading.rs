@@ -15,7 +15,10 @@ use super::{
 };
 use crate::config::{
     diagnostic::{Colors, Diagnostic},
-    keepalived::{self, language, model::Config},
+    keepalived::{
+        self, language,
+        model::{Config, LvsTimeouts},
+    },
 };
 
 /// A configuration that can be put in force.
@@ -90,9 +93,15 @@ pub fn load(options: &Options) -> Result<Loaded, LoadError> {
 fn part(config: Config, part: Part) -> Config {
     match part {
         Part::Whole => config,
-        Part::Instances => Config { virtual_servers: Vec::new(), ..config },
+        Part::Instances => {
+            let mut globals = config.globals;
+            globals.lvs_timeouts = LvsTimeouts::default();
+            Config { globals, virtual_servers: Vec::new(), ..config }
+        }
         Part::VirtualServers => {
-            Config { globals: config.globals, virtual_servers: config.virtual_servers, ..Config::default() }
+            let mut globals = config.globals;
+            globals.lvs_sync = globals.lvs_sync.filter(|sync| sync.instance.is_none());
+            Config { globals, virtual_servers: config.virtual_servers, ..Config::default() }
         }
     }
 }

@@ -6,6 +6,7 @@
 //!  elections, nothing else       │ ◀─────────── │   │ state (pure: what follows from what)                 │
 //!  thread "addresses" (netlink)  │   orders     │   ├──▶ notify    scripts, FIFOs, mail, in order           │
 //!                                │              │   ├──▶ kernel    routes, rules, filters                   │
+//!                                │              │   ├──▶ ipvs      copies of connections, timeouts          │
 //!  supervisor process: resigns   │ ◀── pipe ─── │   ├──▶ journal   every decision ▶ log, explain            │
 //!  for a daemon that has died    │              │   └──▶ balance   virtual servers                          │
 //!                                ┘              └──────────────────────────────────────────────────────────┘
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod dump;
 pub mod engine;
 pub mod event;
+pub mod ipvs;
 pub mod journal;
 pub mod kernel;
 pub mod keys;

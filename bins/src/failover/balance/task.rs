@@ -49,6 +49,8 @@ pub(super) struct Task {
     programs: Policy,
     /// `lvs_flush`: what the data plane holds at the start goes.
     flush: bool,
+    /// `lvs_flush_on_stop`: what the data plane holds at the end goes.
+    flush_on_stop: bool,
     /// What the data plane held when it was opened.
     held: ServiceTable,
     state: State,
@@ -79,6 +81,7 @@ impl Task {
             servers: Vec::new(),
             programs: Policy::default(),
             flush: config.globals.lvs_flush,
+            flush_on_stop: false,
             held: ServiceTable::new(),
             state: State::default(),
             watch: Watch::start(runner),
@@ -149,6 +152,7 @@ impl Task {
             before.iter().map(|server| &server.name).zip(std::mem::take(&mut self.views)).collect();
         let names: HashSet<_> = config.virtual_servers.iter().map(|server| &server.name).collect();
         self.programs = Policy::of(&config.globals);
+        self.flush_on_stop = config.globals.lvs_flush_on_stop;
         self.watch.set(&self.servers, &before, &self.programs);
         let wanted = self.wanted();
         let events = self.state.configure(wanted, now, "in force");
@@ -353,6 +357,11 @@ impl Task {
         }
         self.watch.set(&[], &[], &self.programs);
         if let Some(upkeep) = self.upkeep.as_mut().filter(|_| !keep) {
+            if self.flush_on_stop
+                && let Ok(held) = upkeep.plane().snapshot().await
+            {
+                upkeep.own(held.services.keys().copied());
+            }
             let found = upkeep.sync(&ServiceTable::new()).await;
             self.found(found);
         }

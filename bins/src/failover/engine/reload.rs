@@ -143,6 +143,7 @@ impl Engine {
         self.trackers.set(&self.config);
         self.kernel.configure(&self.config);
         self.balance.configure(&self.config);
+        self.follow_ipvs();
         let state = &self.state;
         self.journal.retain(|subject| match subject {
             Subject::Daemon => true,

@@ -1,9 +1,16 @@
 use std::fs;
 
 use super::*;
-use crate::failover::{balance, build};
+use crate::{
+    config::keepalived::model::Globals,
+    failover::{balance, build},
+};
 
 const TEXT: &str = "\
+global_defs {
+lvs_timeouts tcp 600
+lvs_sync_daemon eth1 A
+}
 vrrp_script chk {
 script /bin/true
 }
@@ -48,9 +55,12 @@ fn a_part_is_what_it_is_in_the_whole_and_nothing_else() {
     assert_eq!((whole.instances.len(), whole.groups.len(), whole.scripts.len()), (1, 1, 1));
     assert_eq!((whole.virtual_servers.len(), whole.statics.addresses.len()), (1, 1));
     let instances = loaded(Part::Instances);
-    assert_eq!(instances, Config { virtual_servers: Vec::new(), ..whole.clone() });
+    let globals = Globals { lvs_timeouts: LvsTimeouts::default(), ..whole.globals.clone() };
+    assert_eq!(instances, Config { virtual_servers: Vec::new(), globals, ..whole.clone() });
+    assert!(whole.globals.lvs_sync.is_some() && whole.globals.lvs_timeouts != LvsTimeouts::default());
     let balanced = loaded(Part::VirtualServers);
-    assert_eq!((&balanced.globals, &balanced.virtual_servers), (&whole.globals, &whole.virtual_servers));
+    let globals = Globals { lvs_sync: None, ..whole.globals };
+    assert_eq!((&balanced.globals, &balanced.virtual_servers), (&globals, &whole.virtual_servers));
     assert_eq!(
         Config { virtual_servers: Vec::new(), globals: Default::default(), ..balanced },
         Config::default()

@@ -1,6 +1,9 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use super::notify::{ScriptCommand, User};
+use super::{
+    ipvs::{LvsSync, LvsTimeouts},
+    notify::{ScriptCommand, User},
+};
 
 /// `global_defs`, and what stands outside of all blocks. Defaults of instances are in the instances already.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,8 +49,12 @@ pub struct Globals {
     pub json_version_2: bool,
     /// `lvs_flush`: the data plane is emptied at the start.
     pub lvs_flush: bool,
-    /// `lvs_flush_on_stop`: what is in the data plane goes at the end, in one step.
+    /// `lvs_flush_on_stop`, but with `VS`: the data plane is emptied at the end.
     pub lvs_flush_on_stop: bool,
+    /// `lvs_timeouts`.
+    pub lvs_timeouts: LvsTimeouts,
+    /// `lvs_sync_daemon`, or `lvs_sync_daemon_interface` of an instance.
+    pub lvs_sync: Option<LvsSync>,
     /// `checker_log_all_failures`.
     pub log_all_failures: bool,
 }

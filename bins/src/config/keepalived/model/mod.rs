@@ -7,6 +7,7 @@ mod address;
 mod checker;
 mod globals;
 mod instance;
+mod ipvs;
 mod notify;
 mod secret;
 mod seldom;
@@ -21,6 +22,7 @@ pub use globals::{Dumps, Fifo, Globals, Mail, RealTime, Relay};
 pub use instance::{
     Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Peer, Preempt, Sending, Version, Vmac,
 };
+pub use ipvs::{LvsSync, LvsTimeouts};
 pub use notify::{Notify, ScriptCommand, User};
 pub use secret::Secret;
 pub use seldom::{Seldom, Usual};

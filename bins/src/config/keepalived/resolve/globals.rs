@@ -11,6 +11,7 @@ use crate::config::{
 };
 
 use super::{
+    ipvs::{self, Sync},
     notify::{command, user},
     values::{
         At, Once, address, missing, number, number_in, only, seconds, seconds_in, surplus, switch, text,
@@ -164,6 +165,7 @@ pub(super) struct Reading {
     mail: Option<bool>,
     vrrp_mail: Option<bool>,
     fifos: [Pipe; 3],
+    pub(super) sync: Option<Sync>,
 }
 
 #[derive(Debug, Default)]
@@ -252,8 +254,12 @@ impl Reading {
             "no_email_faults" => on(&mut globals.mail.no_faults),
             "lvs_flush" => on(&mut globals.lvs_flush),
             "vrrp_no_swap" => on(&mut globals.real_time.no_swap),
-            // Its parameter says how, which is the data plane's concern.
-            "lvs_flush_on_stop" | "lvs_flush_onstop" => globals.lvs_flush_on_stop = true,
+            // What is ours goes in one step always.
+            "lvs_flush_on_stop" | "lvs_flush_onstop" => {
+                globals.lvs_flush_on_stop = directive.parameters().first().is_none_or(|how| how.text != "VS");
+            }
+            "lvs_timeouts" => ipvs::timeouts(directive, &mut globals.lvs_timeouts, problems),
+            "lvs_sync_daemon" => self.sync = Sync::read(directive, problems),
             "router_id" => globals.router_id = text(directive, "a name for this router", problems),
             "notification_email" => globals.mail.to.extend(recipients(directive, problems)),
             "notification_email_from" => globals.mail.from = text(directive, "an e-mail address", problems),

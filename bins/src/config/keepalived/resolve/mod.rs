@@ -9,6 +9,7 @@ mod authentication;
 mod globals;
 mod groups;
 mod instance;
+mod ipvs;
 mod notify;
 mod routes;
 mod settle;
@@ -51,6 +52,7 @@ pub fn resolve(document: &Document, problems: &mut Problems) -> Config {
             }
         }
     }
+    let mut lvs_sync = reading.sync.take();
     let (globals, defaults) = reading.finish(problems);
 
     let mut config = Config { globals, ..Config::default() };
@@ -76,6 +78,7 @@ pub fn resolve(document: &Document, problems: &mut Problems) -> Config {
     let mut names: HashMap<&str, Span> = HashMap::new();
     let mut any_failed = false;
     for directive in of("vrrp_instance") {
+        ipvs::older_form(directive, &mut lvs_sync, problems);
         let Some(draft) = instance::read(directive, &defaults, &mut trackers, &mut preferences, problems)
         else {
             any_failed = true;
@@ -97,14 +100,17 @@ pub fn resolve(document: &Document, problems: &mut Problems) -> Config {
         }
     }
 
-    let mut sync = groups::SyncGroups::new(&mut instances);
+    let mut groups = groups::SyncGroups::new(&mut instances);
     for directive in of("vrrp_sync_group") {
-        sync.add(directive, &defaults, &mut trackers, any_failed, problems);
+        groups.add(directive, &defaults, &mut trackers, any_failed, problems);
     }
-    config.groups = sync.finish();
+    config.groups = groups.finish();
     validate::instances(&instances, &config.interface_delays, problems);
     config.instances = instances.into_iter().map(|settled| settled.instance).collect();
     config.instances.shrink_to_fit();
+    // An instance that is wrong was said to be; there is no use in saying that it is missing.
+    config.globals.lvs_sync =
+        lvs_sync.filter(|_| !any_failed).and_then(|sync| sync.finish(&config.instances, problems));
     config.scripts = trackers.scripts.finish("vrrp_script", problems);
     config.processes = trackers.processes.finish("vrrp_track_process", problems);
     config.virtual_servers = virtual_server::virtual_servers(&document.root, &mut trackers.files, problems);

@@ -1,4 +1,5 @@
 mod instances;
+mod ipvs;
 mod others;
 mod verdicts;
 

@@ -79,7 +79,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     command("notify_master_rx_lower_pri"),
     line("smtp_alert"),
     line("notify_priority_changes"),
-    line("lvs_sync_daemon_interface").not("would copy IPVS connections to the peer"),
+    line("lvs_sync_daemon_interface"),
     line("garp_master_delay"),
     line("garp_master_refresh"),
     line("garp_master_repeat"),

@@ -31,6 +31,12 @@ pub trait DataPlane: Send + Sync {
 
     /// Up to `limit` connections, in no promised order.
     async fn connections(&self, limit: usize) -> Result<Vec<Connection>, DataPlaneError>;
+
+    /// Whether this service, or a server of it, takes its open connections along when it is removed; if not, they go on
+    /// until one of their ends closes them. Default: it does, as in IPVS.
+    fn removal_ends_connections(&self, _service: &ServiceKey) -> bool {
+        true
+    }
 }
 
 /// A change that the data plane did not make.

@@ -108,8 +108,8 @@ pub struct Decision {
     pub servers: BTreeMap<ServerKey, ServerState>,
     /// Whether enough servers are active; `None` while that is not known, because servers are unchecked.
     pub quorum: Option<bool>,
-    /// Whether the fallback is in the table.
-    pub fallback: bool,
+    /// The fallback, while it answers.
+    pub fallback: Option<ServerKey>,
 }
 
 /// What a configured server is to the data plane.
@@ -118,7 +118,7 @@ pub struct Decision {
 pub enum ServerState {
     /// In the table with its configured weight.
     Active,
-    /// Not in the table: its first check has not ended.
+    /// Its first check has not ended: not in the table, or, if it was in it before that was known, with weight 0.
     Unchecked,
     /// Failed; removed or at weight 0.
     Down,
@@ -145,9 +145,10 @@ impl fmt::Display for ServerState {
 
 /// Decides what the data plane should hold.
 ///
-/// `previous` is what was decided last time: the quorum's hysteresis needs it, and nothing else. A fallback takes
-/// over when the quorum is lost; while servers are unchecked and could still make it, it does not. When the
-/// fallback is one of the servers it keeps the server's own spec.
+/// `previous` is what was decided last time: the quorum's hysteresis needs it, and an unchecked server that is in the
+/// table stays there, without weight, so that its connections do. A fallback takes over when the quorum is lost; while
+/// servers are unchecked and could still make it, it does not. When the fallback is one of the servers it keeps the
+/// server's own spec.
 pub fn desired(
     policy: &Policy,
     health: &HealthView,
@@ -174,7 +175,8 @@ pub fn desired(
         let mut entry = Service::new(service.spec.clone());
         for (server, state) in &servers {
             let real = &service.servers[server];
-            if let Some(weight) = weight(real, *state) {
+            let held = previous.is_some_and(|previous| previous.table.server(key, server).is_some());
+            if let Some(weight) = weight(real, *state, held) {
                 entry.servers.insert(*server, real.spec.with_weight(weight));
             }
         }
@@ -187,7 +189,8 @@ pub fn desired(
             entry.servers.entry(fallback.server).or_insert(idle);
         }
         desired.table.services.insert(*key, entry);
-        desired.decisions.insert(*key, Decision { servers, quorum, fallback: fallback.is_some() });
+        let fallback = fallback.map(|fallback| fallback.server);
+        desired.decisions.insert(*key, Decision { servers, quorum, fallback });
     }
     desired
 }
@@ -202,12 +205,18 @@ const fn state(health: Health, action: Option<Action>) -> ServerState {
     }
 }
 
-/// The weight with which a server in this state is in the table; `None` = not in it.
-const fn weight(real: &RealServer, state: ServerState) -> Option<Weight> {
+/// The weight with which a server in this state is in the table, which has `held` it before; `None` = not in it.
+const fn weight(real: &RealServer, state: ServerState, held: bool) -> Option<Weight> {
     match (state, real.on_failure) {
         (ServerState::Active, _) => Some(real.spec.weight),
         (ServerState::Draining, _) => Some(Weight::ZERO),
-        (ServerState::Unchecked, _) => None,
+        (ServerState::Unchecked, _) => {
+            if held {
+                Some(Weight::ZERO)
+            } else {
+                None
+            }
+        }
         (ServerState::Down | ServerState::Maintenance | ServerState::Standby, OnFailure::Quiesce) => {
             Some(Weight::ZERO)
         }

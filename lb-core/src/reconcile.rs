@@ -84,6 +84,16 @@ impl Reconciler {
         self.approach(found, desired, report).await
     }
 
+    /// What a [full sync](Self::full_sync) would change at this moment. Changes nothing.
+    ///
+    /// # Errors
+    /// When the data plane does not answer.
+    pub async fn plan(&self, desired: &ServiceTable) -> Result<Vec<Change>, DataPlaneError> {
+        let mut found = self.plane.snapshot().await?;
+        found.services.retain(|key, _| self.owned.contains(key) || desired.services.contains_key(key));
+        Ok(diff(&found, desired))
+    }
+
     async fn approach(
         &mut self,
         mut observed: ServiceTable,

@@ -11,7 +11,12 @@ use lb_core::{
 pub fn line(event: &Event) -> String {
     match (&event.what, &event.subject) {
         (What::Server { state, before, after }, Subject::Server(service, server)) => {
-            let change = change("real", *state, *before, *after, server, service);
+            let change = match &event.cause {
+                Cause::DataPlane(_) if before == after => {
+                    format!("Kept real server: {server} ({})", name(service))
+                }
+                _ => change("real", *state, *before, *after, server, service),
+            };
             format!("{change} ({})", event.cause)
         }
         (What::Server { before, after, .. }, Subject::Fallback(service, server)) => {

@@ -6,15 +6,15 @@ use lb_core::{
     Desired, Event, Health, HealthView, Overrides, Time,
     desired::{self, Policy, ServerState},
     event::{Cause, Subject, What},
-    model::{ServerKey, ServiceKey, ServiceTable, Weight},
+    model::{ServerKey, ServerSpec, ServiceKey, ServiceTable, Weight},
     overrides::Override,
 };
 
 /// A real server in a virtual service.
 pub type Place = (ServiceKey, ServerKey);
 
-/// Policy, health and orders, and what follows from them.
-#[derive(Debug, Default)]
+/// Policy, health and orders, and what follows from them. A copy shows what would follow from something else.
+#[derive(Clone, Debug, Default)]
 pub struct State {
     policy: Policy,
     health: HealthView,
@@ -72,14 +72,23 @@ impl State {
     }
 
     /// Takes over a table that is in the data plane already: its servers with weight are up until a check
-    /// says otherwise, so that nobody's connections move because the daemon starts.
+    /// says otherwise, those without stay as they are, and so does a fallback that answers. So nobody's connections
+    /// move because the daemon starts, and who leaves the table nevertheless is told.
     pub fn adopt(&mut self, table: &ServiceTable, now: Time) -> Vec<Event> {
         for (service, policy) in &self.policy {
+            let Some(held) = table.services.get(service) else { continue };
+            let in_use =
+                |server: &ServerKey| held.servers.get(server).is_some_and(|spec| !spec.weight.is_zero());
             for server in policy.servers.keys() {
-                let in_use = table.server(service, server).is_some_and(|spec| !spec.weight.is_zero());
-                if in_use && self.health.of(service, server) == Health::Unknown {
+                if in_use(server) && self.health.of(service, server) == Health::Unknown {
                     self.health.set(*service, *server, Health::Up);
                 }
+            }
+            self.desired.table.services.insert(*service, held.clone());
+            let fallback = policy.fallback.map(|fallback| fallback.server).filter(in_use);
+            if let Some(fallback) = fallback.filter(|server| !policy.servers.contains_key(server)) {
+                let decision = self.desired.decisions.entry(*service).or_default();
+                (decision.quorum, decision.fallback) = (Some(false), Some(fallback));
             }
         }
         self.decide(now, &Cause::DataPlane("found in use".to_owned()))
@@ -189,45 +198,52 @@ impl State {
         cause: &Cause,
         events: &mut Vec<Event>,
     ) {
-        let states = |desired: &Desired| -> BTreeMap<ServerKey, ServerState> {
-            desired.decisions.get(&service).map(|decision| decision.servers.clone()).unwrap_or_default()
+        let decision = |desired: &Desired| desired.decisions.get(&service).cloned().unwrap_or_default();
+        let (old, new) = (decision(previous), decision(&self.desired));
+        let spec = |desired: &Desired, server: &ServerKey| desired.table.server(&service, server).copied();
+        let mut event = |subject, state, before, after, cause: &Cause| {
+            let what = What::Server { state, before, after };
+            events.push(Event { at: now, subject, what, cause: cause.clone() });
         };
-        let (old, new) = (states(previous), states(&self.desired));
-        let servers: BTreeSet<ServerKey> = old.keys().chain(new.keys()).copied().collect();
+        let servers: BTreeSet<ServerKey> = old.servers.keys().chain(new.servers.keys()).copied().collect();
         for server in servers {
-            let (before, after) =
-                (weight(&previous.table, &service, &server), weight(&self.desired.table, &service, &server));
-            let (from, to) = (old.get(&server), new.get(&server));
+            let (before, after) = (spec(previous, &server), spec(&self.desired, &server));
+            let (from, to) = (old.servers.get(&server), new.servers.get(&server));
             if from == to && before == after {
                 continue;
             }
             let indirect = to == Some(&ServerState::Standby) || from == Some(&ServerState::Standby);
             let cause = if indirect { &Cause::Quorum } else { cause };
             self.records.insert((service, server), Record { since: now, cause: cause.clone() });
-            let what = What::Server { state: to.copied(), before, after };
             // A server that waits for its first check is no news.
             if before != after || to != Some(&ServerState::Unchecked) {
                 let subject = Subject::Server(service, server);
-                events.push(Event { at: now, subject, what, cause: cause.clone() });
+                event(subject, to.copied(), before.map(weight), after.map(weight), cause);
             }
         }
-        let on =
-            |desired: &Desired| desired.decisions.get(&service).is_some_and(|decision| decision.fallback);
-        let fallback = self.policy.get(&service).and_then(|service| service.fallback);
-        if let Some(fallback) = fallback.filter(|_| on(previous) != on(&self.desired)) {
-            let (before, after) = match on(&self.desired) {
-                true => (None, Some(fallback.spec.weight)),
-                false => (Some(fallback.spec.weight), None),
-            };
-            let what = What::Server { state: None, before, after };
-            let subject = Subject::Fallback(service, fallback.server);
-            events.push(Event { at: now, subject, what, cause: Cause::Quorum });
+        if old.fallback != new.fallback {
+            let both = [(old.fallback, previous, false), (new.fallback, &self.desired, true)];
+            for (fallback, desired, on) in both {
+                let Some(server) = fallback else { continue };
+                let weight = spec(desired, &server).map(weight);
+                let (before, after) = if on { (None, weight) } else { (weight, None) };
+                event(Subject::Fallback(service, server), None, before, after, &Cause::Quorum);
+            }
+        }
+        // What is in the table for no reason that is known here.
+        let held = previous.table.services.get(&service).map(|held| &held.servers).into_iter().flatten();
+        for (server, before) in held {
+            let known = old.servers.contains_key(server) || old.fallback == Some(*server);
+            if !known && spec(&self.desired, server).is_none() {
+                let cause = Cause::Configuration("does not name it".to_owned());
+                event(Subject::Server(service, *server), None, Some(before.weight), None, &cause);
+            }
         }
     }
 }
 
-fn weight(table: &ServiceTable, service: &ServiceKey, server: &ServerKey) -> Option<Weight> {
-    table.server(service, server).map(|spec| spec.weight)
+const fn weight(spec: ServerSpec) -> Weight {
+    spec.weight
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub fn services(
             scheduler: entry.spec.scheduler.to_string(),
             quorum: decision.quorum,
             fallback: entry.fallback.map(|fallback| fallback.server),
-            fallback_active: decision.fallback,
+            fallback_active: decision.fallback.is_some(),
             servers: servers.collect(),
         });
     }

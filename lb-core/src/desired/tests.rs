@@ -81,6 +81,17 @@ fn the_fallback_answers_when_all_are_known_to_be_down_and_not_before() {
 }
 
 #[test]
+fn an_unchecked_server_that_is_in_the_table_stays_there_without_weight() {
+    let policy = service(OnFailure::Remove, Quorum::AnyServer);
+    let none = Overrides::new();
+    let before = desired(&policy, &health([Up, Up, Down]), &none, None);
+    let after = desired(&policy, &health([Up, Unknown, Unknown]), &none, Some(&before));
+    assert_eq!(weights(&after), "192.168.0.1:80=1 192.168.0.2:80=0");
+    let down = desired(&policy, &health([Up, Down, Down]), &none, Some(&after));
+    assert_eq!(weights(&down), "192.168.0.1:80=1");
+}
+
+#[test]
 fn a_fallback_that_is_one_of_the_servers_is_put_in_though_it_is_down() {
     let mut policy = service(OnFailure::Quiesce, Quorum::AnyServer);
     policy.get_mut(&key()).unwrap().fallback =
@@ -146,7 +157,7 @@ fn a_fallback_may_wait_in_the_table_with_weight_0() {
     let none = Overrides::new();
     let full = desired(&policy, &health([Up, Down, Down]), &none, None);
     assert_eq!(weights(&full), "127.0.0.1:80=0 192.168.0.1:80=1");
-    assert!(!full.decisions[&key()].fallback);
+    assert_eq!(full.decisions[&key()].fallback, None);
     let lost = desired(&policy, &health([Down, Down, Down]), &none, Some(&full));
     assert_eq!(weights(&lost), "127.0.0.1:80=1");
 }

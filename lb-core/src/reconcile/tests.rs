@@ -55,6 +55,23 @@ async fn adopted_services_go_when_they_are_not_desired() {
 }
 
 #[tokio::test]
+async fn a_plan_is_what_a_full_sync_then_does() {
+    let (plane, mut reconciler) = start(table([22]));
+    assert_eq!(reconciler.plan(&table([80])).await.unwrap().len(), 2, "nothing is owned yet");
+    reconciler.sync(&table([80, 81])).await.unwrap();
+    plane.interfere(|held| {
+        held.services.remove(&key(81));
+    });
+    let before = plane.table();
+    let plan = reconciler.plan(&table([81, 82])).await.unwrap();
+    assert_eq!(plane.table(), before);
+    assert_eq!(plan.last(), Some(&Change::RemoveService { service: key(80) }));
+    assert_eq!(reconciler.full_sync(&table([81, 82])).await.unwrap().applied, plan);
+    plane.inject(Fault::Fail(DataPlaneError::new(ErrorKind::Unavailable, "gone")));
+    assert_eq!(reconciler.plan(&table([81])).await.unwrap_err().kind, ErrorKind::Unavailable);
+}
+
+#[tokio::test]
 async fn what_others_did_is_found_by_a_full_sync_and_put_right() {
     let (plane, mut reconciler) = start(table([]));
     reconciler.sync(&table([80])).await.unwrap();

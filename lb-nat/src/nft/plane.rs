@@ -218,6 +218,11 @@ impl DataPlane for Nft {
         "nft"
     }
 
+    /// Connection tracking keeps them.
+    fn removal_ends_connections(&self, _service: &ServiceKey) -> bool {
+        false
+    }
+
     /// Only services of this table: other tables are none of its business. A service whose rules were changed by hand
     /// has scheduler `damaged` and no servers.
     ///

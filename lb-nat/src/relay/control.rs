@@ -197,7 +197,7 @@ impl Relay {
                     return Err(no_server(service, server));
                 }
                 // The next datagram of a UDP session can go to another server as well as a new one.
-                if self.shared.config.reset_removed || service.protocol() == Some(Protocol::Udp) {
+                if self.removal_ends_connections(service) {
                     self.reset(service, server).await?;
                 }
                 Ok(())
@@ -238,6 +238,10 @@ impl Relay {
 impl DataPlane for Relay {
     fn name(&self) -> &'static str {
         "relay"
+    }
+
+    fn removal_ends_connections(&self, service: &ServiceKey) -> bool {
+        self.shared.config.reset_removed || service.protocol() == Some(Protocol::Udp)
     }
 
     async fn snapshot(&self) -> Result<ServiceTable, DataPlaneError> {

@@ -68,7 +68,7 @@ impl View {
         let mut view = Self::default();
         let Some(service) = server.services.first() else { return view };
         if let Some(decision) = state.desired().decisions.get(service) {
-            (view.quorum, view.sorry) = (decision.quorum, decision.fallback);
+            (view.quorum, view.sorry) = (decision.quorum, decision.fallback.is_some());
         }
         let sorry = server.sorry.map(|sorry| at(sorry.key, service)).filter(|_| view.sorry);
         for real in &server.reals {

@@ -1,6 +1,6 @@
 use lb_core::{
     desired::{Fallback, OnFailure, RealServer, VirtualService},
-    model::{SchedulerKind, ServerSpec, Service, ServiceSpec},
+    model::{Forwarding, SchedulerKind, ServerSpec, Service, ServiceSpec},
     overrides::Action,
 };
 
@@ -34,6 +34,21 @@ fn lines(events: &[Event]) -> Vec<String> {
         what => format!("{} {what:?} {}", event.subject, event.cause),
     };
     events.iter().map(line).collect()
+}
+
+/// A table with the service and these servers, by host and weight.
+fn held(servers: &[(u8, u16)]) -> ServiceTable {
+    let empty = Service::new(ServiceSpec::new(SchedulerKind::RoundRobin));
+    let service = servers.iter().fold(empty, |service, (host, weight)| {
+        service.with_server(server(*host), ServerSpec::masq(Weight::new(*weight)))
+    });
+    ServiceTable::new().with_service(key(), service)
+}
+
+/// The servers in the table with their weights.
+fn weights(state: &State) -> String {
+    let servers = state.desired().table.services[&key()].servers.iter();
+    servers.map(|(server, spec)| format!("{server}={}", spec.weight)).collect::<Vec<_>>().join(" ")
 }
 
 fn started(on_failure: OnFailure) -> State {
@@ -96,11 +111,75 @@ fn a_reload_keeps_what_is_known_and_forgets_who_is_gone() {
 fn servers_found_in_use_stay_in_use() {
     let mut state = State::default();
     state.configure(policy(&[1, 2], OnFailure::Remove), Time::ZERO, "a.cf");
-    let held = Service::new(ServiceSpec::new(SchedulerKind::RoundRobin))
-        .with_server(server(1), ServerSpec::masq(Weight::ONE))
-        .with_server(server(2), ServerSpec::masq(Weight::ZERO));
-    let events = state.adopt(&ServiceTable::new().with_service(key(), held), Time::ZERO);
-    assert_eq!(lines(&events), ["192.168.0.1:80 (tcp:10.0.0.1:80) ->1 found in use"]);
+    let events = state.adopt(&held(&[(1, 3), (2, 0), (9, 1)]), Time::ZERO);
+    assert_eq!(
+        lines(&events),
+        [
+            "192.168.0.1:80 (tcp:10.0.0.1:80) 3>1 found in use",
+            "192.168.0.9:80 (tcp:10.0.0.1:80) 1>- configuration does not name it",
+        ]
+    );
+    // The one without weight has connections perhaps, and is not taken out before its check says so.
+    assert_eq!(weights(&state), "192.168.0.1:80=1 192.168.0.2:80=0");
+    let events = state.checked(&[(key(), server(2))], Health::Down, "refused", Time::from_secs(1));
+    assert_eq!(lines(&events), ["192.168.0.2:80 (tcp:10.0.0.1:80) 0>- check: refused"]);
+}
+
+#[test]
+fn a_fallback_found_in_use_answers_until_a_server_is_up() {
+    let mut state = State::default();
+    state.configure(policy(&[1], OnFailure::Remove), Time::ZERO, "a.cf");
+    let mut table = held(&[]);
+    let servers = &mut table.services.get_mut(&key()).unwrap().servers;
+    servers.insert("127.0.0.1:80".parse().unwrap(), ServerSpec::masq(Weight::ONE));
+    assert_eq!(state.adopt(&table, Time::ZERO), []);
+    assert_eq!(weights(&state), "127.0.0.1:80=1");
+    let events = state.checked(&[(key(), server(1))], Health::Up, "200 OK", Time::from_secs(1));
+    assert_eq!(
+        lines(&events),
+        [
+            "192.168.0.1:80 (tcp:10.0.0.1:80) ->1 check: 200 OK",
+            "fallback 127.0.0.1:80 (tcp:10.0.0.1:80) 1>- number of servers left",
+        ]
+    );
+}
+
+#[test]
+fn whoever_leaves_the_table_is_told() {
+    let mut state = started(OnFailure::Remove);
+    let places = [(key(), server(1)), (key(), server(2))];
+    state.checked(&places, Health::Down, "refused", Time::from_secs(2));
+    let mut other = policy(&[1, 2], OnFailure::Remove);
+    let fallback = other.get_mut(&key()).unwrap().fallback.as_mut().unwrap();
+    fallback.server = "127.0.0.1:81".parse().unwrap();
+    let events = state.configure(other.clone(), Time::from_secs(3), "a.cf");
+    assert_eq!(
+        lines(&events),
+        [
+            "fallback 127.0.0.1:80 (tcp:10.0.0.1:80) 1>- number of servers left",
+            "fallback 127.0.0.1:81 (tcp:10.0.0.1:80) ->1 number of servers left",
+        ]
+    );
+    let events = state.configure(Policy::new(), Time::from_secs(4), "a.cf");
+    assert_eq!(
+        lines(&events),
+        [
+            "tcp:10.0.0.1:80 ServiceRemoved configuration a.cf",
+            "192.168.0.1:80 (tcp:10.0.0.1:80) ->- configuration a.cf",
+            "192.168.0.2:80 (tcp:10.0.0.1:80) ->- configuration a.cf",
+            "fallback 127.0.0.1:81 (tcp:10.0.0.1:80) 1>- number of servers left",
+        ]
+    );
+}
+
+#[test]
+fn another_forwarding_method_is_told() {
+    let mut state = started(OnFailure::Remove);
+    let mut other = policy(&[1, 2], OnFailure::Remove);
+    let entry = other.get_mut(&key()).unwrap().servers.get_mut(&server(2)).unwrap();
+    entry.spec.forwarding = Forwarding::Direct;
+    let events = state.configure(other, Time::from_secs(2), "a.cf");
+    assert_eq!(lines(&events), ["192.168.0.2:80 (tcp:10.0.0.1:80) 1>1 configuration a.cf"]);
 }
 
 #[test]

@@ -167,3 +167,59 @@ fn what_is_known_of_a_server_survives() {
     let listing = daemon.told(&["list", "-n"]);
     assert!(listing.contains(&other.to_string()) && !listing.contains(&front.to_string()), "{listing}");
 }
+
+#[test]
+fn a_plan_tells_what_a_reload_would_do_and_does_nothing() {
+    let (front, one, two, later) = (free(), Web::start("one"), Web::start("two"), free());
+    let good = config("", front, &[&one, &two]);
+    let lab = Lab::new(&good);
+    let daemon = lab.start("relay");
+    daemon.wait_for_state(one.address, "active");
+    daemon.wait_for_state(two.address, "active");
+    let path = lab.config().display().to_string();
+    let nothing = format!("{path} changes nothing in the data plane relay\n");
+    assert_eq!(daemon.told(&["plan"]), nothing);
+    let mut held: Vec<Connection> = (0..2).map(|_| Connection::open(front).unwrap()).collect();
+    let mut names: Vec<String> = held.iter_mut().map(|held| held.ask("").unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["one", "two"]);
+
+    let heavier = good.replace(&format!("{} masq", two.address), &format!("{} masq 3", two.address));
+    let wanted = heavier.replace(&one.address.to_string(), &later.to_string());
+    lab.configure(&wanted);
+    let planned = format!(
+        "{path} changes in the data plane relay:\n  \
+         edit server {two} of tcp:{front} (masq weight 3)\n  \
+         remove server {one} from tcp:{front}, whose 1 active and 0 inactive connections go on\n  \
+         when its first check has passed: traffic to server {later} of tcp:{front}\n\
+         No connection ends.\n",
+        two = two.address,
+        one = one.address,
+    );
+    assert_eq!(daemon.told(&["plan"]), planned);
+    let json: serde_json::Value = serde_json::from_str(&daemon.told(&["plan", "--json"])).unwrap();
+    assert_eq!(json["steps"][1]["change"], "remove-server");
+    assert_eq!(json["steps"][1]["connected"]["active"], 1);
+    assert_eq!(daemon.state_of(one.address).unwrap(), "active");
+    assert_eq!((daemon.logged("In force"), daemon.logged("Deleted real server")), (0, 0), "{}", daemon.log());
+
+    // Another file may be tried before it is put into its place; one that a reload refuses is refused.
+    let other = lab.path("other.cf");
+    std::fs::write(&other, &good).unwrap();
+    let told = daemon.told(&["plan", other.to_str().unwrap()]);
+    assert_eq!(told, nothing.replace(&path, other.to_str().unwrap()));
+    std::fs::write(&other, good + "\tscheduler=\n").unwrap();
+    let output = daemon.lbctl(&["plan", other.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(
+        error.starts_with("lbctl: a reload would be refused: ") && error.contains("other.cf:"),
+        "{error}"
+    );
+
+    daemon.told(&["reload"]);
+    daemon.wait_for_line(&format!("Deleted real server: {}", one.address));
+    daemon.wait_for_line(&format!("Changed real server: {} ({front}) (Weight set to 3)", two.address));
+    let left = planned.lines().filter(|line| !line.contains("edit") && !line.contains("remove"));
+    assert!(daemon.told(&["plan"]).lines().eq(left));
+}

@@ -147,13 +147,12 @@ fn clients_are_served_while_servers_die_return_and_the_file_changes() {
     until("b alone", || served(&["b"]));
     until("the line", || told(&format!("Removing service [{}]:tcp:{} from VS", first.ip(), first.port())));
 
-    let events = Command::new(env!("CARGO_BIN_EXE_lbctl"))
-        .arg("--socket")
-        .arg(folder.path().join("socket"))
-        .arg("events")
-        .output()
-        .unwrap();
-    let events = String::from_utf8(events.stdout).unwrap();
+    let lbctl = |order: &str| {
+        let mut lbctl = Command::new(env!("CARGO_BIN_EXE_lbctl"));
+        let output = lbctl.arg("--socket").arg(folder.path().join("socket")).arg(order).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let events = lbctl("events");
     assert!(events.contains(&first.to_string()), "the journal has what became of servers: {events}");
 
     assert!(!told("(V)"), "no instance is run");
@@ -168,6 +167,12 @@ fn clients_are_served_while_servers_die_return_and_the_file_changes() {
     let _c = nginx(folder.path(), "c", third);
     until("the third nginx", || ask(third).is_some());
     fs::write(&config, text(&(real(first) + &real(second) + &real(third)))).unwrap();
+    let plan = lbctl("plan");
+    let expected = format!(
+        "{} changes in the data plane relay:\n  add server {third} to tcp:{service} (masq weight 1)\nNo connection ends.\n",
+        config.display()
+    );
+    assert_eq!(plan, expected);
     daemon.signal(Signal::SIGHUP);
     until("a and c", || served(&["a", "c"]));
 

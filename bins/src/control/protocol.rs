@@ -1,6 +1,7 @@
 //! Requests and answers, as they go over the socket and as `lbctl --json` prints them.
 
 mod failover;
+mod plan;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,6 +22,7 @@ pub use failover::{
     DumpKind, Entry, Explanation, GroupStatus, InstanceStatus, Maintenance, MasterStatus, ShareStatus,
     TrackerStatus,
 };
+pub use plan::{Connected, Plan, Step};
 
 /// What a client may ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,9 @@ pub enum Request {
     },
     /// Reads the configuration again, as SIGHUP does.
     Reload,
+    /// What a reload would change, with this file (an absolute path) in the place of the configuration. For another file
+    /// than its own the daemon answers root only, since it may read what others may not.
+    Plan(Option<PathBuf>),
     /// How an instance came to be what it is; `None` = that which changed last. lb-failover only.
     Explain(Option<String>),
     /// Hands the addresses over to a peer; lb-failover only.
@@ -89,6 +94,8 @@ pub enum Answer {
     Events(Vec<Event>),
     /// To [`Request::Events`], of lb-failover.
     Journal(Vec<Entry>),
+    /// To [`Request::Plan`].
+    Plan(Plan),
     /// To [`Request::Explain`].
     Explanation(Box<Explanation>),
     /// To [`Request::Dump`].

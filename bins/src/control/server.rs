@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use nix::unistd::geteuid;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream},
@@ -83,7 +84,7 @@ impl ControlSocket {
 /// The folder below that for temporary files has a name that everybody knows: whoever made it first could put another
 /// socket into the place of ours.
 fn refuse_folder_of_others(folder: &Path) -> io::Result<()> {
-    let ours = nix::unistd::geteuid().as_raw();
+    let ours = geteuid().as_raw();
     let owner = fs::metadata(folder)?.uid();
     if ours == 0 || owner == ours || owner == 0 {
         return Ok(());
@@ -99,6 +100,7 @@ impl Drop for ControlSocket {
 }
 
 async fn converse(stream: UnixStream, calls: mpsc::Sender<Call>) -> io::Result<()> {
+    let client = stream.peer_cred()?.uid();
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     loop {
@@ -109,7 +111,7 @@ async fn converse(stream: UnixStream, calls: mpsc::Sender<Call>) -> io::Result<(
             return Ok(());
         }
         let answer = if line.last() == Some(&b'\n') {
-            answer(&line, &calls).await
+            answer(&line, client, &calls).await
         } else {
             Answer::Error(format!("a request is one line of JSON of at most {REQUEST_LIMIT} bytes"))
         };
@@ -122,14 +124,35 @@ async fn converse(stream: UnixStream, calls: mpsc::Sender<Call>) -> io::Result<(
     }
 }
 
-async fn answer(line: &[u8], calls: &mpsc::Sender<Call>) -> Answer {
+async fn answer(line: &[u8], client: u32, calls: &mpsc::Sender<Call>) -> Answer {
     let request: Request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => return Answer::Error(format!("not a request that this version knows: {error}")),
     };
+    if !may_ask(client, geteuid().as_raw(), &request) {
+        return Answer::Error("only root may have the daemon read another file than its own".to_owned());
+    }
     let (reply, answer) = oneshot::channel();
     if calls.send((request, reply)).await.is_err() {
         return Answer::Error("the daemon is stopping".to_owned());
     }
     answer.await.unwrap_or_else(|_| Answer::Error("the daemon is stopping".to_owned()))
+}
+
+/// Whoever may connect may ask, but not for files that this user can not read.
+const fn may_ask(client: u32, daemon: u32, request: &Request) -> bool {
+    !matches!(request, Request::Plan(Some(_))) || client == 0 || client == daemon
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_for_those_only_who_could_read_them() {
+        let other = Request::Plan(Some("/etc/shadow".into()));
+        assert!(may_ask(0, 0, &other) && may_ask(0, 1000, &other) && may_ask(1000, 1000, &other));
+        assert!(!may_ask(1000, 0, &other) && !may_ask(1000, 1001, &other));
+        assert!(may_ask(1000, 0, &Request::Plan(None)) && may_ask(1000, 0, &Request::Reload));
+    }
 }

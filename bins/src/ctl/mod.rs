@@ -3,6 +3,7 @@
 pub mod explain;
 mod instances;
 pub mod metrics;
+pub mod plan;
 pub mod status;
 pub mod text;
 
@@ -97,6 +98,14 @@ enum Command {
     },
     /// Everything that can be counted, in the text format of Prometheus
     Metrics,
+    /// What a reload would change in the data plane, and which connections that would end; nothing is changed
+    Plan {
+        /// With this file in the place of the daemon's configuration
+        config: Option<PathBuf>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Have the daemon read its configuration again
     Reload,
     /// The kernel's table of virtual servers, with ipvsadm's command line: `lbctl ipvs --help`
@@ -208,6 +217,7 @@ fn run(Arguments { socket, command }: Arguments) -> Result<bool, Failure> {
             };
             put(&metrics::render(&status))?;
         }
+        Command::Plan { config, json } => show_plan(socket, config.as_deref(), json)?,
         Command::Reload => done(&connect(socket)?.ask(&Request::Reload)?)?,
     }
     Ok(true)
@@ -269,6 +279,12 @@ fn list(socket: Option<PathBuf>, arguments: &ListArguments) -> Result<(), Failur
     let listing = Listing { names, view, exact: arguments.exact };
     let text = listing.render(&format::entries(&table.table, counters));
     put(&if table.header.is_empty() { text } else { format!("{}\n{text}", table.header) })
+}
+
+fn show_plan(socket: Option<PathBuf>, config: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let config = config.map(std::path::absolute).transpose()?;
+    let Answer::Plan(plan) = connect(socket)?.ask(&Request::Plan(config))? else { return Err(unexpected()) };
+    put(&if json { serde_json::to_string(&plan)? + "\n" } else { plan::render(&plan) })
 }
 
 impl Known for PortNames {

@@ -41,6 +41,10 @@ impl Director {
                 self.awaiting.push(reply);
                 return self.reload();
             }
+            Request::Plan(path) => {
+                let path = path.unwrap_or_else(|| self.options.config.clone());
+                return self.planning.begin(path, self.options.strict, reply);
+            }
             Request::StatusOf(_)
             | Request::Explain(_)
             | Request::Failover { .. }

@@ -19,6 +19,7 @@ use super::{
     effects::Effects,
     journal::Journal,
     loading::{self, LoadError, Loaded, Loader},
+    planning::Planning,
     policy::policy,
 };
 use crate::{
@@ -85,6 +86,7 @@ pub struct Director {
     effects: Effects,
     file: loading::Fingerprint,
     loader: Loader,
+    pub(super) planning: Planning,
     /// Who waits for the end of a reload.
     pub(super) awaiting: Vec<oneshot::Sender<Answer>>,
 }
@@ -115,6 +117,7 @@ impl Director {
             effects: Effects::start(log, options.companions.clone()),
             file,
             loader: Loader::default(),
+            planning: Planning::new(),
             awaiting: Vec::new(),
             journal,
             options,
@@ -146,6 +149,7 @@ impl Director {
                 }
                 Some(call) = calls.recv() => self.serve(call).await,
                 result = self.loader.result() => self.reloaded(result).await,
+                proposal = self.planning.proposal() => self.plan(proposal).await,
                 order = orders.recv() => match order {
                     Some(Order::Reload) => self.reload(),
                     Some(Order::Stop) | None => break,

@@ -17,3 +17,4 @@ pub mod wording;
 
 mod answer;
 mod checks;
+mod planning;

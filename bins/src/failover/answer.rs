@@ -3,16 +3,18 @@
 use std::{
     collections::HashMap,
     io::{self, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use lb_vrrp::driver;
 use tempfile::NamedTempFile;
+use tokio::sync::oneshot;
 
 use super::{
     balance, dump,
     engine::Engine,
     event::{Subject, What},
+    loading::{Loaded, load},
     view::{Driven, GroupView, InstanceView, Share, TrackerView, View},
 };
 use crate::{
@@ -31,6 +33,7 @@ impl Engine {
                 self.awaiting.push(reply);
                 return self.reload();
             }
+            Request::Plan(path) => return self.plan(path, reply),
             request => self.answer(request).await,
         };
         // Whoever asked may be gone.
@@ -70,11 +73,27 @@ impl Engine {
                 Answer::Done(if on { "in maintenance" } else { "in service" }.to_owned())
             }
             Request::Dump(kind) => Answer::Dump(dump::dump(kind, &self.view(None).await)),
-            Request::Reload => Answer::Error("a reload is answered when it is over".to_owned()),
+            Request::Reload | Request::Plan(_) => {
+                Answer::Error("this is answered when it is over".to_owned())
+            }
             Request::Table | Request::Connections(_) | Request::Order { .. } => {
                 self.balance.serve(request).await
             }
         }
+    }
+
+    /// Answers what a reload would do to the virtual servers, when the files are read.
+    fn plan(&self, path: Option<PathBuf>, reply: oneshot::Sender<Answer>) {
+        let mut options = self.options.clone();
+        if let Some(path) = path {
+            options.config = path;
+        }
+        let planner = self.balance.planner();
+        tokio::task::spawn_blocking(move || match load(&options) {
+            Ok(Loaded { config, warnings }) => planner.plan(config, options.config, warnings, reply),
+            // Whoever asked may be gone.
+            Err(errors) => drop(reply.send(Answer::Error(format!("a reload would be refused: {errors}")))),
+        });
     }
 
     async fn explain(&self, of: Option<String>) -> Answer {

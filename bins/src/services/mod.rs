@@ -2,9 +2,11 @@
 //!
 //! - [`state`] decides, and is pure: policy, health and orders, and what follows from them.
 //! - [`upkeep`] keeps the data plane equal to that, whatever others do to it.
+//! - [`plan`] says what another configuration would change.
 //! - [`status`] says it all to those who ask.
 
 pub mod orders;
+pub mod plan;
 pub mod rates;
 pub mod state;
 pub mod status;

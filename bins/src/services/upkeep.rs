@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use lb_core::{
     DataPlane, Event, Reconciler, Time,
+    change::Change,
     dataplane::DataPlaneError,
     event::{Cause, Subject, What},
     model::{ServiceKey, ServiceTable},
@@ -91,6 +92,14 @@ impl Upkeep {
             why: self.why.clone(),
             errors: self.error.iter().chain(&self.refused).cloned().collect(),
         }
+    }
+
+    /// What would have to be changed now to make the data plane that.
+    ///
+    /// # Errors
+    /// When the data plane does not answer.
+    pub async fn plan(&self, desired: &ServiceTable) -> Result<Vec<Change>, DataPlaneError> {
+        self.reconciler.plan(desired).await
     }
 
     /// Makes the data plane what is desired, from what it is known to hold.

@@ -29,7 +29,7 @@ mod vitals;
 mod watch;
 mod wording;
 
-use std::{collections::BTreeSet, fmt, io, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use lb_core::{Event, model::ServiceKey};
 use tokio::{
@@ -39,7 +39,7 @@ use tokio::{
 
 use self::task::Task;
 use crate::{
-    config::keepalived::model::{Config, ScriptCommand, VirtualName},
+    config::keepalived::model::{Config, ScriptCommand, VirtualName, VirtualServer},
     control::protocol::{Answer, DataPlaneStatus, Request, ServiceStatus},
     failover::{journal::Journal, notify::Notifier},
     runtime::{clock::Clock, log::Log, plane::Choice},
@@ -141,7 +141,29 @@ enum Order {
     LookForAddresses,
     Status(oneshot::Sender<Status>),
     Serve(Request, oneshot::Sender<Answer>),
+    Plan(Box<Proposal>, oneshot::Sender<Answer>),
     Stop { keep: bool },
+}
+
+/// A configuration that was read from a file, and what is odd about it.
+#[derive(Debug)]
+struct Proposal {
+    servers: Vec<VirtualServer>,
+    path: PathBuf,
+    warnings: Vec<String>,
+}
+
+/// Has the virtual servers planned for, from another thread.
+#[derive(Debug)]
+pub struct Planner(mpsc::UnboundedSender<Order>);
+
+impl Planner {
+    /// Answers what this configuration, read from `path`, would change in the data plane. Nothing is changed.
+    pub fn plan(self, config: Config, path: PathBuf, warnings: Vec<String>, reply: oneshot::Sender<Answer>) {
+        let proposal = Proposal { servers: config.virtual_servers, path, warnings };
+        // Whoever asked is told by the end of `reply` when the task has ended.
+        let _ = self.0.send(Order::Plan(Box::new(proposal), reply));
+    }
 }
 
 impl Balance {
@@ -171,6 +193,11 @@ impl Balance {
             virtual_servers: config.virtual_servers.clone(),
             ..Config::default()
         })));
+    }
+
+    /// Says what other configurations would change.
+    pub fn planner(&self) -> Planner {
+        Planner(self.orders.clone())
     }
 
     /// Addresses of this host may have changed: `ha_suspend` has to know. Without it that is noticed within a second.

@@ -124,6 +124,7 @@ impl Task {
             // Whoever asked may be gone.
             Order::Status(reply) => drop(reply.send(self.status().await)),
             Order::Serve(request, reply) => drop(reply.send(self.answer(request).await)),
+            Order::Plan(proposal, reply) => drop(reply.send(self.plan(*proposal).await)),
             Order::Stop { .. } => {}
         }
     }
@@ -154,7 +155,7 @@ impl Task {
         self.programs = Policy::of(&config.globals);
         self.flush_on_stop = config.globals.lvs_flush_on_stop;
         self.watch.set(&self.servers, &before, &self.programs);
-        let wanted = self.wanted();
+        let wanted = self.wanted(&self.servers);
         let events = self.state.configure(wanted, now, "in force");
         self.keep(events);
         self.learn("assumed until a check has ended");
@@ -180,16 +181,17 @@ impl Task {
         self.sync().await;
     }
 
-    /// The policy with the weights that the checks ask for.
-    fn wanted(&self) -> Wanted {
-        let places: HashMap<_, _> =
-            self.servers.iter().enumerate().map(|(place, server)| (&server.name, place)).collect();
-        policy(&self.servers, |server, real| {
-            let index = server.reals.iter().position(|other| other.key == real.key);
-            match (places.get(&server.name), index) {
-                (Some(server), Some(index)) => self.watch.weight(*server, index, real.spec.weight),
-                _ => real.spec.weight,
-            }
+    /// The policy of virtual servers with the weights that the checks ask for, where these are known.
+    fn wanted(&self, servers: &[VirtualServer]) -> Wanted {
+        let known: HashMap<_, _> =
+            self.servers.iter().enumerate().map(|(place, server)| (&server.name, (place, server))).collect();
+        policy(servers, |server, real| {
+            let seat = known.get(&server.name).and_then(|(place, known)| {
+                let index = known.reals.iter().position(|other| other.key == real.key)?;
+                Some((*place, index))
+            });
+            let weight = real.spec.weight;
+            seat.map_or(weight, |(server, index)| self.watch.weight(server, index, weight))
         })
     }
 

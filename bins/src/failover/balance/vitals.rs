@@ -2,6 +2,8 @@
 
 use lb_core::{Health, model::Weight};
 
+use crate::config::keepalived::model::Checker;
+
 /// What one check has found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Finding {
@@ -37,6 +39,13 @@ pub(super) fn health<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Hea
         (Health::Unknown, _) | (_, Health::Unknown) => Health::Unknown,
         (Health::Up, Health::Up) => Health::Up,
     })
+}
+
+/// The health of a server before any of its checks has ended.
+pub(super) fn at_first(checkers: &[Checker]) -> Health {
+    let findings: Vec<Finding> =
+        checkers.iter().map(|checker| Finding { alpha: checker.alpha, ..Finding::default() }).collect();
+    health(&findings)
 }
 
 /// The weight of a server: that of the configuration, and what each check does to it; 0 to 65,535.

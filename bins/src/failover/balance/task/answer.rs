@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use lb_core::{Health, overrides::Override};
 
 use super::{
-    super::{Status, policy::places},
+    super::{Proposal, Status, policy::places, vitals},
     Task,
 };
 use crate::{
     control::protocol::{Answer, CheckStatus, DataPlaneStatus, Request, Table},
-    services::{orders, state::Place, status},
+    services::{orders, plan::plan, state::Place, status},
 };
 
 impl Task {
@@ -58,6 +58,23 @@ impl Task {
             }
         }
         checks
+    }
+
+    /// What these virtual servers would change: with the weights that checks ask for now, and what is new as it begins.
+    pub(super) async fn plan(&self, proposal: Proposal) -> Answer {
+        let Proposal { servers, path, warnings } = proposal;
+        let (now, mut next) = (self.clock.now(), self.state.clone());
+        next.configure(self.wanted(&servers), now, "");
+        let mut known: Vec<(Place, Health)> = Vec::new();
+        for (server, real) in
+            servers.iter().flat_map(|server| server.reals.iter().map(move |real| (server, real)))
+        {
+            let begin = vitals::at_first(&real.checkers);
+            let new = |(service, key): &Place| next.health().of(service, key) == Health::Unknown;
+            known.extend(places(server, real).into_iter().filter(new).map(|place| (place, begin)));
+        }
+        next.learn(known, "", now);
+        plan(self.upkeep.as_ref(), next.desired(), path, warnings).await
     }
 
     pub(super) async fn answer(&mut self, request: Request) -> Answer {

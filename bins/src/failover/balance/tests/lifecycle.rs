@@ -50,3 +50,41 @@ async fn without_a_data_plane_it_says_so_once_and_waits_for_one() {
     bench.balance.configure(&config(""));
     assert_eq!(bench.balance.status().await.data_plane, None, "there is no need of one");
 }
+
+#[tokio::test]
+async fn a_plan_is_what_the_data_plane_then_holds() {
+    let down = Server::start().await.close().await;
+    let [up, new, checked] = [8001, 8002, 8003].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let real = |server: SocketAddr, lines: &str| {
+        format!("real_server 127.0.0.1 {} {{\nTCP_CHECK {{\n{lines}\n}}\n}}\n", server.port())
+    };
+    let sure = |server: SocketAddr| format!("real_server 127.0.0.1 {} {{\n}}\n", server.port());
+    let bench = Bench::start(&virtual_server(&(real(down, "") + &sure(up)))).await;
+    bench.until("the one that is down", |status| of(status, down).state == ServerState::Down).await;
+    let wanted = virtual_server(&(real(down, "") + &sure(new) + &real(checked, "alpha")));
+    let plan = async || {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let path = Path::new("f").to_owned();
+        bench.balance.planner().plan(config(&wanted), path, vec!["odd".to_owned()], reply);
+        match answer.await.unwrap() {
+            Answer::Plan(plan) => plan,
+            other => panic!("{other:?}"),
+        }
+    };
+    let found = plan().await;
+    let steps: Vec<String> = found.steps.iter().map(|step| step.change.to_string()).collect();
+    // What is down stays down, and who has no check is in use at once.
+    let expected = [
+        format!("add server {new} to tcp:10.0.0.1:80 (masq weight 1)"),
+        format!("remove server {up} from tcp:10.0.0.1:80"),
+    ];
+    assert_eq!(steps, expected);
+    assert_eq!((found.data_plane.as_str(), found.warnings), ("memory", vec!["odd".to_owned()]));
+    let awaited: Vec<SocketAddr> = found.awaited.iter().map(|(_, server)| server.socket()).collect();
+    assert_eq!(awaited, [checked]);
+    assert_eq!(weight(&bench.balance.status().await, up), Some(1), "nothing is done");
+
+    bench.balance.configure(&config(&wanted));
+    bench.until("the new one", |status| weight(status, new) == Some(1)).await;
+    assert_eq!(plan().await.steps, []);
+}

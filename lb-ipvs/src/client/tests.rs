@@ -2,9 +2,11 @@ use std::{collections::VecDeque, io};
 
 use super::*;
 use crate::{
-    ErrorKind, ServiceFlags,
+    ErrorKind, Forwarding, ServiceFlags,
     error::errno,
+    transport::{Recorded, Replay},
     wire::{
+        Version,
         attribute::Put,
         consts::{command, control, netlink},
         message::{self, Messages},
@@ -294,4 +296,63 @@ fn a_service_that_was_listed_can_be_added_again() {
     let sent = Command::decode(&Command::AddService(listed).encode().unwrap()).unwrap();
     let Command::AddService(sent) = sent else { panic!() };
     assert_eq!(sent.flags, ServiceFlags::ONE_PACKET);
+}
+
+#[test]
+fn each_call_makes_its_change() {
+    type Call = fn(&mut Client<Replay>) -> Result<(), Error>;
+    fn key() -> ServiceKey {
+        ServiceKey::tcp(([10, 0, 0, 1], 80).into())
+    }
+    fn service() -> Service {
+        Service::new(key(), "rr".parse().unwrap())
+    }
+    fn server() -> Destination {
+        Destination::new("192.168.0.1:80".parse().unwrap(), Forwarding::Direct)
+    }
+    fn daemon() -> Daemon {
+        Daemon::new(DaemonRole::Backup, "eth0", 7)
+    }
+    const TIMEOUTS: Timeouts = Timeouts { tcp: 1, tcp_fin: 2, udp: 3 };
+    let calls: [(Command, Call); 12] = [
+        (Command::AddService(service()), |ipvs| ipvs.add_service(&service())),
+        (Command::EditService(service()), |ipvs| ipvs.edit_service(&service())),
+        (Command::DeleteService(key()), |ipvs| ipvs.delete_service(&key())),
+        (Command::AddDestination(key(), server()), |ipvs| ipvs.add_destination(&key(), &server())),
+        (Command::EditDestination(key(), server()), |ipvs| ipvs.edit_destination(&key(), &server())),
+        (Command::DeleteDestination(key(), server().key), |ipvs| {
+            ipvs.delete_destination(&key(), &server().key)
+        }),
+        (Command::SetTimeouts(TIMEOUTS), |ipvs| ipvs.set_timeouts(TIMEOUTS)),
+        (Command::Zero(None), |ipvs| ipvs.zero(None)),
+        (Command::Zero(Some(key())), |ipvs| ipvs.zero(Some(&key()))),
+        (Command::Flush, Client::flush),
+        (Command::StartDaemon(daemon()), |ipvs| ipvs.start_daemon(&daemon())),
+        (Command::StopDaemon(DaemonRole::Backup), |ipvs| ipvs.stop_daemon(DaemonRole::Backup)),
+    ];
+    for (command, call) in calls {
+        let replay = Replay::new().expect(&command.encode().unwrap(), [Recorded::Acknowledged(0)]);
+        let mut client = Client::with_transport(replay).unwrap();
+        call(&mut client).unwrap();
+        assert!(client.transport().is_exhausted(), "{command}");
+    }
+}
+
+#[test]
+fn version_and_a_single_service_are_read() {
+    let info = Info { version: Version { major: 1, minor: 2, patch: 1 }, connection_table_size: 4096 };
+    let service = Service::new(ServiceKey::tcp(([10, 0, 0, 1], 80).into()), "rr".parse().unwrap());
+    let key = service.key;
+    let entry = ServiceEntry { service, stats: Default::default() };
+    let mut question = Command::Zero(Some(key)).encode().unwrap();
+    question[0] = command::GET_SERVICE;
+    let answer = |answer: Answer| [Recorded::Message(answer.encode()), Recorded::Acknowledged(0)];
+    let replay = Replay::new()
+        .expect(&[command::GET_INFO, 1, 0, 0], answer(Answer::Info(info)))
+        .expect(&question, answer(Answer::Service(entry.clone())))
+        .expect(&question, [Recorded::Acknowledged(errno::ESRCH)]);
+    let mut client = Client::with_transport(replay).unwrap();
+    assert_eq!(client.info().unwrap(), info);
+    assert_eq!(client.service(&key).unwrap(), entry);
+    assert_eq!(client.service(&key).unwrap_err().kind(), ErrorKind::NoSuchService);
 }

@@ -159,3 +159,52 @@ fn a_snapshot_has_what_the_kernel_lists_and_counters_what_it_has_counted() {
     });
     assert_eq!((plane.name(), MemoryDataPlane::new().name()), ("ipvs", "memory"));
 }
+
+/// What the kernel answers when it is asked for the servers of the service.
+fn servers(list: impl IntoIterator<Item = crate::DestinationEntry>) -> (Vec<u8>, Vec<Recorded>) {
+    let mut question = Command::DeleteService(web()).encode().unwrap();
+    question[0] = 8;
+    let listed = list.into_iter().map(|entry| Recorded::Message(Answer::Destination(entry).encode()));
+    (question, listed.chain([Recorded::Done]).collect())
+}
+
+fn entry(active: u32, inactive: u32) -> crate::DestinationEntry {
+    let destination = Destination::from_spec(one(), &limited(7));
+    let (persistent, stats) = (0, Default::default());
+    crate::DestinationEntry { destination, active, inactive, persistent, stats }
+}
+
+#[test]
+fn a_server_is_quiesced_by_its_weight_alone() {
+    let (question, answers) = servers([entry(1, 0)]);
+    let expected = Command::EditDestination(web(), Destination::from_spec(one(), &limited(0)));
+    let plane = plane(
+        Replay::new()
+            .expect(&question, answers)
+            .expect(&expected.encode().unwrap(), [Recorded::Acknowledged(0)])
+            .expect(&question, servers([]).1),
+    );
+    block_on(async {
+        plane.quiesce(web(), one()).await.unwrap();
+        assert_eq!(plane.quiesce(web(), one()).await.unwrap_err().kind(), ErrorKind::NoSuchServer);
+        assert!(plane.client().call(|client| Ok(client.transport().is_exhausted())).await.unwrap());
+    });
+}
+
+#[test]
+fn a_server_is_drained_when_nothing_of_it_is_left() {
+    let looks =
+        [servers([entry(1, 1)]), servers([entry(0, 1)]), servers([entry(1, 0)]), servers([entry(0, 0)])];
+    let replay = looks
+        .into_iter()
+        .fold(Replay::new(), |replay, (question, answers)| replay.expect(&question, answers));
+    let (question, gone) = servers([]);
+    let plane = plane(replay.expect(&question, gone));
+    block_on(async {
+        plane.drained(web(), one(), Duration::from_millis(1)).await.unwrap();
+        let left = || plane.client().call(|client| Ok(!client.transport().is_exhausted()));
+        assert!(left().await.unwrap(), "four looks, the last of which found nothing");
+        plane.drained(web(), one(), Duration::from_millis(1)).await.unwrap();
+        assert!(!left().await.unwrap());
+    });
+}

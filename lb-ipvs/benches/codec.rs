@@ -4,7 +4,7 @@
 
 use divan::{Bencher, black_box, counter::ItemsCount};
 use lb_ipvs::{
-    Answer, Client, Command, Destination, Forwarding, SchedulerKind, ServerKey, Service, ServiceKey,
+    Answer, Client, Command, Destination, Forwarding, Query, SchedulerKind, ServerKey, Service, ServiceKey,
     transport::{Recorded, Replay},
 };
 
@@ -71,12 +71,9 @@ fn read_a_table_of_ten_thousand_servers(bencher: Bencher<'_, '_>) {
         entry.service.key = service(number);
         Recorded::Message(Answer::Service(entry).encode())
     });
-    let mut replay = Replay::new().expect(&[4, 1, 0, 0], listed.chain([Recorded::Done]));
+    let mut replay = Replay::new().expect(&Query::Services.encode(), listed.chain([Recorded::Done]));
     for number in 0..1000 {
-        // GET_DEST has the same attributes as DEL_SERVICE.
-        let mut request = Command::DeleteService(service(number)).encode().expect("it has no names");
-        request[0] = 8;
-        replay = replay.expect(&request, servers.clone());
+        replay = replay.expect(&Query::Destinations(service(number)).encode(), servers.clone());
     }
     bencher
         .counter(ItemsCount::new(10_000_u32))

@@ -44,14 +44,24 @@ pub enum Command {
     StopDaemon(DaemonRole),
 }
 
-/// Something to read.
+/// Something to read. [`Client`](crate::Client) has a call for each; a [`Replay`](crate::transport::Replay) is told by them
+/// what it will be asked.
+///
+/// Its `Display` says in words what is read: `read the servers of TCP 10.0.0.100:80`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Query {
+#[non_exhaustive]
+pub enum Query {
+    /// Version and size of the connection table.
     Info,
+    /// How long idle connections are kept.
     Timeouts,
+    /// The sync daemons that run.
     Daemons,
+    /// All services.
     Services,
+    /// One service.
     Service(ServiceKey),
+    /// The servers of a service.
     Destinations(ServiceKey),
 }
 
@@ -200,6 +210,13 @@ fn put_service(key: &ServiceKey, out: &mut Vec<u8>) {
 }
 
 impl Query {
+    /// Command, version, two zeroes, and attributes: a request without netlink's own header.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64);
+        self.emit(&mut out);
+        out
+    }
+
     pub(crate) fn emit(&self, out: &mut Vec<u8>) {
         message::put_generic(
             out,

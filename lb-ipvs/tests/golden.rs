@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 
 use lb_ipvs::{
     Answer, Client, Command, Daemon, DaemonRole, Destination, ErrorKind, Family, Forwarding, Netmask,
-    Protocol, SchedulerKind, ServerKey, Service, ServiceFlags, ServiceKey, Thresholds, Timeouts, Tunnel,
-    TunnelFlags, TunnelKind,
+    Protocol, Query, SchedulerKind, ServerKey, Service, ServiceFlags, ServiceKey, Thresholds, Timeouts,
+    Tunnel, TunnelFlags, TunnelKind,
     transport::{Recorded, Replay},
 };
 
@@ -323,6 +323,18 @@ fn a_table_is_read_with_the_requests_of_ipvsadm() {
     assert_eq!(tunnels[0].destination.key.to_string(), "[2001:db8::53]:53");
     assert_eq!(tunnels[3].destination.tunnel, Tunnel::new(TunnelKind::Gue, 6080, TunnelFlags::CHECKSUM));
     assert_eq!(key("udp:10.0.0.100:53").protocol(), Some(Protocol::Udp));
+}
+
+/// Where ipvsadm asks with the same bytes.
+#[test]
+fn questions_are_those_of_ipvsadm() {
+    let asked = |command: &str, at: usize| {
+        runs().into_iter().rfind(|run| run.command == command).unwrap().exchanges.swap_remove(at).0
+    };
+    assert_eq!(Query::Services.encode(), asked("-L -n", 0));
+    assert_eq!(Query::Timeouts.encode(), asked("-L --timeout", 0));
+    assert_eq!(Query::Daemons.encode(), asked("-L -n --daemon", 0));
+    assert_eq!(Query::Destinations(key("tcp:10.0.0.100:80")).encode(), asked("-L -n -t 10.0.0.100:80", 1));
 }
 
 /// Totals of the first web service, as printed by `ipvsadm -L -n --stats` in the recording.

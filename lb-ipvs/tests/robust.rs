@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
 
 use lb_ipvs::{
-    Answer, Attribute, Client, Command, Destination, Family, Forwarding, SchedulerKind, Service, ServiceKey,
-    Tunnel, TunnelFlags, TunnelKind,
+    Answer, Attribute, Client, Command, Destination, Family, Forwarding, Query, SchedulerKind, Service,
+    ServiceKey, Tunnel, TunnelFlags, TunnelKind,
     transport::{Recorded, Replay},
 };
 use proptest::prelude::*;
@@ -34,7 +34,8 @@ fn read(bytes: &[u8]) {
             let _ = Command::decode(&encoded).unwrap();
         }
     }
-    let replay = Replay::new().expect(&[4, 1, 0, 0], [Recorded::Message(bytes.to_vec()), Recorded::Done]);
+    let replay =
+        Replay::new().expect(&Query::Services.encode(), [Recorded::Message(bytes.to_vec()), Recorded::Done]);
     let _ = Client::with_transport(replay).unwrap().services();
 }
 

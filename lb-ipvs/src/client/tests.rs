@@ -344,11 +344,10 @@ fn version_and_a_single_service_are_read() {
     let service = Service::new(ServiceKey::tcp(([10, 0, 0, 1], 80).into()), "rr".parse().unwrap());
     let key = service.key;
     let entry = ServiceEntry { service, stats: Default::default() };
-    let mut question = Command::Zero(Some(key)).encode().unwrap();
-    question[0] = command::GET_SERVICE;
+    let question = Query::Service(key).encode();
     let answer = |answer: Answer| [Recorded::Message(answer.encode()), Recorded::Acknowledged(0)];
     let replay = Replay::new()
-        .expect(&[command::GET_INFO, 1, 0, 0], answer(Answer::Info(info)))
+        .expect(&Query::Info.encode(), answer(Answer::Info(info)))
         .expect(&question, answer(Answer::Service(entry.clone())))
         .expect(&question, [Recorded::Acknowledged(errno::ESRCH)]);
     let mut client = Client::with_transport(replay).unwrap();

@@ -8,7 +8,7 @@ use lb_core::{
 
 use super::*;
 use crate::{
-    ServiceFlags,
+    Query, ServiceFlags,
     transport::{Recorded, Replay},
     wire::{Answer, Destination, Service, message::Messages},
 };
@@ -142,12 +142,11 @@ fn a_snapshot_has_what_the_kernel_lists_and_counters_what_it_has_counted() {
     entry.stats.total.connections = 9;
     server.destination = Destination::from_spec(one(), &limited(3));
     (server.active, server.inactive, server.persistent) = (1, 2, 3);
-    let mut servers = Command::DeleteService(web()).encode().unwrap();
-    servers[0] = 8;
+    let services = Query::Services.encode();
     let listed = [Recorded::Message(Answer::Service(entry).encode()), Recorded::Done];
-    let with = [Recorded::Message(Answer::Destination(server).encode()), Recorded::Done];
-    let once = Replay::new().expect(&[4, 1, 0, 0], listed.clone()).expect(&servers, with.clone());
-    let plane = plane(once.expect(&[4, 1, 0, 0], listed).expect(&servers, with));
+    let (question, with) = servers([server]);
+    let once = Replay::new().expect(&services, listed.clone()).expect(&question, with.clone());
+    let plane = plane(once.expect(&services, listed).expect(&question, with));
     block_on(async {
         assert_eq!(plane.snapshot().await.unwrap(), table);
         let counters = plane.counters().await.unwrap().remove(&web()).unwrap();
@@ -162,10 +161,8 @@ fn a_snapshot_has_what_the_kernel_lists_and_counters_what_it_has_counted() {
 
 /// What the kernel answers when it is asked for the servers of the service.
 fn servers(list: impl IntoIterator<Item = crate::DestinationEntry>) -> (Vec<u8>, Vec<Recorded>) {
-    let mut question = Command::DeleteService(web()).encode().unwrap();
-    question[0] = 8;
     let listed = list.into_iter().map(|entry| Recorded::Message(Answer::Destination(entry).encode()));
-    (question, listed.chain([Recorded::Done]).collect())
+    (Query::Destinations(web()).encode(), listed.chain([Recorded::Done]).collect())
 }
 
 fn entry(active: u32, inactive: u32) -> crate::DestinationEntry {

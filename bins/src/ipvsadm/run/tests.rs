@@ -1,7 +1,7 @@
 use std::io::BufReader;
 
 use lb_ipvs::{
-    Answer, Destination, Service,
+    Answer, Destination, Query, Service,
     transport::{Recorded, Replay},
 };
 
@@ -73,12 +73,12 @@ fn table() -> Replay {
     let (entry, servers) =
         format::entry(web.clone(), [server("192.168.0.2:80").with_weight(5), server("192.168.0.1:80")]);
     let servers = servers.into_iter().map(|entry| Recorded::Message(Answer::Destination(entry).encode()));
-    // A question about the servers of a service differs from an order to zero it by its number.
-    let mut question = Change::Zero(Some(web.key)).encode().unwrap();
-    question[0] = 8;
     Replay::new()
-        .expect(&[4, 1, 0, 0], [Recorded::Message(Answer::Service(entry).encode()), Recorded::Done])
-        .expect(&question, servers.chain([Recorded::Done]))
+        .expect(
+            &Query::Services.encode(),
+            [Recorded::Message(Answer::Service(entry).encode()), Recorded::Done],
+        )
+        .expect(&Query::Destinations(web.key).encode(), servers.chain([Recorded::Done]))
 }
 
 #[test]

@@ -248,8 +248,9 @@ fn silence_and_loss_are_errors_and_what_comes_late_is_thrown_away() {
     assert_eq!(client.flush().unwrap_err().kind(), ErrorKind::Overrun);
     assert_eq!(client.transport().discarded, 2);
     client.flush().unwrap();
-    // An answer to what was given up, and one to nobody.
+    // An answer to what was given up, one to nobody, and a message that says nothing.
     let mut late = Vec::new();
+    message::put(&mut late, netlink::NOOP, 0, client.sequence.wrapping_add(1), |_| ());
     put_end(&mut late, netlink::ERROR, 0, 1, errno::EPERM);
     put_end(&mut late, netlink::ERROR, 0, 4_000_000_000, errno::EPERM);
     client.transport.waiting.push_back(Ok(late));

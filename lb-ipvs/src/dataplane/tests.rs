@@ -9,6 +9,7 @@ use lb_core::{
 use super::*;
 use crate::{
     Query, ServiceFlags,
+    error::errno,
     transport::{Recorded, Replay},
     wire::{Answer, Destination, Service, message::Messages},
 };
@@ -59,6 +60,23 @@ fn a_refusal_has_the_index_and_the_words_of_its_change() {
     assert_eq!(refused.len(), 1);
     assert_eq!((refused[0].index, refused[0].error.kind), (1, dataplane::ErrorKind::NotFound));
     assert_eq!(refused[0].error.detail, "delete service TCP 10.0.0.1:80: there is no such service");
+}
+
+/// A data plane's caller goes by the kind: what is denied or not supported is not tried again at once.
+#[test]
+fn kinds_of_errors_are_those_of_data_planes() {
+    let add = || Command::AddService(Service::new(web(), SchedulerKind::RoundRobin));
+    let kind = |command: Command, number| DataPlaneError::from(Error::command(&command, number)).kind;
+    assert_eq!(kind(add(), errno::EEXIST), dataplane::ErrorKind::Exists);
+    assert_eq!(kind(add(), errno::ENOENT), dataplane::ErrorKind::Unsupported);
+    assert_eq!(kind(add(), errno::EAFNOSUPPORT), dataplane::ErrorKind::Unsupported);
+    assert_eq!(kind(add(), errno::EPERM), dataplane::ErrorKind::Denied);
+    assert_eq!(kind(add(), errno::EINVAL), dataplane::ErrorKind::Invalid);
+    assert_eq!(kind(add(), errno::ERANGE), dataplane::ErrorKind::Invalid);
+    assert_eq!(kind(add(), errno::ENODEV), dataplane::ErrorKind::Invalid);
+    assert_eq!(kind(Command::DeleteDestination(web(), one()), errno::ENOENT), dataplane::ErrorKind::NotFound);
+    assert_eq!(kind(Command::DeleteService(web()), errno::ESRCH), dataplane::ErrorKind::NotFound);
+    assert_eq!(kind(add(), errno::ENOBUFS), dataplane::ErrorKind::Unavailable);
 }
 
 #[test]

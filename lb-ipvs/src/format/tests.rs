@@ -356,3 +356,11 @@ fn what_a_persistence_engine_goes_by_is_listed_as_by_ipvsadm() {
     );
     assert_eq!(last(false).as_deref(), Some(line), "ipvsadm -L -n -c");
 }
+
+/// The kernel never lists a server with the last two, so that no recording has them.
+#[test]
+fn each_way_to_a_server_has_a_word() {
+    use Forwarding::{Bypass, Direct, Local, Masquerade, Other, Tunnel};
+    let words = [Masquerade, Tunnel, Direct, Other(5), Local, Bypass].map(forwarding_name);
+    assert_eq!(words, ["Masq", "Tunnel", "Route", "Route", "Local", "Bypass"]);
+}

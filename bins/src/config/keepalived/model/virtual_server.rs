@@ -36,7 +36,7 @@ pub struct VirtualServer {
     pub mail: bool,
 }
 
-/// How the file names a virtual server. Shown as keepalived writes it: `[10.0.0.1]:tcp:80`, `FWM 7`, `[web]:tcp:0`.
+/// How the file names a virtual server. Shown as keepalived writes it: `[10.0.0.1]:tcp:80`, `FWM 7`, `[web]:0`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VirtualName {
     /// By address and port, or by a firewall mark.
@@ -47,6 +47,8 @@ pub enum VirtualName {
         name: String,
         /// What it carries; a group may be used once for each protocol.
         protocol: Protocol,
+        /// How many virtual servers of this group stand before it.
+        place: usize,
     },
 }
 
@@ -104,7 +106,7 @@ impl fmt::Display for VirtualName {
                 write!(f, "[{address}]:{protocol}:{port}")
             }
             Self::Service(ServiceKey::FwMark { mark, .. }) => write!(f, "FWM {mark}"),
-            Self::Group { name, protocol } => write!(f, "[{name}]:{protocol}:0"),
+            Self::Group { name, place, .. } => write!(f, "[{name}]:{place}"),
         }
     }
 }

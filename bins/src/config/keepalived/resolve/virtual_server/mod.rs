@@ -22,7 +22,7 @@ use crate::config::{
     document::Span,
     keepalived::{
         language::Block,
-        model::{CheckerKind, TrackFile, VirtualGroup, VirtualServer},
+        model::{CheckerKind, TrackFile, VirtualGroup, VirtualName, VirtualServer},
     },
 };
 
@@ -36,7 +36,7 @@ pub(super) fn virtual_servers(
     let mut servers: Vec<VirtualServer> = Vec::new();
     let mut owners: HashMap<ServiceKey, Span> = HashMap::new();
     for directive in root.directives.iter().filter(|directive| directive.keyword() == "virtual_server") {
-        let Some(server) = service::virtual_server(directive, &context, problems) else { continue };
+        let Some(mut server) = service::virtual_server(directive, &context, problems) else { continue };
         let span = directive.span();
         let twice = server.services.iter().find_map(|key| Some((*key, *owners.get(key)?)));
         if let Some((key, first)) = twice {
@@ -46,6 +46,10 @@ pub(super) fn virtual_servers(
                     .help("put the real servers of both into one block"),
             );
             continue;
+        }
+        if let VirtualName::Group { name, place, .. } = &mut server.name {
+            let same = |other: &&VirtualServer| matches!(&other.name, VirtualName::Group { name: other, .. } if other == name);
+            *place = servers.iter().filter(same).count();
         }
         owners.extend(server.services.iter().map(|key| (*key, span)));
         servers.push(server);

@@ -171,13 +171,6 @@ impl Inherited<'_> {
             };
             put_right(directive.span(), what, how, problems);
             key.port = only;
-        } else if self.services.iter().all(|service| service.address().is_none()) {
-            let what = format!(
-                "a firewall mark has no port, so the port {} of {} does not count",
-                key.port, key.address
-            );
-            put_right(directive.span(), what, "packets keep the port they came with".to_owned(), problems);
-            key.port = 0;
         }
         Some(key)
     }

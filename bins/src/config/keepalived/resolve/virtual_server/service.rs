@@ -41,12 +41,12 @@ enum Head<'d> {
 struct Settings<'d> {
     protocol: Option<Protocol>,
     scheduler: Option<SchedulerKind>,
-    flags: SchedulerFlags,
-    one_packet: bool,
+    flags: Vec<&'d Directive>,
+    one_packet: Option<Span>,
     forwarding: Option<Forwarding>,
     persistence: Option<NonZeroU32>,
     granularity: Option<u8>,
-    engine: Option<EngineName>,
+    engine: Option<(Span, EngineName)>,
     family: Option<Family>,
     pacing: Pacing,
     quorum: Option<u32>,
@@ -196,7 +196,7 @@ fn services(
                 ));
                 return None;
             }
-            Some((VirtualName::Group { name: word.text.to_string(), protocol }, services))
+            Some((VirtualName::Group { name: word.text.to_string(), protocol, place: 0 }, services))
         }
     }
 }
@@ -217,10 +217,9 @@ impl<'d> Settings<'d> {
             "protocol" => self.protocol = protocol(directive, problems),
             "lvs_sched" | "lb_algo" => self.scheduler = scheduler(directive, problems),
             "flag-1" | "flag-2" | "flag-3" | "sh-port" | "sh-fallback" | "mh-port" | "mh-fallback" => {
-                let flag = SchedulerFlags::parse_one(directive.keyword()).unwrap_or_default();
-                self.flags = self.flags.union(flag);
+                self.flags.push(directive);
             }
-            "ops" => self.one_packet = true,
+            "ops" => self.one_packet = Some(directive.span()),
             "lvs_method" | "lb_kind" => self.forwarding = values::forwarding(directive, problems),
             "persistence_timeout" => {
                 let bare = directive.parameters().is_empty();
@@ -231,7 +230,7 @@ impl<'d> Settings<'d> {
             "persistence_granularity" => self.granularity = granularity(directive, problems),
             "persistence_engine" => {
                 let word = only(directive, "a name, such as sip", problems);
-                self.engine = word.and_then(|word| word.text.parse().ok());
+                self.engine = word.and_then(|word| Some((directive.span(), word.text.parse().ok()?)));
             }
             "ip_family" => {
                 let word = only(directive, "inet or inet6", problems);
@@ -277,7 +276,7 @@ impl<'d> Settings<'d> {
         });
         let wildcard = services.iter().any(|key| key.address().is_some_and(|address| address.port() == 0));
         let mut timeout = self.persistence;
-        if timeout.is_none() && (self.granularity.is_some() || self.engine.is_some()) {
+        if timeout.is_none() && self.granularity.is_some() {
             timeout = NonZeroU32::new(PERSISTENCE);
         }
         if timeout.is_none() && wildcard {
@@ -285,18 +284,50 @@ impl<'d> Settings<'d> {
             put_right(span, what, format!("persistence_timeout {PERSISTENCE} is taken"), problems);
             timeout = NonZeroU32::new(PERSISTENCE);
         }
+        if let Some((span, _)) = self.engine.as_ref().filter(|_| timeout.is_none()) {
+            let label = "it is left out; `persistence_timeout` is missing".to_owned();
+            put_right(*span, "an engine without persistence does nothing".to_owned(), label, problems);
+        }
+        let connections = |key: &ServiceKey| key.protocol().is_some_and(|protocol| protocol != Protocol::Udp);
+        let mut one_packet = self.one_packet;
+        if let Some(span) = one_packet.filter(|_| services.iter().any(connections)) {
+            let what = "`ops` is for UDP".to_owned();
+            put_right(span, what, "connections are kept together".to_owned(), problems);
+            one_packet = None;
+        }
         // The length that leaves every client by itself is what there is without a mask.
         let groups = |length: &u8| services.iter().any(|key| *length < key.family().bits());
         ServiceSpec {
+            flags: self.flags(&scheduler, problems),
             scheduler,
-            flags: self.flags,
             persistence: timeout.map(|timeout| Persistence {
                 timeout,
                 prefix: self.granularity.filter(groups),
-                engine: self.engine.clone(),
+                engine: self.engine.as_ref().map(|(_, engine)| engine.clone()),
             }),
-            one_packet: self.one_packet,
+            one_packet: one_packet.is_some(),
         }
+    }
+
+    /// The options of this scheduler; those of another one would mean something else to it.
+    fn flags(&self, scheduler: &SchedulerKind, problems: &mut Problems) -> SchedulerFlags {
+        let mut flags = SchedulerFlags::EMPTY;
+        for directive in &self.flags {
+            let option = directive.keyword();
+            let owner = match option.split_once('-') {
+                Some(("sh", _)) => Some(SchedulerKind::SourceHash),
+                Some(("mh", _)) => Some(SchedulerKind::Maglev),
+                _ => None,
+            };
+            match owner {
+                Some(owner) if owner != *scheduler => {
+                    let what = format!("`{option}` is an option of the scheduler {owner}");
+                    put_right(directive.span(), what, format!("{scheduler} is left without it"), problems);
+                }
+                _ => flags = flags.union(SchedulerFlags::parse_one(option).unwrap_or_default()),
+            }
+        }
+        flags
     }
 
     fn sorry(&self, inherited: &Inherited<'_>, problems: &mut Problems) -> Option<SorryServer> {

@@ -152,7 +152,7 @@ fn groups_are_spread_out() {
     let server = one(text);
     assert_eq!(
         server.name,
-        VirtualName::Group { name: "web".into(), protocol: lb_core::model::Protocol::Tcp }
+        VirtualName::Group { name: "web".into(), protocol: lb_core::model::Protocol::Tcp, place: 0 }
     );
     let services: Vec<String> = server.services.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -178,14 +178,48 @@ fn marks_take_the_family_of_their_servers() {
     assert_eq!((six.services, six.name.to_string().as_str()), (vec![key("fwmark:7/ipv6")], "FWM 7"));
     let told = one(&text("ip_family inet6"));
     assert_eq!(told.services, [key("fwmark:7/ipv6")]);
-    let (servers, problems) = resolve(&text("real_server 192.168.0.1 80 {\nTCP_CHECK {\n}\n}"));
+    let (servers, problems) = resolve(&text("real_server 192.168.0.1 80 {\n}"));
+    assert_eq!((servers[0].reals[0].key.port, problems.len()), (80, 0), "NAT leads to any port");
+    let direct = text("real_server 192.168.0.1 80 {\nTCP_CHECK {\n}\n}").replace("NAT", "DR");
+    let (servers, problems) = resolve(&direct);
     assert_eq!(servers[0].reals[0].key.port, 0);
     assert_eq!(
         servers[0].reals[0].checkers[0].target.address.port(),
         80,
         "it is still where the server listens"
     );
-    assert!(problems[0].contains("a firewall mark has no port"), "{problems:?}");
+    assert!(problems[0].contains("the port 80 of 192.168.0.1 can not be reached"), "{problems:?}");
+}
+
+#[test]
+fn virtual_servers_of_one_group_are_counted() {
+    let server = |protocol| {
+        format!("virtual_server group web {{\nprotocol {protocol}\nlvs_sched rr\nlvs_method NAT\n}}\n")
+    };
+    let text = format!("virtual_server_group web {{\n10.0.0.1 53\n}}\n{}{}", server("TCP"), server("UDP"));
+    let names: Vec<String> = resolve(&text).0.iter().map(|server| server.name.to_string()).collect();
+    assert_eq!(names, ["[web]:0", "[web]:1"]);
+}
+
+#[test]
+fn options_that_do_nothing_are_left_out() {
+    let with = |head: &str, inside: &str| {
+        let (servers, problems) = resolve(&format!(
+            "virtual_server {head} {{\nlvs_method NAT\n{inside}\nreal_server 192.168.0.1 80 {{\n}}\n}}"
+        ));
+        (servers[0].spec.clone(), problems.join("\n"))
+    };
+    let (spec, problems) = with("10.0.0.1 80", "protocol TCP\nsh-port\nmh-fallback\nlvs_sched sh\nops");
+    assert_eq!((spec.flags, spec.one_packet), (SchedulerFlags::PORT, false));
+    assert!(problems.contains("`mh-fallback` is an option of the scheduler mh"), "{problems}");
+    assert!(problems.contains("`ops` is for UDP") && problems.lines().count() == 2, "{problems}");
+    for head in ["10.0.0.1 80", "fwmark 7"] {
+        let (spec, problems) = with(head, "protocol UDP\nops\nlvs_sched rr\nflag-2");
+        assert_eq!((spec.flags, spec.one_packet, &*problems), (SchedulerFlags::PORT, true, ""));
+    }
+    let (spec, problems) = with("10.0.0.1 80", "protocol UDP\nlvs_sched rr\npersistence_engine sip");
+    assert_eq!(spec.persistence, None);
+    assert!(problems.contains("an engine without persistence does nothing"), "{problems}");
 }
 
 #[test]

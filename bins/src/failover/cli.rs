@@ -75,6 +75,9 @@ struct Arguments {
     /// Where the process id is written
     #[arg(short = 'p', long, value_name = "FILE")]
     pid: Option<PathBuf>,
+    /// At the end leave virtual servers in the data plane as they are
+    #[arg(short = 'I', long)]
+    dont_release_ipvs: bool,
     /// Do not start the daemon again when it dies
     #[arg(short = 'R', long)]
     dont_respawn: bool,
@@ -198,7 +201,11 @@ fn daemon(arguments: &Arguments) -> ExitCode {
             _ => Part::Whole,
         },
         settings: Settings { pair: arguments.pair },
-        balance: balance::Settings { plane: arguments.data_plane, ..balance::Settings::default() },
+        balance: balance::Settings {
+            plane: arguments.data_plane,
+            leave: arguments.dont_release_ipvs,
+            ..balance::Settings::default()
+        },
     };
     match loading::load(&options) {
         Ok(loaded) => run(options, loaded, arguments),

@@ -247,7 +247,7 @@ impl Engine {
         }
         names.iter().for_each(|name| self.notify(Kind::Instance, name, Happened::Stop));
         // After the addresses, so that nobody is sent to a host that does not balance any more.
-        self.balance.stop(false).await;
+        self.balance.stop().await;
         while let Ok(output) = self.outputs.try_recv() {
             output.deliver(&mut self.notifier, &mut self.journal);
         }

@@ -52,6 +52,8 @@ pub struct Settings {
     pub plane: Choice,
     /// How often the whole data plane is read and put right. Default 10 s.
     pub sync_interval: Duration,
+    /// At the end everything stays in the data plane, and nobody is told that it is down. Default: no.
+    pub leave: bool,
     /// Which addresses are on this host. Default: those of its interfaces.
     pub addresses: Arc<dyn Fn() -> io::Result<BTreeSet<IpAddr>> + Send + Sync>,
 }
@@ -61,6 +63,7 @@ impl Default for Settings {
         Self {
             plane: Choice::Auto,
             sync_interval: Duration::from_secs(10),
+            leave: false,
             addresses: Arc::new(suspension::addresses_here),
         }
     }
@@ -68,10 +71,11 @@ impl Default for Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plane, sync_interval, .. } = self;
+        let Self { plane, sync_interval, leave, .. } = self;
         f.debug_struct("Settings")
             .field("plane", plane)
             .field("sync_interval", sync_interval)
+            .field("leave", leave)
             .finish_non_exhaustive()
     }
 }
@@ -142,7 +146,7 @@ enum Order {
     Status(oneshot::Sender<Status>),
     Serve(Request, oneshot::Sender<Answer>),
     Plan(Box<Proposal>, oneshot::Sender<Answer>),
-    Stop { keep: bool },
+    Stop,
 }
 
 /// A configuration that was read from a file, and what is odd about it.
@@ -216,9 +220,9 @@ impl Balance {
         answer.unwrap_or_else(|| Answer::Error("the virtual servers are being stopped".to_owned()))
     }
 
-    /// Stops: tells what `omega` wants told, and unless `keep` takes what is ours out of the data plane.
-    pub async fn stop(&mut self, keep: bool) {
-        self.order(Order::Stop { keep });
+    /// Stops: tells what `omega` wants told, and takes what is ours out of the data plane, or leaves it as the settings say.
+    pub async fn stop(&mut self) {
+        self.order(Order::Stop);
         // It ends with a panic or not at all; in both cases there is nothing left to wait for.
         let _ = (&mut self.task).await;
     }

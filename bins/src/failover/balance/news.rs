@@ -28,6 +28,8 @@ pub(super) struct View {
 pub(super) struct Real {
     /// Whether its checks pass.
     pub alive: bool,
+    /// Whether one of them has failed; with `alpha` it may be neither.
+    pub failed: bool,
     /// Its weight in the data plane; `None` = not in it.
     pub weight: Option<Weight>,
 }
@@ -41,10 +43,23 @@ pub(super) enum News {
     Alive(ServerKey, bool),
     /// A real server is something else to the data plane.
     Real(ServerKey, Change),
+    /// The quorum was gained or lost, with this sum of weights.
+    Quorum(Quorum, u32),
     /// The sorry server begins or ends to answer.
     Sorry(ServerKey, bool),
-    /// The quorum was gained or lost, with this sum of weights.
-    Quorum(bool, u32),
+    /// All who are alive come back, or leave, since the sorry server leaves or answers.
+    Pool(bool),
+}
+
+/// What became of the quorum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quorum {
+    /// It is there, and was not.
+    Gained,
+    /// It was there, and is not.
+    Lost,
+    /// It was never there, and the sorry server answers.
+    Missing,
 }
 
 /// What a real server is to the data plane now.
@@ -62,6 +77,22 @@ pub(super) enum Change {
     Weighed(Weight, Weight),
 }
 
+impl Quorum {
+    pub(super) const fn is_there(self) -> bool {
+        matches!(self, Self::Gained)
+    }
+}
+
+impl News {
+    /// The real server that this is about.
+    pub(super) const fn real(&self) -> Option<ServerKey> {
+        match self {
+            Self::Watched(key) | Self::Alive(key, _) | Self::Real(key, _) => Some(*key),
+            Self::Quorum(..) | Self::Sorry(..) | Self::Pool(_) => None,
+        }
+    }
+}
+
 impl View {
     /// What was decided about a virtual server.
     pub(super) fn of(server: &VirtualServer, state: &State) -> Self {
@@ -73,13 +104,14 @@ impl View {
         let sorry = server.sorry.map(|sorry| at(sorry.key, service)).filter(|_| view.sorry);
         for real in &server.reals {
             let Some((service, key)) = places(server, real).into_iter().next() else { continue };
-            let alive = state.health().of(&service, &key) == Health::Up;
+            let health = state.health().of(&service, &key);
+            let (alive, failed) = (health == Health::Up, health == Health::Down);
             let spec = state.desired().table.server(&service, &key).filter(|_| sorry != Some(key));
             let policy = state.policy().get(&service).and_then(|service| service.servers.get(&key));
             if alive {
                 view.sum += policy.map_or(0, |policy| u32::from(policy.spec.weight.get()));
             }
-            view.reals.insert(real.key, Real { alive, weight: spec.map(|spec| spec.weight) });
+            view.reals.insert(real.key, Real { alive, failed, weight: spec.map(|spec| spec.weight) });
         }
         view
     }
@@ -88,46 +120,50 @@ impl View {
     /// keepalived's: what happened to a server, what that did to the quorum, what that did to all.
     pub(super) fn news_since(&self, before: Option<&Self>, sorry: Option<ServerKey>) -> Vec<News> {
         let mut news = Vec::new();
+        let was = before.and_then(|before| before.quorum);
+        let quorum = match (was, self.quorum) {
+            (Some(false) | None, Some(true)) => Some(Quorum::Gained),
+            (Some(true), Some(false)) => Some(Quorum::Lost),
+            // That it was never there, and is not, is no loss, unless somebody has to stand in.
+            (None, Some(false)) if sorry.is_some() => Some(Quorum::Missing),
+            _ => None,
+        };
+        let quorum = quorum.map(|quorum| News::Quorum(quorum, self.sum));
         let Some(before) = before else {
             news.extend(self.reals.keys().map(|key| News::Watched(*key)));
-            if self.quorum == Some(true) {
-                news.push(News::Quorum(true, self.sum));
-            }
+            news.extend(quorum);
             return news;
         };
+        let sorry = sorry.filter(|_| before.sorry != self.sorry);
         let mut table = Vec::new();
         let mut keys: Vec<&ServerKey> = before.reals.keys().chain(self.reals.keys()).collect();
         keys.sort_unstable();
         keys.dedup();
         for key in keys {
             let (old, new) = (before.reals.get(key), self.reals.get(key));
-            if let (Some(old), Some(new)) = (old, new)
-                && old.alive != new.alive
-            {
+            let (old, new) = (old.copied().unwrap_or_default(), new.copied().unwrap_or_default());
+            let is_new = !before.reals.contains_key(key);
+            if old.alive != new.alive && !is_new || new.failed && !old.failed && !old.alive {
                 news.push(News::Alive(*key, new.alive));
             }
-            let (old, new) = (old.copied().unwrap_or_default(), new.copied().unwrap_or_default());
-            table.extend(change(old, new).map(|change| News::Real(*key, change)));
+            // Who leaves or comes back for the sorry server has not changed.
+            let stays = sorry.is_some() && old.alive && new.alive;
+            table.extend(change(old, new).filter(|_| !stays).map(|change| News::Real(*key, change)));
         }
         news.append(&mut table);
-        // That it was never there, and is not, is no loss.
-        match (before.quorum, self.quorum) {
-            (Some(false) | None, Some(true)) => news.push(News::Quorum(true, self.sum)),
-            (Some(true), Some(false)) => news.push(News::Quorum(false, self.sum)),
-            _ => {}
-        }
-        if let Some(sorry) = sorry.filter(|_| before.sorry != self.sorry) {
-            news.push(News::Sorry(sorry, self.sorry));
+        news.extend(quorum);
+        if let Some(sorry) = sorry {
+            news.extend([News::Sorry(sorry, self.sorry), News::Pool(!self.sorry)]);
         }
         news
     }
 
-    /// What is told of a virtual server that ends with `omega`: everything is down.
+    /// What is told of a virtual server that ends: everything is down.
     pub(super) fn farewell(&self) -> Vec<News> {
         let live = self.reals.iter().filter(|(_, real)| real.alive);
         let mut news: Vec<News> = live.map(|(key, _)| News::Alive(*key, false)).collect();
         if self.quorum == Some(true) {
-            news.push(News::Quorum(false, 0));
+            news.push(News::Quorum(Quorum::Lost, 0));
         }
         news
     }

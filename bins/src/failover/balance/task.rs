@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Order, Output, Settings,
-    news::{News, View},
+    news::{News, Quorum, View},
     policy::{places, policy},
     suspension,
     watch::{Seat, Watch},
@@ -100,9 +100,9 @@ impl Task {
         loop {
             tokio::select! {
                 order = inbox.recv() => match order {
-                    Some(Order::Stop { keep }) => return self.stop(keep).await,
+                    Some(Order::Stop) => return self.stop().await,
                     Some(order) => self.obey(order).await,
-                    None => return self.stop(false).await,
+                    None => return self.stop().await,
                 },
                 verdict = self.watch.verdict() => {
                     self.checked(&verdict);
@@ -125,7 +125,7 @@ impl Task {
             Order::Status(reply) => drop(reply.send(self.status().await)),
             Order::Serve(request, reply) => drop(reply.send(self.answer(request).await)),
             Order::Plan(proposal, reply) => drop(reply.send(self.plan(*proposal).await)),
-            Order::Stop { .. } => {}
+            Order::Stop => {}
         }
     }
 
@@ -162,8 +162,9 @@ impl Task {
         if self.upkeep.is_none() {
             self.reopen().await;
         }
-        for server in before.iter().filter(|server| server.omega && !names.contains(&server.name)) {
+        for server in before.iter().filter(|server| !names.contains(&server.name)) {
             let Some(view) = views.get(&server.name) else { continue };
+            self.log.line(&format!("Removing Virtual Server {}", server.name));
             for item in view.farewell() {
                 tell(&self.log, &self.outputs, server, &item, "configuration");
             }
@@ -172,8 +173,12 @@ impl Task {
             let sorry = server.sorry.map(|sorry| sorry.key);
             let news = view.news_since(views.get(&server.name), sorry);
             self.views.push(view);
+            let was = before.iter().find(|other| other.name == server.name);
             for item in news {
-                tell(&self.log, &self.outputs, server, &item, "configuration");
+                // Of one that is gone only the old configuration knows whom to tell.
+                let is_gone = item.real().is_some_and(|key| server.reals.iter().all(|real| real.key != key));
+                let knows = was.filter(|_| is_gone).unwrap_or(server);
+                tell(&self.log, &self.outputs, knows, &item, "configuration");
             }
         }
         self.suspended = vec![false; self.servers.len()];
@@ -226,8 +231,8 @@ impl Task {
             let Some(checker) = entry.checkers.get(check) else { continue };
             let news = verdict.transition.filter(|to| to.to != Health::Up || to.from == Health::Down);
             if let Some(transition) = news {
-                let up = transition.to == Health::Up;
-                self.log.line(&wording::verdict(server, &entry.key, checker, up, &seen));
+                let turn = (transition.from == Health::Unknown, transition.to == Health::Up);
+                self.log.line(&wording::verdict(server, &entry.key, checker, turn, &seen));
             } else if let Some(Leaning { toward: Health::Down, count, .. }) = verdict.leaning {
                 self.log.line(&wording::failure(server, &entry.key, checker, count, &seen));
             }
@@ -351,14 +356,17 @@ impl Task {
         }
     }
 
-    async fn stop(mut self, keep: bool) {
+    async fn stop(mut self) {
+        self.watch.set(&[], &[], &self.programs);
+        if self.settings.leave {
+            return;
+        }
         for (server, view) in self.servers.iter().zip(&self.views).filter(|(server, _)| server.omega) {
             for item in view.farewell() {
                 tell(&self.log, &self.outputs, server, &item, "shutdown");
             }
         }
-        self.watch.set(&[], &[], &self.programs);
-        if let Some(upkeep) = self.upkeep.as_mut().filter(|_| !keep) {
+        if let Some(upkeep) = &mut self.upkeep {
             if self.flush_on_stop
                 && let Ok(held) = upkeep.plane().snapshot().await
             {
@@ -405,8 +413,8 @@ fn tell(
             real(*key).map(|real| ("notify_down", &real.notify_down)),
             real(*key).is_some_and(|real| real.mail),
         ),
-        News::Quorum(true, _) => (Some(("quorum_up", &server.quorum_up)), server.mail),
-        News::Quorum(false, _) => (Some(("quorum_down", &server.quorum_down)), server.mail),
+        News::Quorum(Quorum::Gained, _) => (Some(("quorum_up", &server.quorum_up)), server.mail),
+        News::Quorum(..) => (Some(("quorum_down", &server.quorum_down)), server.mail),
         _ => (None, false),
     };
     if let Some((purpose, Some(command))) = script {

@@ -1,10 +1,9 @@
-//! What is told of virtual servers, in keepalived's words: log lines, lines of the FIFO, mails. The words
-//! are those of keepalived's messages as its manual, its documentation and logs that people publish show them, with the cause behind.
-//! They were not compared with a keepalived 2.2.7 that balances, since that takes a kernel with IPVS.
+//! What is told of virtual servers, in keepalived's words: log lines, lines of the FIFO, mails. The cause stands behind.
+//! `bins/tests/vm/keepalived` compares with what keepalived says.
 
 use lb_core::model::{Protocol, ServerKey};
 
-use super::news::{Change, News};
+use super::news::{Change, News, Quorum};
 use crate::config::keepalived::model::{Checker, CheckerKind, VirtualServer};
 
 /// The line for the log. That a server went up or down is said by its check, and by what becomes of it.
@@ -26,12 +25,14 @@ pub(super) fn line(server: &VirtualServer, news: &News) -> Option<String> {
             let (verb, preposition) = match (on, inhibit) {
                 (true, false) => ("Adding", "to"),
                 (false, false) => ("Removing", "from"),
-                (true, true) => ("Enabling", "of"),
-                (false, true) => ("Disabling", "of"),
+                (true, true) => ("Enabling", "to"),
+                (false, true) => ("Disabling", "from"),
             };
             format!("{verb} sorry server {} {preposition} VS {name}", of(key))
         }
-        News::Quorum(up, sum) => format!("{} for VS {name}", quorum(server, *up, *sum)),
+        News::Pool(true) => format!("Adding alive servers to the pool for VS {name}"),
+        News::Pool(false) => format!("Removing alive servers from the pool for VS {name}"),
+        News::Quorum(what, sum) => format!("{} for VS {name}", quorum(server, *what, *sum)),
     };
     Some(line)
 }
@@ -41,7 +42,7 @@ pub(super) fn fifo(server: &VirtualServer, news: &News) -> Option<String> {
     let word = |up: &bool| if *up { "UP" } else { "DOWN" };
     match news {
         News::Alive(key, up) => Some(format!("RS {} {} {}", real(server, key), server.name, word(up))),
-        News::Quorum(up, _) => Some(format!("VS {} {}", server.name, word(up))),
+        News::Quorum(what, _) => Some(format!("VS {} {}", server.name, word(&what.is_there()))),
         _ => None,
     }
 }
@@ -60,30 +61,35 @@ pub(super) fn mail(server: &VirtualServer, news: &News, cause: &str) -> Option<(
             };
             Some((subject, text))
         }
-        News::Quorum(up, sum) => {
-            let subject = format!("Virtualserver {} - {}", server.name, word(up));
-            Some((subject, format!("=> {} <=", quorum(server, *up, *sum))))
+        News::Quorum(what, sum) => {
+            let subject = format!("Virtualserver {} - {}", server.name, word(&what.is_there()));
+            Some((subject, format!("=> {} <=", quorum(server, *what, *sum))))
         }
         _ => None,
     }
 }
 
 /// `Gained quorum 1+0=1 <= 1`: what is needed, and what there is.
-fn quorum(server: &VirtualServer, up: bool, sum: u32) -> String {
-    let VirtualServer { quorum, hysteresis, .. } = server;
-    if up {
-        format!("Gained quorum {quorum}+{hysteresis}={} <= {sum}", quorum.saturating_add(*hysteresis))
-    } else {
-        format!("Lost quorum {quorum}-{hysteresis}={} > {sum}", quorum.saturating_sub(*hysteresis))
+fn quorum(server: &VirtualServer, what: Quorum, sum: u32) -> String {
+    let VirtualServer { quorum, hysteresis, .. } = *server;
+    // In the beginning the quorum itself is enough.
+    let needed = quorum.saturating_add(hysteresis);
+    let (more, needed) = if sum < needed { (0, quorum) } else { (hysteresis, needed) };
+    match what {
+        Quorum::Gained => format!("Gained quorum {quorum}+{more}={needed} <= {sum}"),
+        Quorum::Lost => {
+            format!("Lost quorum {quorum}-{hysteresis}={} > {sum}", quorum.saturating_sub(hysteresis))
+        }
+        Quorum::Missing => format!("Starting with quorum down {quorum} > {sum}"),
     }
 }
 
-/// A check has changed its mind.
+/// A check has changed its mind; before its first success one failure suffices.
 pub(super) fn verdict(
     server: &VirtualServer,
     key: &ServerKey,
     check: &Checker,
-    up: bool,
+    (first, up): (bool, bool),
     cause: &str,
 ) -> String {
     let name = real(server, key);
@@ -103,6 +109,7 @@ pub(super) fn verdict(
     }
     let retries = match check.pace.retry {
         0 => String::new(),
+        _ if first => String::new(),
         retries => format!(" after {retries} retries"),
     };
     match &check.kind {
@@ -148,8 +155,8 @@ const fn word(kind: &CheckerKind) -> &'static str {
     }
 }
 
-/// A real server in keepalived's form: `[192.168.0.1]:tcp:80`.
+/// A real server in keepalived's form: `[192.168.0.1]:tcp:80`, and `none` behind a firewall mark.
 fn real(server: &VirtualServer, key: &ServerKey) -> String {
-    let protocol = server.name.protocol().unwrap_or(Protocol::Tcp);
+    let protocol = server.name.protocol().map_or("none", Protocol::name);
     format!("[{}]:{protocol}:{}", key.address, key.port)
 }

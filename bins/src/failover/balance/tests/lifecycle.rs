@@ -8,7 +8,7 @@ async fn omega_says_goodbye() {
     let mut bench = Bench::start(&virtual_server(&format!("omega\n{}", a.tcp("")))).await;
     assert_eq!(bench.fifo().await, "VS [10.0.0.1]:tcp:80 UP");
     let Bench { mut balance, mut told, .. } = bench;
-    balance.stop(false).await;
+    balance.stop().await;
     let name = format!("[127.0.0.1]:tcp:{}", a.address.port());
     let rest: Vec<Output> =
         std::iter::from_fn(|| told.try_recv().ok()).filter(|told| matches!(told, Output::Fifo(_))).collect();
@@ -17,18 +17,69 @@ async fn omega_says_goodbye() {
 }
 
 #[tokio::test]
-async fn omega_says_goodbye_when_a_reload_takes_the_virtual_server_away() {
-    let a = Server::start().await;
-    let with = |omega| virtual_server(&format!("{omega}\n{}", a.tcp("")));
-    let other = with("").replace("10.0.0.1 80", "10.0.0.2 80");
-    let mut bench = Bench::start(&(with("omega") + &other)).await;
+async fn who_is_left_out_by_a_reload_is_down() {
+    let (a, b, gone) = (Server::start().await, Server::start().await, Server::start().await);
+    let with = |port: u16, lines: &str| virtual_server(lines).replace("0.1 80", &format!("0.1 {port}"));
+    let note = |word: &str| format!("notify_down \"/bin/note {word}\"");
+    let leaving = format!("quorum_down \"/bin/note quorum\"\n{}", a.tcp(&note("a")));
+    let text = with(80, &(b.tcp("") + &gone.tcp(&note("gone")))) + &with(81, &leaving);
+    let mut bench = Bench::start(&text).await;
     assert_eq!(bench.fifo().await, "VS [10.0.0.1]:tcp:80 UP");
-    assert_eq!(bench.fifo().await, "VS [10.0.0.2]:tcp:80 UP");
-    bench.balance.configure(&config(&with("").replace("10.0.0.1 80", "10.0.0.3 80")));
-    let name = format!("[127.0.0.1]:tcp:{}", a.address.port());
+    assert_eq!(bench.fifo().await, "VS [10.0.0.1]:tcp:81 UP");
+    bench.balance.configure(&config(&(with(80, &b.tcp("")) + &with(82, &b.tcp("")))));
+    bench.balance.status().await;
+    let (mut lines, mut notes) = (Vec::new(), Vec::new());
+    while let Ok(output) = bench.told.try_recv() {
+        match output {
+            Output::Fifo(line) => lines.push(line),
+            Output::Run { command, .. } => notes.push(command.argv[1].clone()),
+            Output::Event(_) | Output::Mail { .. } => {}
+        }
+    }
+    let name = |server: &Server| format!("[127.0.0.1]:tcp:{}", server.address.port());
+    let expected = [
+        format!("RS {} [10.0.0.1]:tcp:81 DOWN", name(&a)),
+        "VS [10.0.0.1]:tcp:81 DOWN".to_owned(),
+        format!("RS {} [10.0.0.1]:tcp:80 DOWN", name(&gone)),
+        "VS [10.0.0.1]:tcp:82 UP".to_owned(),
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(notes, ["a", "quorum", "gone"]);
+    assert!(bench.log().contains(&"Removing Virtual Server [10.0.0.1]:tcp:81".to_owned()));
+}
+
+#[tokio::test]
+async fn with_alpha_a_first_failure_is_told_and_why_the_sorry_server_answers() {
+    let address = Server::start().await.close().await;
+    let real = format!("real_server {} {} {{\nTCP_CHECK {{\n}}\n}}", address.ip(), address.port());
+    let lines = format!("alpha\nquorum_down /bin/down\nsorry_server 127.0.0.9 80\n{real}");
+    let mut bench = Bench::start(&virtual_server(&lines)).await;
+    let name = format!("[127.0.0.1]:tcp:{}", address.port());
     assert_eq!(bench.fifo().await, format!("RS {name} [10.0.0.1]:tcp:80 DOWN"));
     assert_eq!(bench.fifo().await, "VS [10.0.0.1]:tcp:80 DOWN");
-    assert_eq!(bench.fifo().await, "VS [10.0.0.3]:tcp:80 UP", "the one without omega goes in silence");
+    assert!(
+        bench.until("the sorry server", |status| status.services[0].fallback_active).await.foreign.is_empty()
+    );
+    let log = bench.log();
+    assert!(log.contains(&"Starting with quorum down 1 > 0 for VS [10.0.0.1]:tcp:80".to_owned()), "{log:#?}");
+    let first = format!("TCP_CHECK on service {name} failed (");
+    assert!(log.iter().any(|line| line.starts_with(&first)), "there was no retry: {log:#?}");
+    let run = std::iter::from_fn(|| bench.told.try_recv().ok());
+    assert!(run.into_iter().any(|output| matches!(output, Output::Run { purpose: "quorum_down", .. })));
+}
+
+#[tokio::test]
+async fn what_is_to_be_left_is_left_and_nobody_is_told() {
+    let a = Server::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::start();
+    let log = Log::new(Target::File(folder.path().join("log")), clock, "f");
+    let settings = Settings { plane: Choice::Memory, leave: true, ..Settings::default() };
+    let text = virtual_server(&format!("omega\n{}", a.tcp("")));
+    let (mut balance, mut told) = Balance::start(&config(&text), settings, clock, log).await;
+    balance.stop().await;
+    let down = |output: &Output| matches!(output, Output::Fifo(line) if line.ends_with("DOWN"));
+    assert!(!std::iter::from_fn(|| told.try_recv().ok()).any(|output| down(&output)));
 }
 
 #[tokio::test]

@@ -44,6 +44,8 @@ impl Transport for Kernel {
         let messages: Vec<_> = Messages(datagram).map(|message| message.unwrap()).collect();
         self.sent.push(messages.iter().map(|m| (m.kind, m.payload[0], m.payload.len())).collect());
         for request in messages {
+            let flags = netlink::REQUEST | netlink::ACK;
+            assert_eq!(request.flags & flags, flags, "the kernel passes over what is no request");
             let mut out = Vec::new();
             if request.kind == control::FAMILY {
                 let family = *self.families.front().unwrap_or(&0);

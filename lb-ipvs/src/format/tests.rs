@@ -364,3 +364,15 @@ fn each_way_to_a_server_has_a_word() {
     let words = [Masquerade, Tunnel, Direct, Other(5), Local, Bypass].map(forwarding_name);
     assert_eq!(words, ["Masq", "Tunnel", "Route", "Route", "Local", "Bypass"]);
 }
+
+#[test]
+fn totals_and_rates_are_not_mixed_up() {
+    let service = crate::Service::new("tcp:10.0.0.1:80".parse().unwrap(), "rr".parse().unwrap());
+    let mut entries = [entry(service, [])];
+    entries[0].0.stats.total.connections = 111;
+    entries[0].0.stats.rate.connections = 222;
+    let listed = |view| Listing { names: Names::Numeric, view, exact: true }.render(&entries);
+    let (totals, rates) = (listed(View::Stats), listed(View::Rate));
+    assert!(totals.contains("111") && !totals.contains("222"), "{totals}");
+    assert!(rates.contains("222") && !rates.contains("111"), "{rates}");
+}

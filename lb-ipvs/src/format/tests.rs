@@ -16,7 +16,7 @@ use lb_core::{
 };
 
 use super::*;
-use crate::wire::{DaemonRole, Destination, Version};
+use crate::wire::{DaemonRole, Destination, ServiceFlags, Version};
 
 fn servers(text: &str) -> BTreeMap<ServerKey, ServerSpec> {
     text.split_terminator(';')
@@ -147,6 +147,8 @@ impl Known for Hosts<'_> {
             (8080, Protocol::Tcp) => "http-alt",
             (53, _) => "domain",
             (443, _) => "https",
+            // Port 0 is no service, whatever the system calls it.
+            (0, _) => "reserved",
             _ => return None,
         };
         Some(name.to_owned())
@@ -375,4 +377,27 @@ fn totals_and_rates_are_not_mixed_up() {
     let (totals, rates) = (listed(View::Stats), listed(View::Rate));
     assert!(totals.contains("111") && !totals.contains("222"), "{totals}");
     assert!(rates.contains("222") && !rates.contains("111"), "{rates}");
+}
+
+#[test]
+fn the_third_flag_of_a_scheduler_is_saved_where_nothing_is_to_be_lost() {
+    let saved = |flags| {
+        let mut service = crate::Service::new("tcp:10.0.0.1:80".parse().unwrap(), "sh".parse().unwrap());
+        service.flags = flags;
+        let entries = [entry(service, [])];
+        [save(&entries, Names::Numeric), save_complete(&entries)]
+    };
+    let line = |options: &str| format!("-A -t 10.0.0.1:80 -s sh{options}\n");
+    let (port, third) = (ServiceFlags::SCHEDULER_2, ServiceFlags::SCHEDULER_3);
+    assert_eq!(saved(port), [line(" -b sh-port"), line(" -b sh-port")]);
+    assert_eq!(saved(port | third), [line(" -b sh-port"), line(" -b sh-port,flag-3")]);
+}
+
+#[test]
+fn addresses_are_written_as_by_the_c_library_and_no_service_has_port_0() {
+    let shown =
+        |address: &str| Names::Known(&Hosts(&[])).socket(address.parse().unwrap(), Some(Protocol::Tcp));
+    assert_eq!(shown("[::5:80]:443"), "[::0.5.0.128]:https");
+    assert_eq!(shown("[::80]:443"), "[::80]:https");
+    assert_eq!(shown("10.0.0.1:0"), "10.0.0.1:0");
 }

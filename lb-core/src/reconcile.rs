@@ -26,7 +26,7 @@ pub struct Report {
     pub interference: Vec<Change>,
     /// What was changed, in order.
     pub applied: Vec<Change>,
-    /// What the data plane refused, and why. The next sync tries again.
+    /// What the data plane refused, and why; not the servers of a service that it refused. The next sync tries again.
     pub refused: Vec<(Change, DataPlaneError)>,
     /// Services that are not ours. Only a [full](Reconciler::full_sync) sync looks for them.
     pub foreign: BTreeSet<ServiceKey>,
@@ -103,9 +103,16 @@ impl Reconciler {
         self.owned.extend(desired.services.keys());
         let batch = diff(&observed, desired);
         if !batch.is_empty() {
+            let mut missing = BTreeSet::new();
             let mut refused = self.plane.apply(&batch).await?.into_iter().peekable();
             for (index, change) in batch.into_iter().enumerate() {
                 if let Some(refusal) = refused.next_if(|refusal| refusal.index == index) {
+                    // Its servers have nowhere to go, which is no news.
+                    match &change {
+                        Change::AddService { service, .. } => drop(missing.insert(*service)),
+                        Change::AddServer { service, .. } if missing.contains(service) => continue,
+                        _ => {}
+                    }
                     report.refused.push((change, refusal.error));
                 } else if change.apply(&mut observed).is_ok() {
                     report.applied.push(change);

@@ -16,7 +16,7 @@ fn usage_is_on_standard_output() {
     for words in [["-h"].as_slice(), &["--help"], &["help"]] {
         let (status, out, err) = lbctl(words);
         assert_eq!((status, &*err), (0, ""), "{words:?}");
-        assert!(out.contains("--add-service"), "{out}");
+        assert!(out.contains("--add-service") && out.contains("sysctl NAME=VALUE..."), "{out}");
     }
     assert!(lbctl(&["-v"]).1.starts_with("ipvsadm v1.31 (lbctl "));
 }
@@ -31,6 +31,15 @@ fn a_wrong_line_has_ipvsadms_words_and_status() {
     assert_eq!((status, &*err), (2, "lbctl ipvs: that is no command; `lbctl ipvs --help` shows them\n"));
     assert_eq!(lbctl(&["-L", "--nosuch"]).0, 255);
     assert_eq!(lbctl(&["restore", "--claer"]).0, 2);
+    for (words, complaint) in [
+        (["sysctl", "conntrack=2"], "`2` is no value of conntrack: 0 to 1"),
+        (
+            ["sysctl", "contrack"],
+            "`contrack` is none of expire_nodest_conn, expire_quiescent_template, conn_reuse_mode, conntrack",
+        ),
+    ] {
+        assert_eq!(lbctl(&words), (2, String::new(), format!("lbctl ipvs: {complaint}\n")), "{words:?}");
+    }
 }
 
 #[test]

@@ -7,11 +7,13 @@
 //! for setting in sysctl::read_all(&namespace)? {
 //!     println!("{setting}");
 //! }
-//! sysctl::set(&namespace, Sysctl::ExpireNodestConn, 1)?;
+//! let before = sysctl::replace(&namespace, Sysctl::ExpireNodestConn, 1)?;
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-use std::{fmt, fs, io};
+use std::{fmt, fs, io, ops::RangeInclusive, str::FromStr};
+
+use thiserror::Error;
 
 use crate::Namespace;
 
@@ -41,6 +43,14 @@ impl Sysctl {
             Self::ExpireQuiescentTemplate => "expire_quiescent_template",
             Self::ConnReuseMode => "conn_reuse_mode",
             Self::Conntrack => "conntrack",
+        }
+    }
+
+    /// The values that mean something.
+    pub const fn values(self) -> RangeInclusive<i64> {
+        match self {
+            Self::ExpireNodestConn | Self::ExpireQuiescentTemplate | Self::Conntrack => 0..=1,
+            Self::ConnReuseMode => 0..=3,
         }
     }
 
@@ -136,6 +146,59 @@ impl fmt::Display for Setting {
     }
 }
 
+/// A setting and the value that it is to have, as text `NAME=VALUE`; the name also with sysctl(8)'s `net.ipv4.vs.`
+/// before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Which.
+    pub sysctl: Sysctl,
+    /// The value, one of its [values](Sysctl::values).
+    pub value: i64,
+}
+
+impl fmt::Display for Assignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.sysctl, self.value)
+    }
+}
+
+/// Why a text names no setting, or no value of one.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ParseError {
+    /// There is no `=` in it.
+    #[error("`{0}` is not NAME=VALUE")]
+    Form(String),
+    /// No setting has that name.
+    #[error("`{name}` is none of {all}", name = .0, all = Sysctl::ALL.map(Sysctl::name).join(", "))]
+    Name(String),
+    /// It has no such value.
+    #[error("`{text}` is no value of {name}: 0 to {most}", text = .1, name = .0, most = .0.values().end())]
+    Value(Sysctl, String),
+}
+
+impl FromStr for Sysctl {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let name = text.strip_prefix("net.ipv4.vs.").unwrap_or(text);
+        let found = Self::ALL.into_iter().find(|sysctl| sysctl.name() == name);
+        found.ok_or_else(|| ParseError::Name(text.to_owned()))
+    }
+}
+
+impl FromStr for Assignment {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let (name, value) = text.split_once('=').ok_or_else(|| ParseError::Form(text.to_owned()))?;
+        let sysctl: Sysctl = name.parse()?;
+        let number = value.parse().ok().filter(|value| sysctl.values().contains(value));
+        let value = number.ok_or_else(|| ParseError::Value(sysctl, value.to_owned()))?;
+        Ok(Self { sysctl, value })
+    }
+}
+
 /// The value of one; `None` where the kernel does not have it.
 ///
 /// # Errors
@@ -152,13 +215,18 @@ pub fn read_all(namespace: &Namespace) -> io::Result<Vec<Setting>> {
     namespace.within(|| Sysctl::ALL.into_iter().map(value).collect())
 }
 
-/// Sets one, for the whole network namespace. Nothing sets any unless asked.
+/// Sets one, for the whole network namespace, and returns what it was. Nothing sets any unless asked.
 ///
 /// # Errors
 /// When ip_vs is not loaded or the kernel does not have it ([`io::ErrorKind::NotFound`]), without root of the
 /// namespace's user namespace ([`io::ErrorKind::PermissionDenied`]), and what the system says.
-pub fn set(namespace: &Namespace, sysctl: Sysctl, value: i64) -> io::Result<()> {
-    namespace.within(|| fs::write(path(sysctl), value.to_string()).map_err(|error| explain(sysctl, &error)))
+pub fn replace(namespace: &Namespace, sysctl: Sysctl, value: i64) -> io::Result<i64> {
+    namespace.within(|| {
+        let before = self::value(sysctl)?.value;
+        fs::write(path(sysctl), value.to_string()).map_err(|error| explain(sysctl, &error))?;
+        // It was there to be written, so it was there to be read.
+        Ok(before.unwrap_or(value))
+    })
 }
 
 const FOLDER: &str = "/proc/sys/net/ipv4/vs";
@@ -195,6 +263,29 @@ fn explain(sysctl: Sysctl, error: &io::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_assignment_is_a_name_and_one_of_its_values() {
+        for text in ["expire_nodest_conn=1", "conn_reuse_mode=3", "conntrack=0"] {
+            assert_eq!(text.parse::<Assignment>().unwrap().to_string(), text);
+            assert_eq!(format!("net.ipv4.vs.{text}").parse(), text.parse::<Assignment>());
+        }
+        for (text, problem) in [
+            ("conntrack", "`conntrack` is not NAME=VALUE"),
+            ("conntrack=2", "`2` is no value of conntrack: 0 to 1"),
+            ("conn_reuse_mode=", "`` is no value of conn_reuse_mode: 0 to 3"),
+            (
+                "drop=1",
+                "`drop` is none of expire_nodest_conn, expire_quiescent_template, conn_reuse_mode, conntrack",
+            ),
+        ] {
+            assert_eq!(text.parse::<Assignment>().unwrap_err().to_string(), problem);
+        }
+        for sysctl in Sysctl::ALL {
+            assert!(sysctl.values().contains(&sysctl.recommended()));
+            assert_eq!(sysctl.name().parse(), Ok(sysctl));
+        }
+    }
 
     #[test]
     fn a_setting_explains_itself_and_says_what_would_be_better() {

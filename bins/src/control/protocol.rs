@@ -161,6 +161,9 @@ pub struct DataPlaneStatus {
     /// What is wrong with it at the moment: changes that it refuses, no answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// What of the kernel's settings would be better for these services.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advice: Vec<String>,
 }
 
 /// A virtual service.

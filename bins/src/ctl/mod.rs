@@ -111,7 +111,7 @@ enum Command {
     /// The kernel's table of virtual servers, with ipvsadm's command line: `lbctl ipvs --help`
     #[command(disable_help_flag = true)]
     Ipvs {
-        /// As for ipvsadm; also `save` and `restore [--clear] [FILE]`, which lose nothing
+        /// As for ipvsadm; also `save` and `restore [--clear] [FILE]`, which lose nothing, and `sysctl [NAME[=VALUE]...]`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
         arguments: Vec<OsString>,
     },

@@ -24,6 +24,9 @@ pub fn render(status: &Status) -> String {
         for error in &plane.errors {
             let _ = writeln!(out, "  PROBLEM: {error}");
         }
+        for advice in &plane.advice {
+            let _ = writeln!(out, "  advice: {advice}");
+        }
     }
     if let Some(error) = &status.config_error {
         let _ = writeln!(out, "PROBLEM: the newest configuration was refused: {error}");

@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::Parser;
+use lb_ipvs::sysctl::Assignment;
 
 use super::{
     engine::Options,
@@ -69,6 +70,9 @@ struct Arguments {
     /// How often the whole data plane is read and put right
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_span)]
     sync_interval: Duration,
+    /// Set this of net.ipv4.vs at the start; `lbctl ipvs sysctl` explains them. May be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    ipvs_sysctl: Vec<Assignment>,
     /// Stay in the foreground, as --foreground
     #[arg(short, long)]
     debug: bool,
@@ -207,6 +211,7 @@ fn shared_options(arguments: &Arguments) -> Vec<String> {
     let mut options = vec![format!("--data-plane={}", arguments.data_plane)];
     options.push(format!("--sync-interval={}s", arguments.sync_interval.as_secs()));
     options.extend(arguments.strict.then(|| "--strict".to_owned()));
+    options.extend(arguments.ipvs_sysctl.iter().map(|wanted| format!("--ipvs-sysctl={wanted}")));
     options
 }
 
@@ -235,6 +240,7 @@ fn run(config: &Path, loaded: Loaded, arguments: &Arguments) -> ExitCode {
     let options = Options {
         strict: arguments.strict,
         sync_interval: arguments.sync_interval,
+        sysctls: arguments.ipvs_sysctl.clone(),
         companions: shared_options(arguments),
         ..Options::new(config.to_owned())
     };

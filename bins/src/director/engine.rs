@@ -12,6 +12,7 @@ use lb_core::{
     model::ServiceTable,
 };
 use lb_health::{CheckId, Leaning, Runner, Verdict};
+use lb_ipvs::sysctl::Assignment;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -45,6 +46,8 @@ pub struct Options {
     pub strict: bool,
     /// How often the whole data plane is read and put right. Default 10 s.
     pub sync_interval: Duration,
+    /// Settings of the kernel that are made at the start, if IPVS is the data plane. Default none.
+    pub sysctls: Vec<Assignment>,
     /// Command line options that the instances named by `execute` are started with. Default none.
     pub companions: Vec<String>,
 }
@@ -52,7 +55,8 @@ pub struct Options {
 impl Options {
     /// This configuration file, and the defaults.
     pub const fn new(config: PathBuf) -> Self {
-        Self { config, strict: false, sync_interval: Duration::from_secs(10), companions: Vec::new() }
+        let sync_interval = Duration::from_secs(10);
+        Self { config, strict: false, sync_interval, sysctls: Vec::new(), companions: Vec::new() }
     }
 }
 
@@ -124,6 +128,8 @@ impl Director {
         };
         director.note(Subject::Daemon, What::Started, Cause::Lifecycle);
         director.effects.starting(&config);
+        let found = director.upkeep.tune(&director.options.sysctls);
+        director.found(found);
         let held = director.upkeep.plane().snapshot().await;
         director.put_in_force(config, &held.unwrap_or_default());
         director.sync().await;
@@ -203,6 +209,8 @@ impl Director {
         self.tell(events);
         let events = self.state.adopt(held, now);
         self.tell(events);
+        let found = self.upkeep.advise(self.state.policy());
+        self.found(found);
         self.watch();
     }
 

@@ -208,7 +208,7 @@ impl Engine {
 /// The data plane where there are no virtual servers.
 fn not_needed() -> DataPlaneStatus {
     let why = "there are no virtual servers".to_owned();
-    DataPlaneStatus { name: "none".to_owned(), why, errors: Vec::new() }
+    DataPlaneStatus { name: "none".to_owned(), why, errors: Vec::new(), advice: Vec::new() }
 }
 
 /// Whole or not at all, and for its owner only, since whoever reads it may still read the one before.

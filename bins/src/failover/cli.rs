@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::{ArgAction, Parser};
+use lb_ipvs::sysctl::Assignment;
 
 use super::{
     balance,
@@ -96,6 +97,9 @@ struct Arguments {
     /// What carries virtual servers: auto, ipvs, nft, relay, or memory for nothing at all
     #[arg(long, value_name = "NAME", default_value = "auto")]
     data_plane: plane::Choice,
+    /// Set this of net.ipv4.vs when IPVS is the data plane; `lbctl ipvs sysctl` explains them. May be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    ipvs_sysctl: Vec<Assignment>,
     /// Print the number of the signal for DATA, STATS, JSON, RELOAD or STOP
     #[arg(long, value_name = "NAME")]
     signum: Option<String>,
@@ -204,6 +208,7 @@ fn daemon(arguments: &Arguments) -> ExitCode {
         balance: balance::Settings {
             plane: arguments.data_plane,
             leave: arguments.dont_release_ipvs,
+            sysctls: arguments.ipvs_sysctl.clone(),
             ..balance::Settings::default()
         },
     };

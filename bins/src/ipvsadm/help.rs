@@ -10,6 +10,15 @@ pub(super) const SAVE: &str = "ipvsadm-save [-n]: prints the table as commands, 
 /// The same of `ipvsadm-restore`.
 pub(super) const RESTORE: &str = "ipvsadm-restore: empties the table and takes commands from standard input";
 
+/// What `lbctl ipvs` has beside that.
+pub(super) const WORDS: &str = "
+Words, beside those of the long options without their dashes (`list -n`):
+  save                              prints the table without loss, in a form that ipvsadm reads too
+  restore [--clear] [FILE]          reads the whole of it before anything is changed
+  sysctl [NAME...]                  what becomes of connections when servers go: settings, explained
+  sysctl NAME=VALUE...              sets them
+";
+
 pub(super) const USAGE: &str = "\
 Services:
   -A, --add-service SERVICE         adds a virtual service

@@ -5,12 +5,16 @@ use std::{
     path::Path,
 };
 
-use lb_ipvs::{Client, Command as Change, Error, format};
+use lb_ipvs::{
+    Client, Command as Change, Error, Namespace, format,
+    sysctl::{self, Assignment, Setting, Sysctl},
+};
 
 use super::{
     Streams,
     command::{Command, List},
     fault::Fault,
+    help,
     names::SystemNames,
     parse::parse,
     restore,
@@ -29,6 +33,7 @@ pub(super) fn run(arguments: &[String], streams: Streams<'_>) -> Result<u8, Unhe
             None => return fail(streams, "usage: lbctl ipvs restore [--clear] [FILE]"),
         },
         [word] if word == "save" => Order::Save,
+        [word, rest @ ..] if word == "sysctl" => return sysctls(rest, streams),
         words => match parse(&dashed(words), &names) {
             Ok(command) => Order::Ipvsadm(command),
             Err(problem) if problem.fault == Fault::NoCommand => {
@@ -58,9 +63,12 @@ pub(super) fn run(arguments: &[String], streams: Streams<'_>) -> Result<u8, Unhe
         }
     };
     if let Order::Ipvsadm(Command::Help | Command::Version) = order {
-        let text =
-            if order == Order::Ipvsadm(Command::Help) { super::help::USAGE } else { super::help::VERSION };
-        streams.out.write_all(text.as_bytes())?;
+        let text = if order == Order::Ipvsadm(Command::Help) {
+            [help::USAGE, help::WORDS]
+        } else {
+            [help::VERSION, ""]
+        };
+        streams.out.write_all(text.concat().as_bytes())?;
         return Ok(0);
     }
     let client = match Client::open() {
@@ -86,6 +94,45 @@ enum Order {
 fn fail(streams: Streams<'_>, words: &str) -> Result<u8, Unheard> {
     writeln!(streams.err, "lbctl ipvs: {words}")?;
     Ok(WRONG)
+}
+
+/// `sysctl [NAME[=VALUE]…]`: what each is and means, or sets them; nothing is set if one of the words is wrong.
+fn sysctls(words: &[String], streams: Streams<'_>) -> Result<u8, Unheard> {
+    let (assignments, names): (Vec<&String>, Vec<&String>) =
+        words.iter().partition(|word| word.contains('='));
+    let wishes: Result<Vec<Assignment>, _> = assignments.iter().map(|word| word.parse()).collect();
+    let names: Result<Vec<Sysctl>, _> = names.iter().map(|word| word.parse()).collect();
+    let (wishes, mut names) = match (wishes, names) {
+        (Ok(wishes), Ok(names)) => (wishes, names),
+        (Err(error), _) | (_, Err(error)) => return fail(streams, &error.to_string()),
+    };
+    // It loads the module, without which there is nothing to read.
+    if let Err(error) = Client::open() {
+        return fail(streams, &error.to_string());
+    }
+    let namespace = Namespace::own();
+    for Assignment { sysctl, value } in wishes {
+        match sysctl::replace(&namespace, sysctl, value) {
+            Ok(before) => writeln!(streams.out, "{sysctl}: from {before} to {value}")?,
+            Err(error) => {
+                fail(streams, &error.to_string())?;
+                return Ok(REFUSED);
+            }
+        }
+    }
+    if words.is_empty() {
+        names.extend(Sysctl::ALL);
+    }
+    for name in names {
+        match sysctl::read(&namespace, name) {
+            Ok(value) => writeln!(streams.out, "{}", Setting { sysctl: name, value })?,
+            Err(error) => {
+                fail(streams, &error.to_string())?;
+                return Ok(UNLISTED);
+            }
+        }
+    }
+    Ok(0)
 }
 
 /// A command may stand there as a word: `list -n`.

@@ -3,6 +3,7 @@
 //! - [`state`] decides, and is pure: policy, health and orders, and what follows from them.
 //! - [`upkeep`] keeps the data plane equal to that, whatever others do to it.
 //! - [`plan`] says what another configuration would change.
+//! - [`tuning`] sets the kernel's settings when asked, and says which ones would be better.
 //! - [`status`] says it all to those who ask.
 
 pub mod orders;
@@ -10,5 +11,6 @@ pub mod plan;
 pub mod rates;
 pub mod state;
 pub mod status;
+pub mod tuning;
 pub mod unusable;
 pub mod upkeep;

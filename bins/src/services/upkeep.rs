@@ -6,12 +6,14 @@ use lb_core::{
     DataPlane, Event, Reconciler, Time,
     change::Change,
     dataplane::DataPlaneError,
+    desired::Policy,
     event::{Cause, Subject, What},
     model::{ServiceKey, ServiceTable},
     reconcile::Report,
 };
+use lb_ipvs::sysctl::Assignment;
 
-use super::rates::Rates;
+use super::{rates::Rates, tuning::Tuning};
 use crate::{
     control::protocol::DataPlaneStatus,
     runtime::{clock::Clock, plane::Opened},
@@ -28,6 +30,7 @@ pub struct Upkeep {
     refused: Vec<String>,
     foreign: BTreeSet<ServiceKey>,
     rates: Rates,
+    tuning: Tuning,
     clock: Clock,
     interval: Duration,
     next_full_sync: Time,
@@ -47,6 +50,7 @@ impl Upkeep {
     /// Keeps this data plane; `interval` is how often all of it is read and put right.
     pub fn new(plane: Opened, interval: Duration, clock: Clock) -> Self {
         Self {
+            tuning: Tuning::new(plane.plane.name()),
             reconciler: Reconciler::new(plane.plane),
             why: plane.why,
             error: None,
@@ -90,8 +94,19 @@ impl Upkeep {
         DataPlaneStatus {
             name: self.plane().name().to_owned(),
             why: self.why.clone(),
-            errors: self.error.iter().chain(&self.refused).cloned().collect(),
+            errors: self.error.iter().chain(&self.refused).chain(self.tuning.refused()).cloned().collect(),
+            advice: self.tuning.advice().cloned().collect(),
         }
+    }
+
+    /// Sets these of the kernel's settings.
+    pub fn tune(&mut self, wanted: &[Assignment]) -> Vec<Finding> {
+        self.tuning.set(wanted).into_iter().map(Finding::Plane).collect()
+    }
+
+    /// Says what of the kernel's settings would be better for these services, once, and again when it changes for the worse.
+    pub fn advise(&mut self, policy: &Policy) -> Vec<Finding> {
+        self.tuning.judge(policy).into_iter().map(Finding::Plane).collect()
     }
 
     /// What would have to be changed now to make the data plane that.
@@ -123,7 +138,9 @@ impl Upkeep {
         }
         self.next_full_sync = now + self.interval;
         let result = self.reconciler.full_sync(desired).await;
-        self.found(result)
+        let mut findings = self.found(result);
+        findings.extend(self.tuning.look().into_iter().map(Finding::Plane));
+        findings
     }
 
     /// What is new about a sync: not again what was said the last time.

@@ -252,7 +252,8 @@ fn namespaces_have_tables_of_their_own() {
         assert_eq!(other.run("ipvsadm -S -n"), "");
         assert_eq!(client(&other).services().unwrap(), []);
 
-        sysctl::set(&namespace, Sysctl::ExpireNodestConn, 1).unwrap();
+        let before = sysctl::replace(&namespace, Sysctl::ExpireNodestConn, 1).unwrap();
+        assert_eq!(before, 0);
         let settings = sysctl::read_all(&namespace).unwrap();
         assert_eq!(settings[0].value, Some(1));
         assert_eq!(one.run("cat /proc/sys/net/ipv4/vs/expire_nodest_conn"), "1\n");

@@ -1,96 +1,15 @@
 //! lb-failover and what IPVS does beside balancing: copies of connections, timeouts, and an empty table.
 
-use std::{
-    path::PathBuf,
-    process::Command,
-    time::{Duration, Instant},
-};
-
-use lb_bins::control::{client::Client as Control, protocol::Request};
 use lb_ipvs::{Client, Daemon as Copier, DaemonRole, SchedulerKind, Timeouts};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 
 use crate::{
     guest::on_ipvs,
+    node::Node,
     pair::{Pair, SERVERS, WAY_OUT, survivors},
     site::{Net, VIP, patiently, tcp},
-    support::{Daemon, Lab},
 };
 
 const CONNECTIONS: usize = 50;
-
-/// A node of lb-failover; both of its processes end with it.
-struct Node {
-    lab: Lab,
-    supervisor: Daemon,
-}
-
-impl Node {
-    fn start(net: &Net, config: &str) -> Self {
-        let lab = Lab::new(config);
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lb-failover"));
-        command
-            .args(["--dont-fork", "--log-console", "--data-plane", "ipvs", "--use-file"])
-            .arg(lab.config());
-        command.arg("--socket").arg(lab.socket()).arg("--pid").arg(lab.pid_file());
-        let supervisor = net.on(|| lab.spawn(command));
-        let node = Self { lab, supervisor };
-        patiently("the node's socket", || {
-            let answers = node.supervisor.lbctl(&["status"]).status.success();
-            answers.then_some(()).ok_or_else(|| node.supervisor.log())
-        });
-        node
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.lab.socket()
-    }
-
-    fn is(&self, state: &str) {
-        patiently(state, || {
-            let status = self.supervisor.status();
-            let found = status["instances"][0]["state"].as_str().unwrap().to_owned();
-            (found == state).then_some(()).ok_or_else(|| format!("{found}: {}", self.supervisor.log()))
-        });
-    }
-
-    fn reload(&self, config: &str) {
-        self.lab.configure(config);
-        Control::connect(&self.socket()).unwrap().ask(&Request::Reload).unwrap();
-    }
-
-    /// Both processes at once, and without a word.
-    fn die(&mut self) {
-        let daemon = self.supervisor.status()["pid"].as_i64().unwrap();
-        // Not the other way round: it would be resigned for.
-        let _ = self.supervisor.child.kill();
-        kill(Pid::from_raw(daemon.try_into().unwrap()), Signal::SIGKILL).unwrap();
-        self.supervisor.child.wait().unwrap();
-    }
-
-    fn stop(&mut self) {
-        self.supervisor.signal(Signal::SIGTERM);
-        patiently("the end of a node", || {
-            let ended = self.supervisor.child.try_wait().unwrap();
-            ended.map(drop).ok_or_else(|| self.supervisor.log())
-        });
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        if let Ok(None) = self.supervisor.child.try_wait() {
-            self.supervisor.signal(Signal::SIGTERM);
-            let until = Instant::now() + Duration::from_secs(60);
-            while Instant::now() < until && matches!(self.supervisor.child.try_wait(), Ok(None)) {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-        }
-    }
-}
 
 #[test]
 fn connections_survive_a_failover_of_lb_failover_with_its_sync_daemon() {

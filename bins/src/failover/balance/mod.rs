@@ -32,6 +32,7 @@ mod wording;
 use std::{collections::BTreeSet, fmt, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use lb_core::{Event, model::ServiceKey};
+use lb_ipvs::sysctl::Assignment;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -54,6 +55,8 @@ pub struct Settings {
     pub sync_interval: Duration,
     /// At the end everything stays in the data plane, and nobody is told that it is down. Default: no.
     pub leave: bool,
+    /// Settings of the kernel that are made when the data plane is opened, if that is IPVS. Default: none.
+    pub sysctls: Vec<Assignment>,
     /// Which addresses are on this host. Default: those of its interfaces.
     pub addresses: Arc<dyn Fn() -> io::Result<BTreeSet<IpAddr>> + Send + Sync>,
 }
@@ -64,6 +67,7 @@ impl Default for Settings {
             plane: Choice::Auto,
             sync_interval: Duration::from_secs(10),
             leave: false,
+            sysctls: Vec::new(),
             addresses: Arc::new(suspension::addresses_here),
         }
     }
@@ -71,11 +75,12 @@ impl Default for Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plane, sync_interval, leave, .. } = self;
+        let Self { plane, sync_interval, leave, sysctls, .. } = self;
         f.debug_struct("Settings")
             .field("plane", plane)
             .field("sync_interval", sync_interval)
             .field("leave", leave)
+            .field("sysctls", sysctls)
             .finish_non_exhaustive()
     }
 }

@@ -141,8 +141,11 @@ impl Task {
                 self.held = held;
             }
         }
+        let mut found = upkeep.tune(&self.settings.sysctls);
+        found.extend(upkeep.advise(wanted));
         self.upkeep = Some(upkeep);
         self.closed = None;
+        self.found(found);
         Ok(())
     }
 
@@ -183,6 +186,10 @@ impl Task {
         }
         self.suspended = vec![false; self.servers.len()];
         self.suspend();
+        if let Some(upkeep) = &mut self.upkeep {
+            let found = upkeep.advise(self.state.policy());
+            self.found(found);
+        }
         self.sync().await;
     }
 

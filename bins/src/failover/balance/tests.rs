@@ -113,6 +113,7 @@ impl Bench {
             plane,
             sync_interval: Duration::from_secs(10),
             leave: false,
+            sysctls: Vec::new(),
             addresses: {
                 let here = here.clone();
                 Arc::new(move || Ok(here.lock().unwrap().clone()))

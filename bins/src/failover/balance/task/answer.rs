@@ -20,6 +20,7 @@ impl Task {
                 name: "none".to_owned(),
                 why: why.clone(),
                 errors: vec![why.clone()],
+                advice: Vec::new(),
             });
             return Status { data_plane, ..Status::default() };
         };

@@ -17,7 +17,10 @@ use thiserror::Error;
 /// Which data plane the operator wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
-    /// The first that works here and can carry the configuration: ipvs, nft, relay.
+    /// ipvs if it works here, else the first of nft and relay that works and can carry the configuration.
+    ///
+    /// A scheduler that the kernel lacks is no reason to leave ipvs: it would take all services with it, and the module may
+    /// be there in a minute. That service is refused, and tried again.
     #[default]
     Auto,
     /// The kernel's IP Virtual Server.

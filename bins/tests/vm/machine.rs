@@ -12,7 +12,7 @@ use lb_bins::lab::vm::Machine;
 use crate::{site::patiently, support::skip};
 
 /// Runs a case outside of the machine only, where there can be one.
-fn with_machine(name: &str, case: impl FnOnce(&Machine)) {
+pub(crate) fn with_machine(name: &str, case: impl FnOnce(&Machine)) {
     if Path::new("/sys/firmware/qemu_fw_cfg/by_name/opt/lb").exists() {
         return;
     }

@@ -45,4 +45,5 @@ mod schedulers;
 mod selftest;
 mod site;
 mod sync;
+mod trouble;
 mod tuning;

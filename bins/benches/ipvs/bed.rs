@@ -49,6 +49,8 @@ impl Bed {
     pub(crate) fn new() -> Result<Self> {
         // This is the only thread; all others come from it.
         unshare(CloneFlags::CLONE_NEWNET)?;
+        // Before that no address is one that a server may have.
+        ip("link set lo up")?;
         let (transport, sent) = Counting::new(Netlink::open()?);
         let client = Client::with_transport(transport)?;
         let plane = Arc::new(Ipvs::new(client.into(), Namespace::own()));
@@ -133,12 +135,8 @@ impl Bed {
     /// Opens connections to a service of its own, whose servers are this host.
     pub(crate) fn connect(&self, count: u16) -> Result<()> {
         const FIRST: u16 = 10_000;
-        for line in ["link set lo up", "addr add 10.2.0.1/32 dev lo", "addr add 192.168.0.1/24 dev lo"] {
-            let status = Command::new("ip").args(line.split(' ')).status()?;
-            if !status.success() {
-                return Err(format!("ip {line}: {status}").into());
-            }
-        }
+        ip("addr add 10.2.0.1/32 dev lo")?;
+        ip("addr add 192.168.0.1/24 dev lo")?;
         self.clear()?;
         for line in ["--set 0 0 86400", "-A -u 10.2.0.1:53 -s rr", "-a -u 10.2.0.1:53 -r 192.168.0.1:53 -m"] {
             Ipvsadm.run(line, None)?;
@@ -165,6 +163,11 @@ impl Bed {
         report.add(CONNECTIONS, "DataPlane::connections", seconds);
         Ok(())
     }
+}
+
+fn ip(line: &str) -> Result<()> {
+    let status = Command::new("ip").args(line.split(' ')).status()?;
+    if status.success() { Ok(()) } else { Err(format!("ip {line}: {status}").into()) }
 }
 
 fn wanted(what: &str, found: usize, wanted: usize) -> Result<()> {

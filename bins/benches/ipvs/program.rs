@@ -72,7 +72,8 @@ impl Program {
         let seconds = begin.elapsed().as_secs_f64();
         if !output.status.success() || !output.stderr.is_empty() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("{self:?} {line}: {}: {said}", output.status).into());
+            let first = said.lines().next().unwrap_or_default();
+            return Err(format!("{}: {}: {first}", self.named(line), output.status).into());
         }
         Ok((seconds, String::from_utf8(output.stdout)?))
     }

@@ -7,12 +7,14 @@ use crate::wire::{
 };
 
 /// Requests with consecutive sequence numbers, and how far each of them is.
+///
+/// The kernel works them off one after the other. It says that one was refused without being asked, so that only the last
+/// one asks to be told of its end: when that has come, what nothing was said of has been done.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     first: u32,
     /// The errno with which each ended, 0 for success.
     ends: Vec<Option<i32>>,
-    open: usize,
     /// A dump was not of one moment: the table changed meanwhile.
     interrupted: bool,
 }
@@ -20,7 +22,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// `count` requests are about to be sent, with the sequence numbers from `first` on.
     pub(crate) fn new(first: u32, count: usize) -> Self {
-        Self { first, ends: vec![None; count], open: count, interrupted: false }
+        Self { first, ends: vec![None; count], interrupted: false }
     }
 
     /// Takes a datagram of the kernel and hands what it says to `reply`. Messages that belong to another exchange, as
@@ -39,19 +41,16 @@ impl Exchange {
             self.interrupted |= message.flags & netlink::DUMP_INTR != 0;
             match message.kind {
                 netlink::NOOP | netlink::OVERRUN => {}
-                netlink::ERROR | netlink::DONE => {
-                    *end = Some(message.errno()?);
-                    self.open -= 1;
-                }
+                netlink::ERROR | netlink::DONE => *end = Some(message.errno()?),
                 _ => reply(message)?,
             }
         }
         Ok(())
     }
 
-    /// Whether every request has been answered to its end.
+    /// Whether nothing more will be said.
     pub(crate) fn is_done(&self) -> bool {
-        self.open == 0
+        self.ends.last().is_none_or(Option::is_some)
     }
 
     /// Whether what was dumped is a mixture of two tables.

@@ -67,26 +67,32 @@ impl<T: Transport> Client<T> {
         let window = self.transport.window().max(1);
         let first = self.sequence.wrapping_add(1);
         let mut filled = Vec::new();
+        let mut last = 0;
         self.outgoing.clear();
         while filled.len() < window
             && self.outgoing.len() < DATAGRAM
             && let Some(index) = waiting.pop_front()
         {
             let command = &batch[index];
-            let length = self.outgoing.len();
+            let start = self.outgoing.len();
             let sequence = first.wrapping_add(filled.len() as u32);
             let mut fits = Ok(());
-            let flags = netlink::REQUEST | netlink::ACK;
-            message::put(&mut self.outgoing, self.family, flags, sequence, |out| fits = command.emit(out));
+            message::put(&mut self.outgoing, self.family, netlink::REQUEST, sequence, |out| {
+                fits = command.emit(out);
+            });
             match fits {
-                Ok(()) => filled.push(index),
+                Ok(()) => {
+                    filled.push(index);
+                    last = start;
+                }
                 Err(why) => {
-                    self.outgoing.truncate(length);
+                    self.outgoing.truncate(start);
                     let error = Error::new(ErrorKind::Invalid, command, why.to_string());
                     refused.push(Refused { index, error });
                 }
             }
         }
+        message::set_flags(&mut self.outgoing[last..], netlink::REQUEST | netlink::ACK);
         filled
     }
 
@@ -134,7 +140,7 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    /// Sends `self.outgoing`, which holds `count` requests, and receives until all are answered.
+    /// Sends `self.outgoing`, which holds `count` requests, and receives until the last of them is answered.
     fn exchange(
         &mut self,
         operation: &dyn Display,

@@ -25,6 +25,7 @@ pub trait Transport: Send {
     /// Throws away what has come and was not received.
     fn discard(&mut self);
 
-    /// How many acknowledgements may be on their way at once without one being lost; at least 1.
+    /// How many answers of a few bytes may be on their way at once without one being lost; at least 1. As many commands are
+    /// sent in one datagram at most, since each of them may be refused.
     fn window(&self) -> usize;
 }

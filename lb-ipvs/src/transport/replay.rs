@@ -5,7 +5,7 @@ use std::{collections::VecDeque, io};
 use super::Transport;
 use crate::wire::{
     consts::{control, netlink},
-    message::{self, Messages},
+    message::{self, Message, Messages},
 };
 
 /// Answers from a recording. What is asked has to be what was recorded, byte for byte, in whatever order; equal requests
@@ -56,7 +56,8 @@ impl Replay {
         self.recording.is_empty()
     }
 
-    fn answer(&mut self, kind: u16, sequence: u32, payload: &[u8]) -> io::Result<()> {
+    fn answer(&mut self, request: Message<'_>) -> io::Result<()> {
+        let Message { kind, flags, sequence, payload } = request;
         let mut out = Vec::new();
         if kind == control::FAMILY {
             message::put(&mut out, control::FAMILY, 0, sequence, |out| {
@@ -72,6 +73,8 @@ impl Replay {
                 .ok_or_else(|| io::Error::other(format!("that was not recorded: {payload:02x?}")))?;
             for answer in answers {
                 let (kind, flags, payload) = match answer {
+                    // Of success nobody is told who does not ask.
+                    Recorded::Acknowledged(0) if flags & netlink::ACK == 0 => continue,
                     Recorded::Message(payload) => (FAMILY, netlink::MULTI, payload),
                     Recorded::Acknowledged(errno) => (netlink::ERROR, 0, (-errno).to_ne_bytes().to_vec()),
                     Recorded::Done => (netlink::DONE, netlink::MULTI, vec![0; 4]),
@@ -80,7 +83,9 @@ impl Replay {
                 message::put(&mut out, kind, flags, sequence, |out| out.extend_from_slice(&payload));
             }
         }
-        self.answers.push_back(out);
+        if !out.is_empty() {
+            self.answers.push_back(out);
+        }
         Ok(())
     }
 }
@@ -89,8 +94,7 @@ impl Transport for Replay {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         self.sent.push(datagram.to_vec());
         for message in Messages(datagram) {
-            let message = message.map_err(io::Error::other)?;
-            self.answer(message.kind, message.sequence, message.payload)?;
+            self.answer(message.map_err(io::Error::other)?)?;
         }
         Ok(())
     }

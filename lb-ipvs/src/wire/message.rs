@@ -71,9 +71,16 @@ pub(crate) fn put(
     let header = &mut out[start..start + HEADER];
     header[..4].copy_from_slice(&length.to_ne_bytes());
     header[4..6].copy_from_slice(&kind.to_ne_bytes());
-    header[6..8].copy_from_slice(&flags.to_ne_bytes());
     header[8..12].copy_from_slice(&sequence.to_ne_bytes());
+    set_flags(header, flags);
     out.resize(start + padded(out.len() - start), 0);
+}
+
+/// Gives the message that bytes begin with other flags.
+pub(crate) fn set_flags(message: &mut [u8], flags: u16) {
+    if let Some(place) = message.get_mut(6..8) {
+        place.copy_from_slice(&flags.to_ne_bytes());
+    }
 }
 
 /// Appends the header of generic netlink.

@@ -6,7 +6,7 @@ use lb_core::model::{Family, ServerKey, Thresholds};
 
 use super::{
     DecodeError, Stats, address, address_bytes,
-    attribute::{Attribute, Attributes, Put},
+    attribute::{Attribute, Attributes, Put, View},
     consts::dest as nr,
     family, family_number,
     stats::Width,
@@ -228,7 +228,12 @@ pub(crate) fn parse_key(attributes: Attributes<'_>, service: Family) -> Result<S
             _ => {}
         }
     }
-    Ok(ServerKey::new(address(raw.ok_or(DecodeError::Missing("the server's address"))?, own)?, port))
+    key(raw, port, own)
+}
+
+/// From an address in the form of the kernel, which is known by its family.
+fn key(raw: Option<View<'_>>, port: u16, family: Family) -> Result<ServerKey, DecodeError> {
+    Ok(ServerKey::new(address(raw.ok_or(DecodeError::Missing("the server's address"))?, family)?, port))
 }
 
 impl Destination {
@@ -266,7 +271,7 @@ impl DestinationEntry {
 
     /// `service` is the family of kernels that do not say each server's own.
     pub(crate) fn parse(attributes: Attributes<'_>, service: Family) -> Result<Self, DecodeError> {
-        let key = parse_key(attributes, service)?;
+        let (mut own, mut raw, mut port) = (service, None, 0);
         let mut forwarding = None;
         let (mut weight, mut tunnel, mut thresholds) = (0, Tunnel::IPIP, Thresholds::NONE);
         let (mut active, mut inactive, mut persistent) = (0, 0, 0);
@@ -274,7 +279,9 @@ impl DestinationEntry {
         for attribute in attributes {
             let attribute = attribute?;
             match attribute.kind() {
-                nr::ADDR_FAMILY | nr::ADDR | nr::PORT => {}
+                nr::ADDR_FAMILY => own = family(attribute.u16()?)?,
+                nr::ADDR => raw = Some(attribute),
+                nr::PORT => port = attribute.be16()?,
                 nr::FWD_METHOD => forwarding = Some(Forwarding::from_number(attribute.u32()?)),
                 nr::WEIGHT => weight = attribute.u32()?,
                 nr::TUN_TYPE => tunnel.kind = TunnelKind::from_number(attribute.u8()?),
@@ -285,13 +292,14 @@ impl DestinationEntry {
                 nr::ACTIVE_CONNS => active = attribute.u32()?,
                 nr::INACT_CONNS => inactive = attribute.u32()?,
                 nr::PERSIST_CONNS => persistent = attribute.u32()?,
-                nr::STATS => legacy = Some(Stats::parse(attribute.nested())?),
-                nr::STATS64 => wide = Some(Stats::parse(attribute.nested())?),
+                nr::STATS => legacy = Some(attribute),
+                nr::STATS64 => wide = Some(attribute),
                 _ => other.push(attribute.to_owned()),
             }
         }
+        let key = key(raw, port, own)?;
         let forwarding = forwarding.ok_or(DecodeError::Missing("the forwarding method"))?;
         let destination = Destination { key, weight, forwarding, tunnel, thresholds, other };
-        Ok(Self { destination, active, inactive, persistent, stats: wide.or(legacy).unwrap_or_default() })
+        Ok(Self { destination, active, inactive, persistent, stats: Stats::of(wide.or(legacy))? })
     }
 }

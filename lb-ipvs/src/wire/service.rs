@@ -256,8 +256,8 @@ struct Seen<'a> {
     flags: [u32; 2],
     timeout: u32,
     netmask: Option<[u8; 4]>,
-    legacy: Option<Stats>,
-    wide: Option<Stats>,
+    legacy: Option<View<'a>>,
+    wide: Option<View<'a>>,
     other: Vec<Attribute>,
 }
 
@@ -285,8 +285,8 @@ impl<'a> Seen<'a> {
             }
             nr::TIMEOUT => self.timeout = attribute.u32()?,
             nr::NETMASK => self.netmask = Some(attribute.bytes()?),
-            nr::STATS => self.legacy = Some(Stats::parse(attribute.nested())?),
-            nr::STATS64 => self.wide = Some(Stats::parse(attribute.nested())?),
+            nr::STATS => self.legacy = Some(attribute),
+            nr::STATS64 => self.wide = Some(attribute),
             _ => self.other.push(attribute.to_owned()),
         }
         Ok(())
@@ -327,7 +327,7 @@ impl<'a> Seen<'a> {
             engine: engine.map_err(|_| DecodeError::Text { kind: nr::PE_NAME })?,
             other: self.other,
         };
-        Ok(ServiceEntry { service, stats: self.wide.or(self.legacy).unwrap_or_default() })
+        Ok(ServiceEntry { service, stats: Stats::of(self.wide.or(self.legacy))? })
     }
 }
 

@@ -4,7 +4,7 @@ use lb_core::dataplane::Traffic;
 
 use super::{
     DecodeError,
-    attribute::{Attributes, Put},
+    attribute::{Put, View},
     consts::stats as nr,
 };
 
@@ -30,9 +30,10 @@ pub(crate) enum Width {
 }
 
 impl Stats {
-    pub(crate) fn parse(attributes: Attributes<'_>) -> Result<Self, DecodeError> {
+    /// What a block says; the kernel sends one of each width, of which the wide one has all that the other one has.
+    pub(crate) fn of(block: Option<View<'_>>) -> Result<Self, DecodeError> {
         let mut stats = Self::default();
-        for attribute in attributes {
+        for attribute in block.into_iter().flat_map(|block| block.nested()) {
             let attribute = attribute?;
             let Self { total, rate } = &mut stats;
             let field = match attribute.kind() {

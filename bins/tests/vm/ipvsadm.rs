@@ -7,7 +7,6 @@ use std::{
     os::unix::process::CommandExt as _,
     process::{Command, Stdio},
     thread,
-    time::{Duration, Instant},
 };
 
 use lb_bins::ipvsadm::{Name, Streams, ipvsadm, lbctl};
@@ -369,44 +368,4 @@ fn program(name: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lbctl"));
     command.arg0(name);
     command
-}
-
-/// Run by name: `cargo test --release --test vm -- --ignored times_beside_ipvsadm`.
-#[test]
-#[ignore = "measures"]
-fn times_beside_ipvsadm() {
-    on_ipvs(|| {
-        let net = Net::new("director");
-        let mut text = String::new();
-        for service in 0..1000 {
-            let key = format!("-t 10.1.{}.{}:80", service / 250, 1 + service % 250);
-            text += &format!("-A {key} -s rr\n");
-            (1..=10)
-                .for_each(|server| text += &format!("-a {key} -r 192.168.0.{server}:80 -m -w {server}\n"));
-        }
-        let mut times = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
-        for _ in 0..3 {
-            for (at, program) in [|| Command::new("ipvsadm"), || program("ipvsadm")].into_iter().enumerate() {
-                let run = |line: &str, input: &str| {
-                    let begun = Instant::now();
-                    let said = said(&net, program().args(split(line)), input);
-                    assert_eq!((said.status, &*said.err), (0, ""));
-                    (begun.elapsed(), said.out)
-                };
-                run("-C", "");
-                times[at].push(run("-R", &text).0);
-                let (time, saved) = run("-S -n", "");
-                assert_eq!(saved.len(), text.len());
-                times[2 + at].push(time);
-            }
-        }
-        let [their_load, our_load, their_save, our_save] =
-            times.map(|times| times.into_iter().min().unwrap_or_default());
-        let part = |ours: Duration, theirs: Duration| ours.as_secs_f64() / theirs.as_secs_f64();
-        println!(
-            "load of 1,000 services with 10 servers: {our_load:?} beside {their_load:?}, {:.2}",
-            part(our_load, their_load)
-        );
-        println!("its -S -n: {our_save:?} beside {their_save:?}, {:.2}", part(our_save, their_save));
-    });
 }

@@ -111,3 +111,10 @@ fn a_nest_is_read_with_its_mark_and_without() {
     request[7] = 0;
     assert_eq!(Command::decode(&request).unwrap(), marked);
 }
+
+#[test]
+fn an_unknown_attribute_shows_what_it_is() {
+    let attribute = Attribute::new(0x8063, vec![1, 0xab]).unwrap();
+    assert_eq!((attribute.kind(), attribute.payload()), (0x8063, &[1, 0xab][..]));
+    assert_eq!(format!("{attribute:?}"), "Attribute(32867: 01 ab)");
+}

@@ -211,6 +211,8 @@ async fn without_ipvs_it_is_said_that_nothing_is_done() {
     ipvs.troubles.changed().await.unwrap();
     let trouble = "lvs_sync_daemon is not acted on: the data plane nft has nothing of the kind";
     assert_eq!(ipvs.troubles(), [trouble]);
+    // It is tried again at once.
+    ipvs.set(&globals, true);
     tokio::time::sleep(Duration::from_millis(20)).await;
     ipvs.finish().await;
     let text = std::fs::read_to_string(&path).unwrap();

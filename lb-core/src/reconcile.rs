@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     change::Change,
-    dataplane::{DataPlane, DataPlaneError},
+    dataplane::{DataPlane, DataPlaneError, ErrorKind},
     diff::diff,
     model::{ServiceKey, ServiceTable},
 };
@@ -121,7 +121,12 @@ impl Reconciler {
         }
         // What is neither there nor desired is nobody's: somebody else may add it later.
         self.owned.retain(|key| observed.services.contains_key(key) || desired.services.contains_key(key));
-        if report.refused.is_empty() {
+        // What can not be done leaves the picture as it is; that something is there already, or is gone, shows an old one.
+        let is_known = |error: &DataPlaneError| {
+            use ErrorKind::{Address, Denied, Invalid, Limit, Unsupported};
+            matches!(error.kind, Unsupported | Denied | Address | Limit | Invalid)
+        };
+        if report.refused.iter().all(|(_, error)| is_known(error)) {
             self.observed = Some(observed);
         }
         Ok(report)

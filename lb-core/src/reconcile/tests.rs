@@ -2,7 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    dataplane::ErrorKind,
     memory::{Fault, MemoryDataPlane},
     model::{SchedulerKind, ServerKey, ServerSpec, Service, ServiceSpec, Weight},
     testing,
@@ -107,6 +106,11 @@ async fn a_refused_change_is_tried_again() {
     // So is its server, which has no service to go to; that goes without saying.
     assert_eq!(report.refused.len(), 1);
     assert_eq!(report.refused[0].1, error);
+    assert_eq!(plane.table(), table([81]));
+    // Meanwhile what others do is found as ever.
+    plane.interfere(|held| *held = table([]));
+    let report = reconciler.full_sync(&table([80, 81])).await.unwrap();
+    assert_eq!((report.interference.len(), report.refused.len()), (1, 1));
     assert_eq!(plane.table(), table([81]));
     plane.refuse(key(80), None, None);
     let report = reconciler.sync(&table([80, 81])).await.unwrap();

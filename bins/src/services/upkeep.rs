@@ -138,6 +138,9 @@ impl Upkeep {
         }
         self.next_full_sync = now + self.interval;
         let result = self.reconciler.full_sync(desired).await;
+        if let Ok(report) = &result {
+            self.foreign.retain(|service| report.foreign.contains(service));
+        }
         let mut findings = self.found(result);
         findings.extend(self.tuning.look().into_iter().map(Finding::Plane));
         findings
@@ -182,3 +185,6 @@ impl Upkeep {
         findings
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,11 +76,11 @@ impl Task {
         }
         if !matches!(self.plane, Choice::Auto | Choice::Ipvs) {
             let lacks = format!("the data plane {} has nothing of the kind", self.plane);
-            return self.tell(vec![idle(wanted, &lacks)]);
+            return self.tell(vec![wanted.undone(&lacks)]);
         }
         let client = match self.open().await {
             Ok(client) => client,
-            Err(error) => return self.tell(vec![idle(wanted, &error.to_string())]),
+            Err(error) => return self.tell(vec![wanted.undone(&error.to_string())]),
         };
         let (target, ours) = (wanted.clone(), self.ours.clone());
         let done = client.call(move |client| act(client, &target, ours)).await;
@@ -89,7 +89,7 @@ impl Task {
             Err(error) => {
                 // Another socket may do better.
                 self.client = None;
-                self.tell(vec![idle(wanted, &error.to_string())]);
+                self.tell(vec![wanted.undone(&error.to_string())]);
             }
         }
     }
@@ -141,10 +141,6 @@ fn act<T: Transport>(client: &mut Client<T>, wanted: &Wanted, mut ours: Ours) ->
         ours.release(wanted);
     }
     Ok(Done { steps, refused, ours })
-}
-
-fn idle(wanted: &Wanted, why: &str) -> String {
-    format!("{} is not acted on: {why}", wanted.keywords())
 }
 
 fn words(step: &Command) -> String {

@@ -196,6 +196,16 @@ fn timeouts_are_set_put_right_and_set_back() {
     assert!(kernel.ours.is_empty());
 }
 
+#[test]
+fn what_can_not_be_done_is_named_by_its_keywords() {
+    let timeouts = LvsTimeouts { tcp: Some(600), ..LvsTimeouts::default() };
+    assert_eq!(copies(true).undone("no"), "lvs_sync_daemon is not acted on: no");
+    assert_eq!(Wanted { timeouts, ..nothing() }.undone("no"), "lvs_timeouts is not acted on: no");
+    let both = Wanted { timeouts, ..copies(true) };
+    assert_eq!(both.undone("no"), "lvs_sync_daemon and lvs_timeouts are not acted on: no");
+    assert_eq!(nothing().undone("no"), "sync daemons and timeouts of IPVS can not be set back: no");
+}
+
 /// One line, however often it is tried; nothing as long as nothing is wanted.
 #[tokio::test]
 async fn without_ipvs_it_is_said_that_nothing_is_done() {

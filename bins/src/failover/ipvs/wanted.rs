@@ -32,11 +32,15 @@ impl Wanted {
         self.sync.is_none() && self.timeouts == LvsTimeouts::default()
     }
 
-    /// The keywords that it comes from.
-    pub(super) fn keywords(&self) -> String {
+    /// That it can not be done, in the keywords that it comes from.
+    pub(super) fn undone(&self, why: &str) -> String {
         let timeouts = (self.timeouts != LvsTimeouts::default()).then_some("lvs_timeouts");
         let sync = self.sync.as_ref().map(|_| "lvs_sync_daemon");
-        sync.into_iter().chain(timeouts).collect::<Vec<_>>().join(" and ")
+        match sync.into_iter().chain(timeouts).collect::<Vec<_>>()[..] {
+            [] => format!("sync daemons and timeouts of IPVS can not be set back: {why}"),
+            [one] => format!("{one} is not acted on: {why}"),
+            ref all => format!("{} are not acted on: {why}", all.join(" and ")),
+        }
     }
 
     /// The daemons that are to run.

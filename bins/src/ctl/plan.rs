@@ -11,7 +11,7 @@ pub fn render(plan: &Plan) -> String {
         let _ = writeln!(out, "{warning}");
     }
     let (path, plane) = (plan.config.display(), &plan.data_plane);
-    if plan.steps.is_empty() && plan.awaited.is_empty() {
+    if plan.steps.is_empty() && plan.later.is_empty() {
         let _ = writeln!(out, "{path} changes nothing in the data plane {plane}");
         return out;
     }
@@ -19,10 +19,14 @@ pub fn render(plan: &Plan) -> String {
     for step in &plan.steps {
         let _ = writeln!(out, "  {}", line(step));
     }
-    for (service, server) in &plan.awaited {
-        let _ = writeln!(out, "  when its first check has passed: traffic to server {server} of {service}");
+    if !plan.later.is_empty() {
+        out += "and when the first checks of servers have passed:\n";
     }
-    let connected = plan.steps.iter().filter_map(|step| step.connected).filter(|connected| connected.ends);
+    for step in &plan.later {
+        let _ = writeln!(out, "  {}", line(step));
+    }
+    let steps = plan.steps.iter().chain(&plan.later);
+    let connected = steps.filter_map(|step| step.connected).filter(|connected| connected.ends);
     let (active, inactive) = connected.fold((0_u64, 0_u64), |(active, inactive), connected| {
         (active + u64::from(connected.active), inactive + u64::from(connected.inactive))
     });
@@ -73,7 +77,7 @@ mod tests {
                 remove("192.168.0.3:80", Connected { active: 7, inactive: 0, ends: false }),
                 remove("192.168.0.4:80", Connected { active: 1, inactive: 0, ends: true }),
             ],
-            awaited: vec![("tcp:10.0.0.1:80".parse().unwrap(), "192.168.0.5:80".parse().unwrap())],
+            later: vec![remove("192.168.0.5:80", Connected { active: 1, inactive: 1, ends: true })],
         };
         assert_eq!(
             render(&plan),
@@ -81,13 +85,15 @@ mod tests {
              remove server 192.168.0.1:80 from tcp:10.0.0.1:80, which ends 12 active and 3 inactive connections\n  \
              remove server 192.168.0.2:80 from tcp:10.0.0.1:80, which has no connections\n  \
              remove server 192.168.0.3:80 from tcp:10.0.0.1:80, whose 7 active and 0 inactive connections go on\n  \
-             remove server 192.168.0.4:80 from tcp:10.0.0.1:80, which ends 1 active and 0 inactive connections\n  \
-             when its first check has passed: traffic to server 192.168.0.5:80 of tcp:10.0.0.1:80\n\
-             13 active and 3 inactive connections end.\n"
+             remove server 192.168.0.4:80 from tcp:10.0.0.1:80, which ends 1 active and 0 inactive connections\n\
+             and when the first checks of servers have passed:\n  \
+             remove server 192.168.0.5:80 from tcp:10.0.0.1:80, which ends 1 active and 1 inactive connections\n\
+             14 active and 4 inactive connections end.\n"
         );
-        plan.steps.truncate(0);
-        assert!(render(&plan).ends_with("\nNo connection ends.\n"));
-        plan.awaited.clear();
+        plan.later.clear();
+        plan.steps.retain(|step| step.connected.is_some_and(|connected| !connected.ends));
+        assert!(render(&plan).ends_with(" go on\nNo connection ends.\n"));
+        plan.steps.clear();
         plan.warnings.push("a.cf:1: warning: odd".to_owned());
         assert_eq!(
             render(&plan),

@@ -58,7 +58,7 @@ impl Director {
             Ok(Loaded { config, warnings }) => {
                 let mut next = self.state.clone();
                 next.configure(policy(&config), self.clock.now(), "");
-                plan(Some(&self.upkeep), next.desired(), path, warnings).await
+                plan(Some(&self.upkeep), next, path, warnings).await
             }
             Err(errors) => Answer::Error(format!("a reload would be refused: {errors}")),
         };

@@ -3,56 +3,64 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use lb_core::{
+    Desired, Health, Time,
     change::Change,
     dataplane::{DataPlaneError, ServiceCounters},
-    desired::{Desired, ServerState},
+    desired::ServerState,
     diff,
-    model::{ServerKey, ServiceKey, ServiceTable},
+    model::{ServiceKey, ServiceTable},
 };
 
-use super::upkeep::Upkeep;
+use super::{state::State, upkeep::Upkeep};
 use crate::control::protocol::{Answer, Connected, Plan, Step};
 
-/// What a sync would change if `next` were decided; `config` is where that comes from, `warnings` what is odd about it.
-/// Without `upkeep` there is no data plane yet, and everything is new.
-pub async fn plan(upkeep: Option<&Upkeep>, next: &Desired, config: PathBuf, warnings: Vec<String>) -> Answer {
+/// What a sync would change if things were as in `next`; `config` is where that comes from, `warnings` what is odd about
+/// it. Without `upkeep` there is no data plane yet, and everything is new.
+pub async fn plan(upkeep: Option<&Upkeep>, next: State, config: PathBuf, warnings: Vec<String>) -> Answer {
     let data_plane = upkeep.map_or("none", |upkeep| upkeep.plane().name()).to_owned();
-    match steps(upkeep, &next.table).await {
-        Ok(steps) => Answer::Plan(Plan { config, warnings, data_plane, steps, awaited: awaited(next) }),
+    let table = &next.desired().table;
+    let later = diff(table, &when_checked(next.clone()).table);
+    let now = match upkeep {
+        Some(upkeep) => upkeep.plan(table).await,
+        None => Ok(diff(&ServiceTable::new(), table)),
+    };
+    let steps = async {
+        let now = now?;
+        // Counting may cost more than all the rest.
+        let counters = match upkeep.filter(|_| now.iter().chain(&later).any(removes)) {
+            Some(upkeep) => upkeep.plane().counters().await?,
+            None => BTreeMap::new(),
+        };
+        let step = |change| step(change, upkeep, &counters);
+        Ok::<_, DataPlaneError>((now.into_iter().map(step).collect(), later.into_iter().map(step).collect()))
+    };
+    match steps.await {
+        Ok((steps, later)) => Answer::Plan(Plan { config, warnings, data_plane, steps, later }),
         Err(error) => Answer::Error(error.to_string()),
     }
 }
 
-fn awaited(next: &Desired) -> Vec<(ServiceKey, ServerKey)> {
-    let mut awaited = Vec::new();
-    for (service, decision) in &next.decisions {
-        let unchecked = decision.servers.iter().filter(|(_, state)| **state == ServerState::Unchecked);
-        awaited.extend(unchecked.map(|(server, _)| (*service, *server)));
+/// What is decided when all servers of which nothing is known are up.
+fn when_checked(mut state: State) -> Desired {
+    let mut unchecked = Vec::new();
+    for (service, decision) in &state.desired().decisions {
+        let servers = decision.servers.iter().filter(|(_, state)| **state == ServerState::Unchecked);
+        unchecked.extend(servers.map(|(server, _)| ((*service, *server), Health::Up)));
     }
-    awaited
+    state.learn(unchecked, "", Time::ZERO);
+    state.desired().clone()
 }
 
-async fn steps(upkeep: Option<&Upkeep>, next: &ServiceTable) -> Result<Vec<Step>, DataPlaneError> {
-    let alone = |change| Step { change, connected: None };
-    let Some(upkeep) = upkeep else {
-        return Ok(diff(&ServiceTable::new(), next).into_iter().map(alone).collect());
-    };
-    let changes = upkeep.plan(next).await?;
-    // Counting may cost more than all the rest.
-    let removes =
-        |change: &Change| matches!(change, Change::RemoveService { .. } | Change::RemoveServer { .. });
-    if !changes.iter().any(removes) {
-        return Ok(changes.into_iter().map(alone).collect());
-    }
-    let counters = upkeep.plane().counters().await?;
-    let step = |change: Change| {
-        let connected = removes(&change).then(|| Connected {
-            ends: upkeep.plane().removal_ends_connections(change.service()),
-            ..connected(&change, &counters)
-        });
-        Step { change, connected }
-    };
-    Ok(changes.into_iter().map(step).collect())
+const fn removes(change: &Change) -> bool {
+    matches!(change, Change::RemoveService { .. } | Change::RemoveServer { .. })
+}
+
+fn step(change: Change, upkeep: Option<&Upkeep>, counters: &BTreeMap<ServiceKey, ServiceCounters>) -> Step {
+    let connected = upkeep.filter(|_| removes(&change)).map(|upkeep| Connected {
+        ends: upkeep.plane().removal_ends_connections(change.service()),
+        ..connected(&change, counters)
+    });
+    Step { change, connected }
 }
 
 /// What is connected to the server, or to all servers of the service, that a change is about.

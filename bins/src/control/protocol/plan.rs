@@ -1,9 +1,6 @@
 use std::path::PathBuf;
 
-use lb_core::{
-    change::Change,
-    model::{ServerKey, ServiceKey},
-};
+use lb_core::change::Change;
 use serde::{Deserialize, Serialize};
 
 /// What a reload would change in the data plane.
@@ -18,9 +15,9 @@ pub struct Plan {
     pub data_plane: String,
     /// What changes at once, in order.
     pub steps: Vec<Step>,
-    /// Servers that get traffic as soon as their first check has passed.
+    /// What changes after that, when the first checks of servers have passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub awaited: Vec<(ServiceKey, ServerKey)>,
+    pub later: Vec<Step>,
 }
 
 /// One change, and whom it meets.

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use lb_core::{
     DataPlane, MemoryDataPlane,
     dataplane::{Connection, Refused, ServerCounters},
+    desired::{Fallback, OnFailure, Policy, RealServer, VirtualService},
     model::{SchedulerKind, ServerKey, ServerSpec, Service, ServiceSpec, Weight},
 };
 
@@ -71,15 +72,36 @@ fn upkeep(held: ServiceTable) -> Upkeep {
 
 /// The steps in one line each.
 async fn planned(upkeep: Option<&Upkeep>, table: ServiceTable) -> Vec<String> {
-    let next = Desired { table, ..Desired::default() };
-    let Answer::Plan(plan) = plan(upkeep, &next, "a.cf".into(), Vec::new()).await else { panic!() };
+    let mut next = State::default();
+    next.configure(policy(&table), Time::ZERO, "a.cf");
+    // Unchecked are those with the weight 9.
+    let checked = table.services.iter().flat_map(|(service, entry)| {
+        let servers = entry.servers.iter().filter(|(_, spec)| spec.weight.get() != 9);
+        servers.map(|(server, _)| ((*service, *server), Health::Up)).collect::<Vec<_>>()
+    });
+    next.learn(checked, "", Time::ZERO);
+    let Answer::Plan(plan) = plan(upkeep, next, "a.cf".into(), Vec::new()).await else { panic!() };
     let line = |step: &Step| match step.connected {
         Some(Connected { active, inactive, ends }) => {
             format!("{}: {active}+{inactive} {ends}", step.change)
         }
         None => step.change.to_string(),
     };
-    plan.steps.iter().map(line).collect()
+    let later = plan.later.iter().map(|step| format!("later: {}", line(step)));
+    plan.steps.iter().map(line).chain(later).collect()
+}
+
+/// What makes the table when all servers are up, with 192.168.0.5:80 as fallback.
+fn policy(table: &ServiceTable) -> Policy {
+    let entry = |service: &Service| {
+        let mut entry = VirtualService::new(service.spec.clone());
+        for (server, spec) in &service.servers {
+            entry.servers.insert(*server, RealServer { spec: *spec, on_failure: OnFailure::Remove });
+        }
+        entry.fallback = Some(Fallback::new(server(5), ServerSpec::masq(Weight::ONE)));
+        entry
+    };
+    table.services.iter().map(|(key, service)| (*key, entry(service))).collect()
 }
 
 #[tokio::test]
@@ -105,6 +127,19 @@ async fn connections_are_counted_of_what_is_removed_and_foreign_services_stay() 
     );
     upkeep.sync(&next).await;
     assert_eq!(planned(Some(&upkeep), next).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_check_comes_later() {
+    let mut upkeep = upkeep(table(&[("tcp:10.0.0.1:80", &[(1, 1), (5, 2)])]));
+    upkeep.own(["tcp:10.0.0.1:80".parse().unwrap()]);
+    assert_eq!(
+        planned(Some(&upkeep), table(&[("tcp:10.0.0.1:80", &[(1, 1), (2, 9)])])).await,
+        [
+            "remove server 192.168.0.5:80 from tcp:10.0.0.1:80: 2+4 true",
+            "later: add server 192.168.0.2:80 to tcp:10.0.0.1:80 (masq weight 9)",
+        ]
+    );
 }
 
 #[tokio::test]

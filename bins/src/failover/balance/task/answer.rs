@@ -75,7 +75,7 @@ impl Task {
             known.extend(places(server, real).into_iter().filter(new).map(|place| (place, begin)));
         }
         next.learn(known, "", now);
-        plan(self.upkeep.as_ref(), next.desired(), path, warnings).await
+        plan(self.upkeep.as_ref(), next, path, warnings).await
     }
 
     pub(super) async fn answer(&mut self, request: Request) -> Answer {

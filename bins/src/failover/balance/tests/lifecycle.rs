@@ -131,8 +131,8 @@ async fn a_plan_is_what_the_data_plane_then_holds() {
     ];
     assert_eq!(steps, expected);
     assert_eq!((found.data_plane.as_str(), found.warnings), ("memory", vec!["odd".to_owned()]));
-    let awaited: Vec<SocketAddr> = found.awaited.iter().map(|(_, server)| server.socket()).collect();
-    assert_eq!(awaited, [checked]);
+    let later: Vec<String> = found.later.iter().map(|step| step.change.to_string()).collect();
+    assert_eq!(later, [format!("add server {checked} to tcp:10.0.0.1:80 (masq weight 1)")]);
     assert_eq!(weight(&bench.balance.status().await, up), Some(1), "nothing is done");
 
     bench.balance.configure(&config(&wanted));

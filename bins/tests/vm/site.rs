@@ -186,13 +186,14 @@ impl Site {
 /// Asks again and again until there is no more to complain about, on a machine on which nothing is fast.
 pub(crate) fn patiently<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
     const PATIENCE: Duration = Duration::from_secs(300);
-    let until = Instant::now() + PATIENCE;
+    let (until, mut pause) = (Instant::now() + PATIENCE, Duration::from_millis(1));
     loop {
         match ask() {
             Ok(answer) => return answer,
             Err(complaint) => assert!(Instant::now() < until, "waited in vain for {what}: {complaint}"),
         }
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(pause);
+        pause = Duration::from_millis(50).min(2 * pause);
     }
 }
 

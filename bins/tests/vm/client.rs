@@ -13,7 +13,7 @@ use lb_ipvs::{
 };
 
 use crate::{
-    guest::on_ipvs,
+    guest::{alone_on_ipvs, on_ipvs},
     site::{Net, Site, VIP},
 };
 
@@ -202,7 +202,7 @@ fn edits_and_deletions_hit_what_they_name() {
 
 #[test]
 fn refusals_have_their_kind_and_the_rest_of_a_batch_is_made() {
-    on_ipvs(|| {
+    alone_on_ipvs(|| {
         let net = Net::new("director");
         let mut client = client(&net);
         let rr =
@@ -377,7 +377,7 @@ fn without_the_capability_it_is_one_clear_line() {
 /// may be missing from one while another is taken away beside it.
 #[test]
 fn a_table_that_others_change_is_read_nevertheless() {
-    on_ipvs(|| {
+    alone_on_ipvs(|| {
         let net = Net::new("director");
         let (mut reader, mut writer) = (client(&net), client(&net));
         let service =

@@ -2,15 +2,20 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     path::Path,
     process::Command,
-    sync::{Arc, Condvar, Mutex, OnceLock},
+    sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock},
     thread,
     time::Duration,
 };
 
 use lb_bins::lab::vm::Machine;
-use nix::unistd::geteuid;
+use lb_ipvs::Client;
+use nix::{
+    sched::{CloneFlags, unshare},
+    unistd::geteuid,
+};
 
 use crate::{selftest, support::skip};
 
@@ -19,9 +24,28 @@ const LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Runs a case where IPVS is.
 pub(crate) fn on_ipvs<F: FnOnce()>(case: F) {
-    if geteuid().is_root() && Path::new("/proc/net/ip_vs").exists() {
+    if has_ipvs() {
+        let _beside = TABLES.read().unwrap_or_else(PoisonError::into_inner);
         return case();
     }
+    in_guest::<F>();
+}
+
+/// Runs a case that counts on listings of long tables, while no other case changes its own. The kernel resumes a listing by
+/// position, and counts the services of all networks: when elsewhere one comes or goes, one may be missing, or be there twice.
+pub(crate) fn alone_on_ipvs<F: FnOnce()>(case: F) {
+    if has_ipvs() {
+        let _alone = TABLES.write().unwrap_or_else(PoisonError::into_inner);
+        return case();
+    }
+    in_guest::<F>();
+}
+
+/// The tables of this kernel.
+static TABLES: RwLock<()> = RwLock::new(());
+
+/// Has the case run in the virtual machine.
+fn in_guest<F: FnOnce()>() {
     static GUEST: OnceLock<Result<Arc<Guest>, String>> = OnceLock::new();
     let guest = GUEST.get_or_init(|| {
         let machine = Machine::prepare().map_err(|error| error.to_string())?;
@@ -34,6 +58,42 @@ pub(crate) fn on_ipvs<F: FnOnce()>(case: F) {
         Ok(guest) => guest.await_case(name),
         Err(lack) => skip(name, &format!("IPVS in the kernel and root, or a virtual machine: {lack}")),
     }
+}
+
+/// Whether there can be namespaces here in which IPVS may be set up. Nothing outside of these is touched, so that cases may run
+/// on any machine, and beside each other.
+fn has_ipvs() -> bool {
+    let try_it = || {
+        let writable = || fs::OpenOptions::new().write(true).open("/proc/sys/net/ipv4/ip_forward").is_ok();
+        unshare(CloneFlags::CLONE_NEWNET).is_ok()
+            && writable()
+            && Client::open().and_then(|mut client| client.info()).is_ok()
+    };
+    static HAS: OnceLock<bool> = OnceLock::new();
+    // Without root the question alone could load the module.
+    let is_there = || geteuid().is_root() && Path::new("/proc/net/ip_vs").exists();
+    *HAS.get_or_init(|| is_there() && thread::spawn(try_it).join().unwrap())
+}
+
+/// Whether this is the machine that [`on_ipvs`] starts, or a shell in one.
+pub(crate) fn in_machine() -> bool {
+    Path::new("/sys/firmware/qemu_fw_cfg/by_name/opt/lb").exists()
+}
+
+/// Whether the kernel has these modules. Each of them puts an interface into every network, so it is loaded in a machine of our
+/// own only; elsewhere the case is skipped without it.
+pub(crate) fn has_modules(case: &str, modules: &[&str]) -> bool {
+    if in_machine() {
+        let status = Command::new("modprobe").arg("-a").args(modules).status().unwrap();
+        assert!(status.success(), "modprobe {modules:?}");
+    }
+    let missing: Vec<&str> =
+        modules.iter().copied().filter(|name| !Path::new("/sys/module").join(name).exists()).collect();
+    if !missing.is_empty() {
+        let modprobe = format!("modprobe -a {}", missing.join(" "));
+        skip(case, &format!("modules that add interfaces to this machine ({modprobe})"));
+    }
+    missing.is_empty()
 }
 
 /// The name of the test that a closure stands in.

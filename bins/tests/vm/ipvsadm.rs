@@ -12,7 +12,7 @@ use std::{
 use lb_bins::ipvsadm::{Name, Streams, ipvsadm, lbctl};
 
 use crate::{
-    guest::on_ipvs,
+    guest::{alone_on_ipvs, on_ipvs},
     random::Random,
     site::{Net, Site, VIP, patiently},
 };
@@ -90,7 +90,7 @@ fn compare_listings(net: &Net, service: &str) -> usize {
 #[test]
 fn random_tables_are_listed_saved_and_restored_as_by_ipvsadm() {
     const TABLES: usize = 8;
-    on_ipvs(|| {
+    alone_on_ipvs(|| {
         let net = Net::new("director");
         let mut random = Random::new("tables");
         let (mut compared, mut servers) = (0, 0);

@@ -2,18 +2,17 @@
 
 use std::{
     fs,
-    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
 
 use lb_bins::lab::vm::Machine;
 
-use crate::{site::patiently, support::skip};
+use crate::{guest::in_machine, site::patiently, support::skip};
 
 /// Runs a case outside of the machine only, where there can be one.
 pub(crate) fn with_machine(name: &str, case: impl FnOnce(&Machine)) {
-    if Path::new("/sys/firmware/qemu_fw_cfg/by_name/opt/lb").exists() {
+    if in_machine() {
         return;
     }
     match Machine::prepare() {

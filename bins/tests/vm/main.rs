@@ -1,6 +1,7 @@
 //! What needs IPVS in the kernel, with real hosts, switches and connections.
 //!
-//! Where this process is root and the kernel has IPVS (`modprobe ip_vs`), each case runs here, in network namespaces of its own.
+//! Where this process is root and the kernel has IPVS (`modprobe ip_vs`), each case runs here, in network namespaces of its own:
+//! beside others, and nothing outside of these namespaces is changed.
 //! Elsewhere a virtual machine is started once, which runs this same program with the same names of tests on its command line,
 //! and each test here waits for what the test of its name says in there. `lbctl lab vm` opens a shell in such a machine.
 //!

@@ -16,7 +16,7 @@ use lb_ipvs::{ErrorKind, Ipvs, Namespace};
 
 use crate::{
     client::{client, key},
-    guest::on_ipvs,
+    guest::{alone_on_ipvs, on_ipvs},
     site::{Net, Site, VIP},
 };
 
@@ -66,7 +66,7 @@ fn a_server_is_drained_when_its_last_connection_has_ended() {
 /// Loaded in one go, found to be as it should, and of one weight that changes nothing else is touched.
 #[test]
 fn a_large_table_is_loaded_and_read() {
-    on_ipvs(|| {
+    alone_on_ipvs(|| {
         let net = Net::new("director");
         let (mut table, mut lines) = (ServiceTable::new(), String::new());
         for number in 0..1000_u32 {

@@ -169,8 +169,7 @@ impl Upkeep {
         for subject in repaired {
             event(subject, What::Repaired, Cause::Interference);
         }
-        let refused: Vec<String> =
-            report.refused.iter().map(|(change, error)| format!("{change}: {error}")).collect();
+        let refused: Vec<String> = report.refused.iter().map(|(_, error)| error.to_string()).collect();
         for (text, (change, error)) in refused.iter().zip(&report.refused) {
             if !self.refused.contains(text) {
                 event(Subject::from(change), What::Refused, Cause::DataPlane(error.to_string()));

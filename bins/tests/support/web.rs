@@ -103,7 +103,7 @@ fn serve(behaviour: &Behaviour, mut stream: &TcpStream) {
             if reader.read_line(&mut line).unwrap_or(0) == 0 {
                 return;
             }
-            last |= line.eq_ignore_ascii_case("connection: close\r\n");
+            last |= line.ends_with(" HTTP/1.0\r\n") || line.eq_ignore_ascii_case("connection: close\r\n");
         }
         behaviour.requests.fetch_add(1, SeqCst);
         let answer = behaviour.answer.lock().unwrap().clone();

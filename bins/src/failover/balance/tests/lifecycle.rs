@@ -69,6 +69,23 @@ async fn with_alpha_a_first_failure_is_told_and_why_the_sorry_server_answers() {
 }
 
 #[tokio::test]
+async fn a_sorry_server_that_waits_is_enabled_and_disabled() {
+    let a = Server::start().await;
+    let lines = format!("sorry_server 127.0.0.9 80\nsorry_server_inhibit\n{}", a.tcp(""));
+    let bench = Bench::start(&virtual_server(&lines)).await;
+    let address = a.close().await;
+    bench.until("the sorry server", |status| status.services[0].fallback_active).await;
+    let _again = Server::at(address).await;
+    bench.until("the server", |status| !status.services[0].fallback_active).await;
+    let log = bench.log();
+    for words in
+        ["Enabling sorry server [127.0.0.9]:tcp:80 to", "Disabling sorry server [127.0.0.9]:tcp:80 from"]
+    {
+        assert!(log.contains(&format!("{words} VS [10.0.0.1]:tcp:80")), "{words}: {log:#?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_to_be_left_is_left_and_nobody_is_told() {
     let a = Server::start().await;
     let folder = tempfile::tempdir().unwrap();

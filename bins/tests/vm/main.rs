@@ -35,6 +35,7 @@ mod direct;
 mod failover;
 mod guest;
 mod ipvsadm;
+mod keepalived;
 mod ldirectord;
 mod machine;
 mod nat;

@@ -66,7 +66,6 @@ fn tables_are_the_same_for_virtual_servers_in_all_forms() {
 }
 
 #[test]
-#[ignore = "each state was seen, but not yet all of them in one run"]
 fn tables_are_the_same_while_servers_die_and_return_and_the_file_changes() {
     on_ipvs(|| {
         if !has_keepalived() {

@@ -21,43 +21,60 @@ use crate::{selftest, support::skip};
 
 /// Many times what all cases take together.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
+/// Virtual machines that share the cases; each runs one after the other.
+const MACHINES: usize = 2;
+/// In a machine, which of them it is. Where it is not set, all cases run.
+const SHARE: &str = "LB_VM_SHARE";
 
 /// Runs a case where IPVS is.
 pub(crate) fn on_ipvs<F: FnOnce()>(case: F) {
-    if has_ipvs() {
+    if !has_ipvs() {
+        in_guest::<F>();
+    } else if is_ours::<F>() {
         let _beside = TABLES.read().unwrap_or_else(PoisonError::into_inner);
-        return case();
+        case();
     }
-    in_guest::<F>();
 }
 
 /// Runs a case that counts on listings of long tables, while no other case changes its own. The kernel resumes a listing by
 /// position, and counts the services of all networks: when elsewhere one comes or goes, one may be missing, or be there twice.
 pub(crate) fn alone_on_ipvs<F: FnOnce()>(case: F) {
-    if has_ipvs() {
+    if !has_ipvs() {
+        in_guest::<F>();
+    } else if is_ours::<F>() {
         let _alone = TABLES.write().unwrap_or_else(PoisonError::into_inner);
-        return case();
+        case();
     }
-    in_guest::<F>();
 }
 
 /// The tables of this kernel.
 static TABLES: RwLock<()> = RwLock::new(());
 
-/// Has the case run in the virtual machine.
+/// Has the case run in its virtual machine.
 fn in_guest<F: FnOnce()>() {
-    static GUEST: OnceLock<Result<Arc<Guest>, String>> = OnceLock::new();
-    let guest = GUEST.get_or_init(|| {
+    static GUESTS: [OnceLock<Result<Arc<Guest>, String>>; MACHINES] = [const { OnceLock::new() }; MACHINES];
+    let name = name_of::<F>();
+    let share = share_of(name);
+    let guest = GUESTS[share].get_or_init(|| {
         let machine = Machine::prepare().map_err(|error| error.to_string())?;
         // In there is no network to fetch it by; a test says so when it is missing.
         let _ = selftest::script();
-        Ok(Guest::start(machine))
+        Ok(Guest::start(machine, share))
     });
-    let name = name_of::<F>();
     match guest {
         Ok(guest) => guest.await_case(name),
         Err(lack) => skip(name, &format!("IPVS in the kernel and root, or a virtual machine: {lack}")),
     }
+}
+
+/// Which of the machines runs the case.
+fn share_of(name: &str) -> usize {
+    name.bytes().map(usize::from).sum::<usize>() % MACHINES
+}
+
+/// Whether the case is not another machine's.
+fn is_ours<F>() -> bool {
+    std::env::var(SHARE).map_or(true, |share| share == share_of(name_of::<F>()).to_string())
 }
 
 /// Whether there can be namespaces here in which IPVS may be set up. Nothing outside of these is touched, so that cases may run
@@ -103,7 +120,7 @@ fn name_of<F>() -> &'static str {
     path.split_once("::{{closure}}").map_or(path, |(name, _)| name)
 }
 
-/// What is known of the machine that all tests here wait for.
+/// What is known of a machine that tests wait for.
 #[derive(Default)]
 struct Guest {
     told: Mutex<Told>,
@@ -123,18 +140,18 @@ struct Told {
 }
 
 impl Guest {
-    fn start(machine: Machine) -> Arc<Self> {
+    fn start(machine: Machine, share: usize) -> Arc<Self> {
         let guest = Arc::new(Self::default());
         let running = guest.clone();
-        thread::spawn(move || running.run(&machine));
+        thread::spawn(move || running.run(&machine, share));
         guest
     }
 
-    fn run(&self, machine: &Machine) {
+    fn run(&self, machine: &Machine, share: usize) {
         let mut command = Command::new("sh");
         command.args(["-c", "modprobe ip_vs && exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
         command.args(selection(std::env::args().skip(1)));
-        command.args(["--test-threads=1", "--nocapture", "--color=never"]);
+        command.args(["--test-threads=1", "--nocapture", "--color=never"]).env(SHARE, share.to_string());
         for name in ["HOME", "XDG_CACHE_HOME", "LB_REQUIRE_ALL", "LB_VM_CHANGES", "RUST_BACKTRACE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);

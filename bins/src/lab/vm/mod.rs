@@ -50,7 +50,7 @@ const NEEDED: [(&str, &str); 8] = [
     ("dpkg-deb", "dpkg"),
 ];
 /// How many machines of one user run at once.
-const SLOTS: usize = 2;
+const SLOTS: usize = 3;
 const MEMORY: &str = "1024M";
 const PROCESSORS: &str = "2";
 
@@ -85,7 +85,7 @@ impl Machine {
     /// over 125 is 125. The environment is the command's own, and nothing else. It is in the command's folder, or else in the
     /// one of this process.
     ///
-    /// Waits while two other machines of this user run. The machine ends with the thread that called this, whatever that dies of.
+    /// Waits while three other machines of this user run. The machine ends with the thread that called this, whatever that dies of.
     ///
     /// # Errors
     /// When the machine does not start, dies, or has not finished after `limit`, which counts from when it is started.

@@ -207,7 +207,6 @@ fn changed() -> String {
 }
 
 #[test]
-#[ignore = "each state was seen, but not yet all of them in one run"]
 fn tables_differ_only_where_that_is_meant() {
     on_ipvs(|| {
         if !has_keepalived() {

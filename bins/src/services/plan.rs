@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use lb_core::{
-    Desired, Health, Time,
+    Health, Time,
     change::Change,
     dataplane::{DataPlaneError, ServiceCounters},
     desired::ServerState,
@@ -19,7 +19,7 @@ use crate::control::protocol::{Answer, Connected, Plan, Step};
 pub async fn plan(upkeep: Option<&Upkeep>, next: State, config: PathBuf, warnings: Vec<String>) -> Answer {
     let data_plane = upkeep.map_or("none", |upkeep| upkeep.plane().name()).to_owned();
     let table = &next.desired().table;
-    let later = diff(table, &when_checked(next.clone()).table);
+    let later = diff(table, &when_checked(next.clone()).desired().table);
     let now = match upkeep {
         Some(upkeep) => upkeep.plan(table).await,
         None => Ok(diff(&ServiceTable::new(), table)),
@@ -40,15 +40,15 @@ pub async fn plan(upkeep: Option<&Upkeep>, next: State, config: PathBuf, warning
     }
 }
 
-/// What is decided when all servers of which nothing is known are up.
-fn when_checked(mut state: State) -> Desired {
+/// The same when all servers of which nothing is known are up.
+fn when_checked(mut state: State) -> State {
     let mut unchecked = Vec::new();
     for (service, decision) in &state.desired().decisions {
         let servers = decision.servers.iter().filter(|(_, state)| **state == ServerState::Unchecked);
         unchecked.extend(servers.map(|(server, _)| ((*service, *server), Health::Up)));
     }
     state.learn(unchecked, "", Time::ZERO);
-    state.desired().clone()
+    state
 }
 
 const fn removes(change: &Change) -> bool {

@@ -170,9 +170,9 @@ impl Upkeep {
             event(subject, What::Repaired, Cause::Interference);
         }
         let refused: Vec<String> = report.refused.iter().map(|(_, error)| error.to_string()).collect();
-        for (text, (change, error)) in refused.iter().zip(&report.refused) {
+        for (text, (change, _)) in refused.iter().zip(&report.refused) {
             if !self.refused.contains(text) {
-                event(Subject::from(change), What::Refused, Cause::DataPlane(error.to_string()));
+                event(Subject::from(change), What::Refused, Cause::DataPlane(text.clone()));
             }
         }
         self.refused = refused;

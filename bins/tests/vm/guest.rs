@@ -28,21 +28,21 @@ const SHARE: &str = "LB_VM_SHARE";
 
 /// Runs a case where IPVS is.
 pub(crate) fn on_ipvs<F: FnOnce()>(case: F) {
-    if !has_ipvs() {
-        in_guest::<F>();
-    } else if is_ours::<F>() {
-        let _beside = TABLES.read().unwrap_or_else(PoisonError::into_inner);
-        case();
-    }
+    place(case, || TABLES.read().unwrap_or_else(PoisonError::into_inner));
 }
 
 /// Runs a case that counts on listings of long tables, while no other case changes its own. The kernel resumes a listing by
 /// position, and counts the services of all networks: when elsewhere one comes or goes, one may be missing, or be there twice.
 pub(crate) fn alone_on_ipvs<F: FnOnce()>(case: F) {
+    place(case, || TABLES.write().unwrap_or_else(PoisonError::into_inner));
+}
+
+/// Here, behind a lock, or in a machine.
+fn place<F: FnOnce(), L>(case: F, lock: impl FnOnce() -> L) {
     if !has_ipvs() {
         in_guest::<F>();
     } else if is_ours::<F>() {
-        let _alone = TABLES.write().unwrap_or_else(PoisonError::into_inner);
+        let _held = lock();
         case();
     }
 }

@@ -36,22 +36,19 @@ const ALL: [(&str, &str); 10] = [
     ("9", "1:80*1 2:80*1"),
 ];
 
-/// Whether there is a keepalived to compare with.
-fn has_keepalived() -> bool {
-    let there = Path::new("/usr/sbin/keepalived").exists();
-    if !there {
+/// Both of them, where there is a keepalived to compare with.
+fn pair() -> Option<Pair> {
+    if !Path::new("/usr/sbin/keepalived").exists() {
         skip("the tables of keepalived", "keepalived (apt-get install keepalived)");
+        return None;
     }
-    there
+    Some(Pair::new())
 }
 
 #[test]
 fn tables_are_the_same_for_virtual_servers_in_all_forms() {
     alone_on_ipvs(|| {
-        if !has_keepalived() {
-            return;
-        }
-        let mut pair = Pair::new();
+        let Some(mut pair) = pair() else { return };
         let (text, services) = forms();
         pair.configure(&text);
         pair.start();
@@ -68,10 +65,7 @@ fn tables_are_the_same_for_virtual_servers_in_all_forms() {
 #[test]
 fn tables_are_the_same_while_servers_die_and_return_and_the_file_changes() {
     on_ipvs(|| {
-        if !has_keepalived() {
-            return;
-        }
-        let mut pair = Pair::new();
+        let Some(mut pair) = pair() else { return };
         let mut webs: Vec<Web> = (1..=4).map(|number| pair.web(&format!("192.168.0.{number}:80"))).collect();
         let mut six: Vec<Web> = (1..=2).map(|number| pair.web(&format!("[fd01::{number}]:80"))).collect();
         pair.write("load", "0\n");
@@ -209,10 +203,7 @@ fn changed() -> String {
 #[test]
 fn tables_differ_only_where_that_is_meant() {
     on_ipvs(|| {
-        if !has_keepalived() {
-            return;
-        }
-        let mut pair = Pair::new();
+        let Some(mut pair) = pair() else { return };
         let _web = pair.web("192.168.0.1:80");
         let _open = pair.farm.on(|| answers_and_stays("192.168.0.1:8080"));
         for side in [&pair.theirs, &pair.ours] {

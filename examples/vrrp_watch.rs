@@ -3,7 +3,7 @@
 //!
 //! `vrrp-watch eth0` until Ctrl-C, `vrrp-watch eth0 --once 10` for a script, `vrrp-watch --read lan.pcapng --json`.
 //! Exits with 1 when an error was found.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stderr, clippy::print_stdout)]
 
 #[path = "vrrp_watch/capture.rs"]
 mod capture;

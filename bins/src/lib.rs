@@ -1,7 +1,5 @@
 //! The daemons and the operator's command, as a library: the programs in `bin/` only call it.
 #![forbid(unsafe_code)]
-// Programs print.
-#![allow(clippy::print_stdout)]
 
 pub mod config;
 pub mod control;

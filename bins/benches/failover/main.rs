@@ -8,7 +8,7 @@
 //! A client asks the virtual address once a millisecond; the outage is the longest time between two requests that were
 //! answered. Each round starts both daemons afresh and lets a failure come at a random phase of the interval.
 
-#![allow(clippy::print_stdout, reason = "it prints what it measures")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "it prints what it measures")]
 
 mod failure;
 mod nodes;

@@ -11,6 +11,7 @@
 //! root, since a user namespace has no real-time priority.
 
 #![allow(
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "it prints what it measures, and measures time"

@@ -10,7 +10,7 @@
 //! has IPVS (`modprobe ip_vs`) it runs in a network namespace of its own; elsewhere in a virtual machine, in which all is some
 //! ten times slower and ratios are what counts.
 
-#![allow(clippy::print_stdout, reason = "it prints what it measures")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "it prints what it measures")]
 
 mod bed;
 mod counting;

@@ -4,7 +4,7 @@
 use std::{
     ffi::OsString,
     fs::File,
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Write as _},
     process::{Command, Stdio},
 };
 
@@ -35,7 +35,8 @@ pub fn start(arguments: impl IntoIterator<Item = OsString>) -> io::Result<Option
 
 /// In the daemon: tells [`start`] that everything is in place, and lets go of the terminal.
 pub fn say() {
-    println!("ready");
+    // Whoever started it may be gone.
+    let _ = writeln!(io::stdout(), "ready");
     // Only the leader of a process group is refused; a shell that runs it as a job of its own has made it one.
     let _ = nix::unistd::setsid();
     let_go();

@@ -3,7 +3,7 @@
 //!
 //! What is asserted is what is the case in the end, and what was said; never how long it took.
 
-#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
+#![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a failure is a failed test, and says why")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -17,4 +17,5 @@ mod moves;
 mod node;
 mod noise;
 mod notifications;
+mod processes;
 mod signals;

@@ -3,7 +3,7 @@
 //!
 //! What is asserted is who has the addresses in the end, and in which order what happened; never how long it took.
 
-#![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
+#![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a failure is a failed test, and says why")]
 
 #[path = "../support/mod.rs"]
 mod support;

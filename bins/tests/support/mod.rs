@@ -3,6 +3,7 @@
 #![allow(
     dead_code,
     unused_imports,
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "every test program uses its part, says what it skips, and fails by panicking"

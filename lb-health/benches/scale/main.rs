@@ -14,6 +14,7 @@
 //! from then on) to the checker's word, and downs that were false.
 
 #![allow(
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a benchmark prints, and ends where it cannot go on"

@@ -5,7 +5,11 @@
 //! scheduler accounts to them, divided by the operations that the load has seen: on a busy machine that is far
 //! steadier than any rate. Load and servers run on core 1, and every round interleaves all forwarders.
 
-#![allow(clippy::print_stdout, reason = "the table on standard output is what this program is for")]
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "the table on standard output is what this program is for"
+)]
 
 mod forwarder;
 mod measure;

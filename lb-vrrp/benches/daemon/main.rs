@@ -13,6 +13,7 @@
 //! mean.
 
 #![allow(
+    clippy::print_stderr,
     clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "this program prints a table, and measures time"

@@ -1,7 +1,7 @@
 //! Packets that other VRRP daemons sent, and judges of the packets that this crate makes. Each file beside this one says
 //! which daemon sent its packets, how it was configured, and what captured them; `record.py` records them anew.
 
-#![allow(clippy::unwrap_used, reason = "what fails here is a failure of the test")]
+#![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a test names its input and fails by panicking")]
 
 mod corpus;
 mod judges;

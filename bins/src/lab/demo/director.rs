@@ -1,6 +1,6 @@
 //! The balancer of the demo: a real director with the relay, in a process of its own.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use super::roles;
 use crate::{
@@ -31,9 +31,13 @@ pub(super) async fn run(configuration: &str) -> io::Result<()> {
     let options = Options::new(file);
     let settings = Settings { data_plane: Choice::Relay, socket: socket.clone() };
     let greeting = socket.display().to_string();
-    let ready = move |refused: &[String]| match refused.first() {
-        None => println!("{greeting}"),
-        Some(refusal) => println!("refused: {refusal}"),
+    let ready = move |refused: &[String]| {
+        let mut stdout = io::stdout();
+        // A parent that is gone ends this process anyway.
+        let _ = match refused.first() {
+            None => writeln!(stdout, "{greeting}"),
+            Some(refusal) => writeln!(stdout, "refused: {refusal}"),
+        };
     };
     service::run(options, settings, loaded, log, clock, ready, roles::orphaned())
         .await

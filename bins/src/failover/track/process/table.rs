@@ -36,7 +36,6 @@ impl Table {
     /// Follows what has happened.
     pub(super) fn after(mut self, events: &[Event]) -> Self {
         for event in events {
-            eprintln!("EV {event:?}");
             match event {
                 // It is what its parent is, until it becomes another program.
                 Event::Fork { parent, child } => {
@@ -64,7 +63,6 @@ impl Table {
     }
 
     fn look(&mut self, pid: u32) {
-        eprintln!("LOOK {pid} {:?} {:?}", see(pid, true), self.patterns);
         let command = self.patterns.values().any(needs_command);
         let kinds: BTreeSet<String> = match see(pid, command) {
             None => BTreeSet::new(),

@@ -1,7 +1,7 @@
 //! `lbctl`'s end of the control socket.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     time::Duration,
@@ -9,10 +9,16 @@ use std::{
 
 use thiserror::Error;
 
-use super::protocol::{Answer, Request};
+use super::{
+    printable::{make_printable, printable},
+    protocol::{Answer, Request},
+};
 
 /// How long a daemon may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longest answer in bytes: enough for the status of 65,000 instances, or for 100,000 connections.
+const MAX_ANSWER: u64 = 128 << 20;
 
 /// A connection to a daemon.
 #[derive(Debug)]
@@ -40,6 +46,14 @@ pub enum ClientError {
         /// Why not.
         source: io::Error,
     },
+    /// The answer does not end.
+    #[error(
+        "the daemon on {path} answers with more than {MAX_ANSWER} bytes; is another program listening there?"
+    )]
+    TooLong {
+        /// The socket.
+        path: PathBuf,
+    },
     /// The answer is of another version.
     #[error("the daemon on {path} answers in a form that this version does not know: {source}")]
     Version {
@@ -66,23 +80,54 @@ impl Client {
         Ok(Self { stream: BufReader::new(stream), path: path.to_owned() })
     }
 
-    /// Asks, and waits for the answer.
+    /// Asks, and waits for the answer. All texts in it are fit for a terminal.
     ///
     /// # Errors
-    /// [`ClientError::Lost`], [`ClientError::Version`], and [`ClientError::Denied`] for [`Answer::Error`].
+    /// [`ClientError::Lost`], [`ClientError::TooLong`], [`ClientError::Version`], and [`ClientError::Denied`] for
+    /// [`Answer::Error`].
     pub fn ask(&mut self, request: &Request) -> Result<Answer, ClientError> {
-        let lost = |source| ClientError::Lost { path: self.path.clone(), source };
-        let version = |source| ClientError::Version { path: self.path.clone(), source };
-        let mut line = serde_json::to_string(request).map_err(version)?;
-        line.push('\n');
-        self.stream.get_mut().write_all(line.as_bytes()).map_err(lost)?;
-        let mut answer = String::new();
-        if self.stream.read_line(&mut answer).map_err(lost)? == 0 {
-            return Err(lost(io::ErrorKind::UnexpectedEof.into()));
+        let line = self.exchange(request)?;
+        let mut value = serde_json::from_slice(&line).map_err(|source| self.version(source))?;
+        make_printable(&mut value);
+        self.accept(serde_json::from_value(value))
+    }
+
+    /// The same with all texts as they are: for programs, and for answers of many lines.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn ask_raw(&mut self, request: &Request) -> Result<Answer, ClientError> {
+        let line = self.exchange(request)?;
+        self.accept(serde_json::from_slice(&line))
+    }
+
+    /// Sends a request, and reads the line that answers it.
+    fn exchange(&mut self, request: &Request) -> Result<Vec<u8>, ClientError> {
+        let mut line = serde_json::to_vec(request).map_err(|source| self.version(source))?;
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line).map_err(|source| self.lost(source))?;
+        let mut answer = Vec::new();
+        let mut bounded = (&mut self.stream).take(MAX_ANSWER);
+        match bounded.read_until(b'\n', &mut answer) {
+            Err(source) => Err(self.lost(source)),
+            Ok(_) if answer.last() == Some(&b'\n') => Ok(answer),
+            Ok(read) if read as u64 == MAX_ANSWER => Err(ClientError::TooLong { path: self.path.clone() }),
+            Ok(_) => Err(self.lost(io::ErrorKind::UnexpectedEof.into())),
         }
-        match serde_json::from_str(&answer).map_err(version)? {
-            Answer::Error(text) => Err(ClientError::Denied(text)),
+    }
+
+    fn accept(&self, answer: Result<Answer, serde_json::Error>) -> Result<Answer, ClientError> {
+        match answer.map_err(|source| self.version(source))? {
+            Answer::Error(text) => Err(ClientError::Denied(printable(&text).into_owned())),
             answer => Ok(answer),
         }
+    }
+
+    fn lost(&self, source: io::Error) -> ClientError {
+        ClientError::Lost { path: self.path.clone(), source }
+    }
+
+    fn version(&self, source: serde_json::Error) -> ClientError {
+        ClientError::Version { path: self.path.clone(), source }
     }
 }

@@ -80,6 +80,21 @@ pub enum Request {
     Dump(DumpKind),
 }
 
+/// Longest reason of an order in bytes.
+pub const MAX_REASON: usize = 500;
+
+impl Request {
+    /// The reason that an order gives.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Order { reason, .. } | Self::Failover { reason, .. } | Self::Maintenance { reason, .. } => {
+                Some(reason)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What the daemon answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

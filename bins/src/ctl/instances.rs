@@ -6,8 +6,13 @@ use clap::Args;
 
 use lb_core::{model::ServerKey, overrides::Action};
 
-use super::{Failure, OrderArguments, connect, done, explain as rendering, give, put, text, unexpected};
-use crate::control::protocol::{Answer, DumpKind, Request};
+use super::{
+    Failure, OrderArguments, as_json, ask, connect, done, explain as rendering, give, put, text, unexpected,
+};
+use crate::control::{
+    printable::printable_lines,
+    protocol::{Answer, DumpKind, Request},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct FailoverArguments {
@@ -79,18 +84,18 @@ pub(super) fn maintain(socket: Option<PathBuf>, order: MaintenanceArguments) -> 
 }
 
 pub(super) fn explain(socket: Option<PathBuf>, instance: Option<String>, json: bool) -> Result<(), Failure> {
-    let Answer::Explanation(explanation) = connect(socket)?.ask(&Request::Explain(instance))? else {
-        return Err(unexpected());
-    };
+    let answer = ask(&mut connect(socket)?, &Request::Explain(instance), json)?;
+    let Answer::Explanation(explanation) = answer else { return Err(unexpected()) };
     if json {
-        return put(&(serde_json::to_string(&explanation)? + "\n"));
+        return put(&as_json(&explanation)?);
     }
     put(&rendering::render(&explanation))
 }
 
 pub(super) fn dump(socket: Option<PathBuf>, kind: DumpKind) -> Result<(), Failure> {
-    let Answer::Dump(text) = connect(socket)?.ask(&Request::Dump(kind))? else { return Err(unexpected()) };
-    put(&text)
+    let answer = connect(socket)?.ask_raw(&Request::Dump(kind))?;
+    let Answer::Dump(text) = answer else { return Err(unexpected()) };
+    put(&printable_lines(&text))
 }
 
 #[cfg(test)]

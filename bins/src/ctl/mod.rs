@@ -28,7 +28,8 @@ use lb_ipvs::format::{self, Known, Listing, Names, View};
 use crate::{
     config::names::PortNames,
     control::{
-        client::Client,
+        client::{Client, ClientError},
+        printable::{printable_json, printable_lines},
         protocol::{Answer, DumpKind, Entry, Request},
     },
     director::wording,
@@ -186,7 +187,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         // Whoever reads has enough: `lbctl list | head`.
         Err(error) if is_broken_pipe(&*error) => ExitCode::FAILURE,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "lbctl: {error}");
+            let _ = writeln!(io::stderr(), "lbctl: {}", printable_lines(&error.to_string()));
             ExitCode::FAILURE
         }
     }
@@ -237,11 +238,12 @@ fn show_status(
     json: bool,
     watch: bool,
 ) -> Result<(), Failure> {
-    let mut client = connect(socket)?;
     let request = instance.map_or(Request::Status, Request::StatusOf);
     loop {
-        let Answer::Status(status) = client.ask(&request)? else { return Err(unexpected()) };
-        let text = if json { serde_json::to_string(&status)? + "\n" } else { status::render(&status) };
+        // A connection each time, since the daemon may close one that is idle, and may be started again.
+        let mut client = connect(socket.clone())?;
+        let Answer::Status(status) = ask(&mut client, &request, json)? else { return Err(unexpected()) };
+        let text = if json { as_json(&status)? } else { status::render(&status) };
         // Clears the screen for people, not for programs.
         let clear = if watch && !json { "\x1b[2J\x1b[H" } else { "" };
         put(&format!("{clear}{text}"))?;
@@ -257,16 +259,18 @@ fn list(socket: Option<PathBuf>, arguments: &ListArguments) -> Result<(), Failur
     let names = if arguments.numeric { Names::Numeric } else { Names::Known(&known) };
     let mut client = connect(socket)?;
     if arguments.connections {
-        let Answer::Connections(connections) = client.ask(&Request::Connections(CONNECTIONS))? else {
+        let request = Request::Connections(CONNECTIONS);
+        let Answer::Connections(connections) = ask(&mut client, &request, arguments.json)? else {
             return Err(unexpected());
         };
-        let json = || serde_json::to_string(&connections).map(|text| text + "\n");
         let text = || format::connections(format::rows(&connections), names, false);
-        return put(&if arguments.json { json()? } else { text() });
+        return put(&if arguments.json { as_json(&connections)? } else { text() });
     }
-    let Answer::Table(table) = client.ask(&Request::Table)? else { return Err(unexpected()) };
+    let Answer::Table(table) = ask(&mut client, &Request::Table, arguments.json)? else {
+        return Err(unexpected());
+    };
     if arguments.json {
-        return put(&(serde_json::to_string(&table)? + "\n"));
+        return put(&as_json(&table)?);
     }
     let view = match arguments {
         ListArguments { stats: true, .. } => View::Stats,
@@ -283,8 +287,10 @@ fn list(socket: Option<PathBuf>, arguments: &ListArguments) -> Result<(), Failur
 
 fn show_plan(socket: Option<PathBuf>, config: Option<&Path>, json: bool) -> Result<(), Failure> {
     let config = config.map(std::path::absolute).transpose()?;
-    let Answer::Plan(plan) = connect(socket)?.ask(&Request::Plan(config))? else { return Err(unexpected()) };
-    put(&if json { serde_json::to_string(&plan)? + "\n" } else { plan::render(&plan) })
+    let Answer::Plan(plan) = ask(&mut connect(socket)?, &Request::Plan(config), json)? else {
+        return Err(unexpected());
+    };
+    put(&if json { as_json(&plan)? } else { plan::render(&plan) })
 }
 
 impl Known for PortNames {
@@ -299,22 +305,28 @@ impl Known for PortNames {
 }
 
 fn events(socket: Option<PathBuf>, count: usize, json: bool) -> Result<(), Failure> {
-    let lines: Vec<String> = match connect(socket)?.ask(&Request::Events(count))? {
-        Answer::Events(events) if json => as_json(&events)?,
+    let lines: Vec<String> = match ask(&mut connect(socket)?, &Request::Events(count), json)? {
+        Answer::Events(events) if json => events.iter().map(as_json).collect::<Result<_, _>>()?,
         Answer::Events(events) => events.iter().map(service_event).collect(),
-        Answer::Journal(entries) if json => as_json(&entries)?,
+        Answer::Journal(entries) if json => entries.iter().map(as_json).collect::<Result<_, _>>()?,
         Answer::Journal(entries) => entries.iter().flat_map(entry).collect(),
         _ => return Err(unexpected()),
     };
-    lines.iter().try_for_each(|line| put(&format!("{line}\n")))
+    lines.iter().try_for_each(|line| put(line))
 }
 
-fn as_json<T: serde::Serialize>(events: &[T]) -> Result<Vec<String>, serde_json::Error> {
-    events.iter().map(serde_json::to_string).collect()
+/// Asks for what is printed as JSON, or else as text.
+fn ask(client: &mut Client, request: &Request, json: bool) -> Result<Answer, ClientError> {
+    if json { client.ask_raw(request) } else { client.ask(request) }
+}
+
+/// One line of JSON.
+fn as_json<T: serde::Serialize>(value: &T) -> Result<String, serde_json::Error> {
+    Ok(printable_json(&serde_json::to_string(value)?).into_owned() + "\n")
 }
 
 fn service_event(event: &lb_core::Event) -> String {
-    format!("{}  {}", ctime(event.at), wording::line(event))
+    format!("{}  {}\n", ctime(event.at), wording::line(event))
 }
 
 fn entry(entry: &Entry) -> Vec<String> {
@@ -322,7 +334,7 @@ fn entry(entry: &Entry) -> Vec<String> {
         Entry::Balance(event) => vec![service_event(event)],
         Entry::Failover(event) => {
             let lines = crate::failover::wording::lines(event, Default::default(), true);
-            lines.iter().map(|line| format!("{}  {line}", ctime(event.at))).collect()
+            lines.iter().map(|line| format!("{}  {line}\n", ctime(event.at))).collect()
         }
     }
 }

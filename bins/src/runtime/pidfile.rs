@@ -1,7 +1,8 @@
 //! The pid file, by which `start`, `stop` and `status` find the daemon.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
 };
 
@@ -33,6 +34,7 @@ impl PidFile {
     /// # Errors
     /// When the folder can not be written to, or another daemon lives that has written the file.
     pub fn write(path: &Path) -> io::Result<Self> {
+        refuse_foreign(path)?;
         if let Running::Yes(pid) = running(path)
             && u32::try_from(pid) != Ok(std::process::id())
         {
@@ -47,6 +49,22 @@ impl PidFile {
         fs::write(path, format!("{}\n", std::process::id()))?;
         Ok(Self { path: path.to_owned() })
     }
+}
+
+/// A path that names something else than a pid file is a mistake: nothing of it is overwritten, nor removed at the end.
+fn refuse_foreign(path: &Path) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    let mut text = String::new();
+    let is_pid_file = found.is_file()
+        && fs::File::open(path)?.take(64).read_to_string(&mut text).is_ok()
+        && (text.trim().is_empty() || text.trim().parse::<i32>().is_ok());
+    if is_pid_file {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists, is not a pid file, and is left alone"))
 }
 
 impl Drop for PidFile {
@@ -97,6 +115,11 @@ mod tests {
         }
         drop(file);
         assert_eq!(running(&path), Running::No);
+        for text in ["precious", &"1".repeat(99)] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(PidFile::write(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
         for text in ["", "x", "-1", "0", "999999999999"] {
             fs::write(&path, text).unwrap();
             assert_eq!(running(&path), Running::Stale, "{text}");

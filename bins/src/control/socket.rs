@@ -1,0 +1,101 @@
+//! The file of the control socket. Only a socket that nobody listens on is ever replaced, and only the socket that this
+//! process made is ever removed: the path comes from a command line, and may name anything.
+
+use std::{
+    fs::{self, FileType, Metadata},
+    io,
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::geteuid;
+use socket2::{Domain, SockAddr, Socket, Type};
+use tokio::net::UnixListener;
+
+/// The file of a socket that this process listens on. It is removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: another file may have taken its place.
+    id: (u64, u64),
+}
+
+/// Binds a socket, for its owner and group only. A socket that a dead daemon left is replaced.
+///
+/// # Errors
+/// When another daemon listens on it (`AddrInUse`), when the path names something that is not a socket (`AlreadyExists`),
+/// or when the folder cannot be made or written to.
+pub(super) fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+        refuse_folder_of_others(folder)?;
+    }
+    remove_stale(path)?;
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+    let id = id(&fs::symlink_metadata(path)?);
+    Ok((listener, SocketFile { path: path.to_owned(), id }))
+}
+
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !found.is_socket() {
+        let text = format!("it is {}, not a socket, and is left alone", kind(found));
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+    }
+    match listens(path) {
+        Ok(false) => fs::remove_file(path),
+        Ok(true) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon answers on it")),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether somebody listens on the socket. Never blocks, however full the queue of the listener is.
+fn listens(path: &Path) -> io::Result<bool> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::unix(path)?) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The folder below that for temporary files has a name that everybody knows: whoever made it first could put another
+/// socket into the place of ours.
+fn refuse_folder_of_others(folder: &Path) -> io::Result<()> {
+    let ours = geteuid().as_raw();
+    let owner = fs::metadata(folder)?.uid();
+    if ours == 0 || owner == ours || owner == 0 {
+        return Ok(());
+    }
+    let text = format!("its folder {} belongs to user {owner}", folder.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
+fn kind(found: FileType) -> &'static str {
+    match found {
+        found if found.is_file() => "an ordinary file",
+        found if found.is_dir() => "a folder",
+        found if found.is_symlink() => "a symbolic link",
+        found if found.is_fifo() => "a FIFO",
+        _ => "a device",
+    }
+}
+
+fn id(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| id(&found) == self.id) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -16,8 +16,9 @@ use crate::{Failure, FailureKind, Target};
 /// There is no deadline in here: whoever waits drops the future. The socket closes in the ordinary way (FIN).
 ///
 /// # Errors
-/// [`FailureKind::Refused`], [`FailureKind::Unreachable`], [`FailureKind::Timeout`] (the kernel gave up), or
-/// [`FailureKind::Local`] with a remedy when this host could not even try.
+/// [`FailureKind::Refused`], [`FailureKind::Unreachable`], [`FailureKind::Timeout`] (the kernel gave up), or with a
+/// remedy when this host could not even try: [`FailureKind::Local`] if it is short of something,
+/// [`FailureKind::Misconfigured`] otherwise.
 pub async fn connect(target: &Target) -> Result<TcpStream, Failure> {
     dial(target, bound(target, Type::STREAM)?).await
 }
@@ -49,6 +50,7 @@ pub async fn connect_datagram(target: &Target) -> Result<UdpSocket, Failure> {
 /// as `reading the answer`.
 pub fn io_failure(doing: &str, error: &io::Error) -> Failure {
     let kind = match error.kind() {
+        _ if is_shortage(error) => FailureKind::Local,
         io::ErrorKind::UnexpectedEof
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
@@ -59,9 +61,11 @@ pub fn io_failure(doing: &str, error: &io::Error) -> Failure {
             FailureKind::Unreachable
         }
         io::ErrorKind::TimedOut => FailureKind::Timeout,
-        // What the kernel did not raise comes from the codec on top: the peer does not speak the protocol.
-        _ if error.raw_os_error().is_none() => FailureKind::Protocol,
-        _ => FailureKind::Local,
+        // A rule of this host's firewall or routing, or an ICMP "administratively prohibited".
+        io::ErrorKind::PermissionDenied => FailureKind::Unreachable,
+        // What the kernel did not raise comes from the codec on top: the peer does not speak the protocol. What else
+        // the kernel raises on a connection mostly comes by ICMP.
+        _ => FailureKind::Protocol,
     };
     Failure::new(kind, format_args!("{doing}: {error}"))
 }
@@ -113,7 +117,15 @@ fn dial_failure(target: &Target, error: &io::Error) -> Failure {
             FailureKind::Unreachable
         }
         Some(Errno::ETIMEDOUT) => FailureKind::Timeout,
-        _ => return local_failure("connecting", error),
+        Some(Errno::EPERM | Errno::EACCES) => {
+            let remedy = "a rule of the local firewall or of a router forbids it";
+            let what = format_args!("{}: {error}; {remedy}", target.address);
+            return Failure::new(FailureKind::Unreachable, what);
+        }
+        Some(Errno::EAFNOSUPPORT | Errno::EINVAL) => return local_failure("connecting", error),
+        _ if is_shortage(error) => return local_failure("connecting", error),
+        // What is left comes by ICMP, such as "protocol unreachable".
+        _ => FailureKind::Unreachable,
     };
     Failure::new(kind, format_args!("{}: {error}", target.address))
 }
@@ -123,8 +135,8 @@ pub(crate) fn local(doing: &'static str) -> impl FnOnce(io::Error) -> Failure {
     move |error| local_failure(doing, &error)
 }
 
-/// The check could not run; says what the operator can do where that is known.
-pub(crate) fn local_failure(doing: &str, error: &io::Error) -> Failure {
+/// The check could not run because of this host; says what the operator can do where that is known.
+pub fn local_failure(doing: &str, error: &io::Error) -> Failure {
     let remedy = match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EMFILE) => "; raise the limit of open files (LimitNOFILE=, ulimit -n)",
         Some(Errno::ENFILE) => "; raise the sysctl fs.file-max",
@@ -132,14 +144,52 @@ pub(crate) fn local_failure(doing: &str, error: &io::Error) -> Failure {
             "; the source address is not on this host, or all local ports are in use (sysctl net.ipv4.ip_local_port_range)"
         }
         Some(Errno::EADDRINUSE) => "; all local ports are in use (sysctl net.ipv4.ip_local_port_range)",
-        Some(Errno::EPERM | Errno::EACCES) if doing == "connecting" => {
-            "; a rule of the local firewall forbids it"
-        }
         Some(Errno::EPERM | Errno::EACCES) if doing == "setting the mark" => "; needs CAP_NET_ADMIN",
         Some(Errno::EPERM | Errno::EACCES) => "; needs CAP_NET_RAW",
-        Some(Errno::ENODEV) => "; no such interface",
+        Some(Errno::ENODEV) => "; the interface does not exist",
         Some(Errno::EAFNOSUPPORT) => "; this host has no such address family",
         _ => "",
     };
-    Failure::new(FailureKind::Local, format_args!("{doing}: {error}{remedy}"))
+    let kind = if is_shortage(error) { FailureKind::Local } else { FailureKind::Misconfigured };
+    Failure::new(kind, format_args!("{doing}: {error}{remedy}"))
+}
+
+/// Whether an error means that this host is short of something that comes back by itself: file descriptors, memory,
+/// ports, processes. A check that fails for this reason says nothing about the server ([`FailureKind::Local`]).
+pub fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(
+            Errno::EMFILE
+                | Errno::ENFILE
+                | Errno::ENOMEM
+                | Errno::ENOBUFS
+                | Errno::EADDRNOTAVAIL
+                | Errno::EADDRINUSE
+                // Of fork: processes. Of connect: ports. No other call here reports it: sockets are waited for.
+                | Errno::EAGAIN
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_shortage_of_this_host_is_neutral() {
+        let kind = |errno: Errno| {
+            let error = || io::Error::from_raw_os_error(errno as i32);
+            (local_failure("binding", &error()).kind, io_failure("reading", &error()).kind)
+        };
+        let shortages = [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::ENOBUFS, Errno::EADDRNOTAVAIL];
+        for errno in shortages.into_iter().chain([Errno::EADDRINUSE, Errno::EAGAIN]) {
+            assert_eq!(kind(errno), (FailureKind::Local, FailureKind::Local), "{errno}");
+        }
+        assert_eq!(kind(Errno::EPERM), (FailureKind::Misconfigured, FailureKind::Unreachable));
+        // "Protocol unreachable", "port unreachable" and "packet too big" come by ICMP, from whoever sends it.
+        assert_eq!(kind(Errno::ENOPROTOOPT).1, FailureKind::Protocol);
+        assert_eq!(kind(Errno::ECONNREFUSED).1, FailureKind::Refused);
+        assert_eq!(kind(Errno::EMSGSIZE).1, FailureKind::Protocol);
+    }
 }

@@ -39,6 +39,9 @@
 //! `full` is all of them. TCP, external programs and the line protocols are always there.
 #![forbid(unsafe_code)]
 
+mod aside;
+#[cfg(any(feature = "http", feature = "pgsql"))]
+mod bounded;
 mod check;
 pub mod connect;
 mod outcome;

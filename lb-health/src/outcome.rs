@@ -50,12 +50,16 @@ pub enum FailureKind {
     Tls,
     /// The credentials were refused.
     Denied,
-    /// The check itself could not run for want of something that may come back: privilege, a free port, memory, a
-    /// file descriptor. Says nothing about the server, and counts neither way.
+    /// The check could not run because this host lacks something that comes back by itself: file descriptors, memory,
+    /// ports, processes. Says nothing about the server, and counts neither way. Nothing that a server does may lead
+    /// here, or it would stay in service for ever.
     Local,
-    /// The check can never run as it is set up, such as one whose program does not exist. Counts as failed: nobody
-    /// knows that the server is well.
+    /// The check cannot run as it is set up: its program does not exist, a privilege is missing, a parameter has a line
+    /// end. Counts as failed: nobody knows that the server is well.
     Misconfigured,
+    /// The check panicked, which is a defect of this program that mostly the server's answer has set off. Counts as
+    /// failed.
+    Panicked,
     /// The operator has said so: `off`, maintenance.
     Administrative,
 }
@@ -97,6 +101,7 @@ impl fmt::Display for FailureKind {
             Self::Denied => "access denied",
             Self::Local => "check could not run",
             Self::Misconfigured => "check is set up wrong",
+            Self::Panicked => "check panicked",
             Self::Administrative => "switched off",
         })
     }

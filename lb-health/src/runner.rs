@@ -268,13 +268,12 @@ async fn look(shared: Arc<Shared>, job: Job) {
     }
 }
 
-/// A probe that panics has failed, and harms no other.
+/// A probe that panics has failed, and harms no other probe.
 async fn contained(check: impl Future<Output = Outcome>) -> Outcome {
     let mut check = pin!(check);
     poll_fn(|context| {
-        catch_unwind(AssertUnwindSafe(|| check.as_mut().poll(context))).unwrap_or_else(|_| {
-            Poll::Ready(Err(Failure::new(FailureKind::Local, "the probe panicked: please report this")))
-        })
+        catch_unwind(AssertUnwindSafe(|| check.as_mut().poll(context)))
+            .unwrap_or_else(|_| Poll::Ready(Err(Failure::new(FailureKind::Panicked, "please report this"))))
     })
     .await
 }

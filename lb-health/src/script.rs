@@ -72,7 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
     pub(crate) async fn send(&mut self, line: &str) -> Result<(), Failure> {
         self.await_answer_to(line.split(' ').next().unwrap_or_default());
         if line.contains(['\r', '\n', '\0']) {
-            return Err(self.failure(FailureKind::Local, "a parameter contains a line end"));
+            return Err(self.failure(FailureKind::Misconfigured, "a parameter contains a line end"));
         }
         self.write(format!("{line}\r\n").as_bytes()).await
     }

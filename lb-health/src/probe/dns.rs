@@ -111,7 +111,8 @@ enum Verdict {
 impl Dns {
     /// The packet that asks, with a fresh identifier.
     fn question(&self) -> Result<Vec<u8>, Failure> {
-        let bad_name = |_| Failure::new(FailureKind::Local, format_args!("not a DNS name: {}", self.name));
+        let bad_name =
+            |_| Failure::new(FailureKind::Misconfigured, format_args!("not a DNS name: {}", self.name));
         let record = self.record_type();
         let name = match self.name.parse() {
             Ok(address) if record == RecordType::Ptr => reverse_name(address),
@@ -138,8 +139,8 @@ impl Dns {
 async fn over_tcp(target: &Target, question: &[u8]) -> Result<Vec<u8>, Failure> {
     let lost = |error| io_failure("waiting for an answer over TCP", &error);
     let mut stream = connect(target).await?;
-    let length =
-        u16::try_from(question.len()).map_err(|_| Failure::new(FailureKind::Local, "question too long"))?;
+    let length = u16::try_from(question.len())
+        .map_err(|_| Failure::new(FailureKind::Misconfigured, "question too long"))?;
     stream.write_all(&[&length.to_be_bytes(), question].concat()).await.map_err(lost)?;
     let mut answer = vec![0; stream.read_u16().await.map_err(lost)?.into()];
     stream.read_exact(&mut answer).await.map_err(lost)?;

@@ -22,7 +22,10 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{Failure, FailureKind, HealthCheck, Outcome, Passed, Target, connect::local};
+use crate::{
+    Failure, FailureKind, HealthCheck, Outcome, Passed, Target,
+    connect::{is_shortage, local},
+};
 
 /// Up if a program ends with exit status 0.
 ///
@@ -87,11 +90,9 @@ impl Exec {
             command.uid(user);
         }
         let child = command.spawn().map_err(|error| {
-            let kind = match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => FailureKind::Misconfigured,
-                _ if error.raw_os_error() == Some(nix::libc::ENOEXEC) => FailureKind::Misconfigured,
-                _ => FailureKind::Local,
-            };
+            // A program that is being replaced can be run in a moment.
+            let is_passing = is_shortage(&error) || error.kind() == io::ErrorKind::ExecutableFileBusy;
+            let kind = if is_passing { FailureKind::Local } else { FailureKind::Misconfigured };
             Failure::new(kind, format_args!("running {}: {error}", self.program.display()))
         })?;
         let output = pipe::Receiver::from_owned_fd(reader.into()).map_err(local("reading a pipe"))?;

@@ -80,7 +80,7 @@ impl Ftp {
             talk.reply().await?.expect(226..=250)?;
         }
         match &self.expect {
-            Some(pattern) if !pattern.matches(&content)? => Err(Failure::new(
+            Some(pattern) if !pattern.matches_aside((&content).into()).await? => Err(Failure::new(
                 FailureKind::WrongAnswer,
                 format_args!("{path} does not match /{pattern}/: {content}"),
             )),

@@ -187,13 +187,13 @@ impl Http {
         Box::pin(exchange::ask(stream, self.request.typed(target, path), limit)).await
     }
 
-    fn judge(&self, answer: &Answer) -> Outcome {
+    async fn judge(&self, answer: Answer) -> Outcome {
         if !self.settings.status.contains(answer.status.code) {
             let refused = self.settings.login.is_some() && matches!(answer.status.code, 401 | 407);
             let kind = if refused { FailureKind::Denied } else { FailureKind::WrongAnswer };
             return Err(Failure::new(kind, &answer.status));
         }
-        self.settings.body.judge(&answer.body, answer.cut)?;
+        self.settings.body.judge(answer.body, answer.cut).await?;
         Ok(Passed::with(&answer.status))
     }
 }
@@ -217,7 +217,7 @@ impl HealthCheck for Http {
             let path = self.request.redirected(target, &answer)?;
             answer = self.ask(target, &path).await?;
         }
-        self.judge(&answer)
+        self.judge(answer).await
     }
 }
 

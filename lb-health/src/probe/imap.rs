@@ -55,7 +55,7 @@ async fn command(
     refusal: FailureKind,
 ) -> Result<String, Failure> {
     if arguments.contains(['\r', '\n', '\0']) {
-        return Err(Failure::new(FailureKind::Local, "the login contains a line end"));
+        return Err(Failure::new(FailureKind::Misconfigured, "the login contains a line end"));
     }
     talk.send_bytes(name, format!("a {name}{arguments}\r\n").as_bytes()).await?;
     loop {

@@ -42,7 +42,7 @@ impl HealthCheck for Ldap {
             Some(login) if login.user.is_empty() || login.password.expose().is_empty() => {
                 let what =
                     "a name or a password is empty, which would be an anonymous bind (RFC 4513 section 5.1)";
-                return Err(Failure::new(FailureKind::Local, what));
+                return Err(Failure::new(FailureKind::Misconfigured, what));
             }
             Some(login) => (login.user.as_str(), login.password.expose()),
         };
@@ -70,7 +70,7 @@ impl Ldap {
         answer.expect_success()?;
         let wrong = |what: String| Err(Failure::new(FailureKind::WrongAnswer, what));
         match (&entries[..], &self.expect) {
-            ([entry], Some(pattern)) if !pattern.matches(entry)? => {
+            ([entry], Some(pattern)) if !pattern.matches_aside(entry.into()).await? => {
                 wrong(format!("the entry {entry} does not match /{pattern}/"))
             }
             ([entry], _) => Ok(entry.clone()),

@@ -1,6 +1,5 @@
 //! PostgreSQL: protocol 3.0, <https://www.postgresql.org/docs/current/protocol.html>.
 
-mod bounded;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +13,10 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, Error, NoTls, SimpleQueryMessage};
 
 use crate::script::{Dialogue, Stream, lost};
-use crate::{Failure, FailureKind, HealthCheck, Login, Outcome, Passed, Security, Target};
-use bounded::Bounded;
+use crate::{
+    Failure, FailureKind, HealthCheck, Login, Outcome, Passed, Security, Target, aside,
+    bounded::{Allowance, Bounded},
+};
 
 /// Logs in and runs a query. Up if that gives at least one row. Without a login, up if the server answers to the
 /// question whether it speaks TLS, which shows that its postmaster is alive and not more.
@@ -58,7 +59,11 @@ impl HealthCheck for Pgsql {
         }
         match &self.login {
             None => Ok(Passed::with("speaks PostgreSQL")),
-            Some(login) => self.query(login, talk.into_stream()?).await,
+            Some(login) => {
+                let stream = Bounded::new(talk.into_stream()?, Allowance::new(MAX_READ));
+                // The server says how often SCRAM hashes the password; the library takes up to 100,000 times.
+                aside::drive(query(self.config(login), stream, self.query.clone())).await?
+            }
         }
     }
 }
@@ -82,42 +87,45 @@ impl Pgsql {
         }
     }
 
-    async fn query(&self, login: &Login, stream: Stream) -> Outcome {
+    fn config(&self, login: &Login) -> Config {
         let mut config = Config::new();
         // What is below is encrypted already where it should be.
         config.ssl_mode(SslMode::Disable).application_name("lb-health");
         config.user(&login.user).password(login.password.expose());
         config.dbname(self.database.as_ref().unwrap_or(&login.user));
+        config
+    }
+}
 
-        let stream = Bounded::new(stream, MAX_READ);
-        let connected = config.connect_raw(stream, NoTls).await;
-        let (client, connection) = connected.map_err(|error| failure("logging in", &error))?;
-        // The client's end makes the connection say goodbye and end; its own end makes the query fail.
-        let query = async {
-            let answer = client.simple_query(&self.query).await;
-            drop(client);
-            answer
-        };
-        let answer = match tokio::join!(query, connection) {
-            (Ok(answer), _) => answer,
-            // "Closed" is all that the query knows of what has befallen the connection.
-            (Err(closed), Err(lost)) if closed.is_closed() => {
-                return Err(failure("running the query", &lost));
-            }
-            (Err(error), _) => return Err(failure("running the query", &error)),
-        };
-        let mut rows = answer.iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => Some(row),
-            _ => None,
-        });
-        match rows.next() {
-            None => Err(Failure::new(FailureKind::WrongAnswer, "the query gives no row")),
-            // Row and column exist, or there is no value to show.
-            Some(first) if first.is_empty() => Ok(Passed::with("a row without columns")),
-            Some(first) => {
-                let value = first.try_get(0).ok().flatten().unwrap_or("NULL");
-                Ok(Passed::with(format_args!("{value} ({} rows)", 1 + rows.count())))
-            }
+/// Logs in and runs the query.
+async fn query(config: Config, stream: Bounded<Stream>, text: String) -> Outcome {
+    let connected = config.connect_raw(stream, NoTls).await;
+    let (client, connection) = connected.map_err(|error| failure("logging in", &error))?;
+    // The client's end makes the connection say goodbye and end; its own end makes the query fail.
+    let query = async {
+        let answer = client.simple_query(&text).await;
+        drop(client);
+        answer
+    };
+    let answer = match tokio::join!(query, connection) {
+        (Ok(answer), _) => answer,
+        // "Closed" is all that the query knows of what has befallen the connection.
+        (Err(closed), Err(lost)) if closed.is_closed() => {
+            return Err(failure("running the query", &lost));
+        }
+        (Err(error), _) => return Err(failure("running the query", &error)),
+    };
+    let mut rows = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    match rows.next() {
+        None => Err(Failure::new(FailureKind::WrongAnswer, "the query gives no row")),
+        // Row and column exist, or there is no value to show.
+        Some(first) if first.is_empty() => Ok(Passed::with("a row without columns")),
+        Some(first) => {
+            let value = first.try_get(0).ok().flatten().unwrap_or("NULL");
+            Ok(Passed::with(format_args!("{value} ({} rows)", 1 + rows.count())))
         }
     }
 }

@@ -19,11 +19,14 @@ use pnet::packet::{
 };
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use tokio::{net::UdpSocket, time::timeout};
+use tokio::{
+    net::UdpSocket,
+    time::{sleep, timeout},
+};
 
 use crate::{
     Failure, FailureKind, HealthCheck, Outcome, Passed, Target,
-    connect::{bind, io_failure, local, local_failure},
+    connect::{bind, io_failure, is_shortage, local, local_failure},
 };
 
 /// Up if the target's address answers an echo request. The port does not matter.
@@ -119,13 +122,18 @@ impl Echo {
     /// Waits for an answer to any of the requests.
     async fn answer(&self) -> Outcome {
         let mut packet = [0; 512];
-        loop {
+        for heard in 1_u32.. {
             let got = self.socket.recv(&mut packet).await;
             let got = got.map_err(|error| io_failure("waiting for the echo", &error))?;
             if self.is_answer(&packet[..got]) {
                 return Ok(Passed::default());
             }
+            // A raw socket hears the answers to other programs, too; a flood of them is read slowly.
+            if heard > 64 {
+                sleep(Duration::from_millis(10)).await;
+            }
         }
+        Err(Failure::new(FailureKind::Protocol, "no echo among all that came"))
     }
 
     fn request(&self, sequence: u16) -> [u8; HEADER + 8] {
@@ -170,6 +178,7 @@ impl Echo {
 }
 
 fn unprivileged(error: &io::Error) -> Failure {
+    let kind = if is_shortage(error) { FailureKind::Local } else { FailureKind::Misconfigured };
     let remedy = "allow it with CAP_NET_RAW or the sysctl net.ipv4.ping_group_range=\"0 2147483647\"";
-    Failure::new(FailureKind::Local, format_args!("opening an ICMP socket: {error}; {remedy}"))
+    Failure::new(kind, format_args!("opening an ICMP socket: {error}; {remedy}"))
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::script::{Dialogue, Stream};
-use crate::{FailureKind, HealthCheck, Outcome, Passed, Pattern, Payload, Security, Target};
+use crate::{Failure, FailureKind, HealthCheck, Outcome, Passed, Pattern, Payload, Security, Target};
 
 /// Sends the request and compares what comes back. Up as soon as it matches; the server need not close.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -50,7 +50,9 @@ impl SimpleTcp {
     async fn by_line(&self, mut talk: Dialogue<Stream>) -> Outcome {
         let mut last = None;
         while let Some(line) = talk.line_or_end().await? {
-            if self.is_expected(&line)? {
+            // Lines that have come already are read without waiting.
+            tokio::task::yield_now().await;
+            if self.is_expected(&line).await? {
                 return Ok(Passed::with(line));
             }
             last = Some(line);
@@ -68,7 +70,7 @@ impl SimpleTcp {
         let (answer, _) = talk.rest().await?;
         if answer.is_empty() {
             Err(talk.failure(FailureKind::Closed, ""))
-        } else if self.is_expected(&answer)? {
+        } else if self.is_expected(&answer).await? {
             Ok(Passed::with(answer))
         } else {
             let what = format_args!("the answer does not match /{}/: {answer}", self.wanted()).to_string();
@@ -76,8 +78,11 @@ impl SimpleTcp {
         }
     }
 
-    fn is_expected(&self, text: &str) -> Result<bool, crate::Failure> {
-        self.expect.as_ref().map_or(Ok(true), |pattern| pattern.matches(text))
+    async fn is_expected(&self, text: &str) -> Result<bool, Failure> {
+        match &self.expect {
+            Some(pattern) => pattern.matches_aside(text.into()).await,
+            None => Ok(true),
+        }
     }
 
     fn wanted(&self) -> &str {

@@ -61,7 +61,7 @@ impl Sip {
     fn request(&self, target: &Target, id: &str) -> Result<String, Failure> {
         let uri = self.uri.clone().unwrap_or_else(|| format!("sip:{}", target.address));
         if uri.is_empty() || uri.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(Failure::new(FailureKind::Local, format_args!("not a SIP URI: {uri}")));
+            return Err(Failure::new(FailureKind::Misconfigured, format_args!("not a SIP URI: {uri}")));
         }
         let transport = if self.tcp { "TCP" } else { "UDP" };
         let us = target.source.map_or("0.0.0.0".into(), |source| match source {

@@ -290,6 +290,20 @@ async fn a_check_that_cannot_run_changes_no_health() {
 }
 
 #[tokio::test]
+async fn a_panic_takes_a_server_out_of_service() {
+    let (runner, probe) = (start(), Scripted::new("p", &[Answer::Up, Answer::Panic]));
+    runner.set([probe.check(1, quick())]);
+    let mut verdict = next(&runner).await;
+    while verdict.look.outcome.is_ok() {
+        verdict = next(&runner).await;
+    }
+    while verdict.health != Health::Down {
+        assert_eq!(verdict.look.outcome.unwrap_err().kind, FailureKind::Panicked);
+        verdict = next(&runner).await;
+    }
+}
+
+#[tokio::test]
 async fn switched_off_counts_at_once() {
     let (runner, probe) = (start(), Scripted::new("p", &[Answer::Fail(FailureKind::Administrative)]));
     let check = probe.check(1, Timing { fall: NonZeroU32::new(9).unwrap(), ..rare() });
@@ -326,9 +340,9 @@ async fn a_probe_that_panics_harms_nobody() {
     let (runner, bad, good) =
         (start(), Scripted::new("bad", &[Answer::Panic]), Scripted::new("good", &[Answer::Up]));
     let ids = runner.set([bad.check(1, rare()), good.check(2, rare())]);
-    until(|| runner.counts().passed == 1 && runner.counts().inconclusive == 1).await;
+    until(|| runner.counts().passed == 1 && runner.counts().failed == 1).await;
     let last = runner.status_of(ids[0]).unwrap().last.unwrap();
-    assert_eq!(last.outcome.unwrap_err().kind, FailureKind::Local);
+    assert_eq!(last.outcome.unwrap_err().kind, FailureKind::Panicked);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,21 +1,32 @@
 //! What an answer has to look like.
 
-use std::fmt;
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use fancy_regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Failure, FailureKind};
+use crate::{Failure, FailureKind, aside};
 
 /// A regular expression in Perl's syntax, look-around and back-references included. It matches anywhere in the
 /// text unless it is anchored; `^` and `$` mean the ends of the text, with `(?m)` those of a line.
 ///
-/// Matching is bounded: an expression that would back-track without end fails the look as
-/// [`FailureKind::Local`] and does not hold it up. Two patterns are equal if their texts are.
+/// Matching is bounded: a text on which the expression would back-track without end fails the check, since the server
+/// has sent it, and does not hold it up. Two patterns are equal if their texts are.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Pattern(Regex);
+pub struct Pattern(Arc<Compiled>);
+
+/// One expression for each limit of steps, compiled when it is needed first.
+struct Compiled {
+    text: String,
+    /// By the binary logarithm of the limit.
+    by_limit: [OnceLock<Regex>; MAX_LIMIT as usize + 1],
+}
 
 /// A text that is not a regular expression.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -27,8 +38,18 @@ pub struct BadPattern {
     pub reason: String,
 }
 
-/// Steps back that one match may take: some milliseconds at the most.
-const BACKTRACK_LIMIT: usize = 100_000;
+/// Most steps back that one match may take, whatever the length of the text, as a binary logarithm.
+const MAX_LIMIT: u32 = 17;
+
+/// Most bytes that one match may look at where others wait for it, as a binary logarithm. Each step back may look at the
+/// whole text again, about one byte a nanosecond: some 20 ms.
+const INLINE: u32 = 24;
+
+/// The same on a thread of its own: some second.
+const ASIDE: u32 = 30;
+
+/// Longest text in bytes that is not worth a thread: all steps may look at all of it within [`INLINE`].
+const SHORT: usize = 1 << (INLINE - MAX_LIMIT);
 
 impl Pattern {
     /// Compiles the expression.
@@ -36,29 +57,55 @@ impl Pattern {
     /// # Errors
     /// The text is not a regular expression, or an unreasonably large one.
     pub fn new(pattern: &str) -> Result<Self, BadPattern> {
-        RegexBuilder::new(pattern)
-            .backtrack_limit(BACKTRACK_LIMIT)
-            .build()
-            .map(Self)
-            .map_err(|error| BadPattern { pattern: pattern.into(), reason: error.to_string() })
+        let compiled = Compiled { text: pattern.into(), by_limit: [const { OnceLock::new() }; _] };
+        match compiled.limited(MAX_LIMIT) {
+            Ok(_) => Ok(Self(Arc::new(compiled))),
+            Err(error) => Err(BadPattern { pattern: pattern.into(), reason: error.to_string() }),
+        }
     }
 
     /// The text it was made from.
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        &self.0.text
     }
 
-    /// Whether the pattern occurs in the text.
+    /// Whether the pattern occurs in the text. Takes some 20 ms at most: on long texts fewer steps back are allowed.
     ///
     /// # Errors
-    /// [`FailureKind::Local`] if that takes more steps than are allowed.
+    /// [`FailureKind::WrongAnswer`] if that takes more steps than are allowed.
     pub fn matches(&self, text: &str) -> Result<bool, Failure> {
-        self.0.is_match(text).map_err(|error| {
-            Failure::new(
-                FailureKind::Local,
-                format_args!("pattern /{self}/ on {} bytes: {error}", text.len()),
-            )
+        self.0.matches(text, INLINE)
+    }
+
+    /// The same for a long text: others do not wait for it, and more steps are allowed.
+    pub(crate) async fn matches_aside(&self, text: Cow<'_, str>) -> Result<bool, Failure> {
+        if text.len() <= SHORT {
+            return self.matches(&text);
+        }
+        let (compiled, text) = (Arc::clone(&self.0), text.into_owned());
+        aside::compute(move || compiled.matches(&text, ASIDE)).await?
+    }
+}
+
+impl Compiled {
+    fn matches(&self, text: &str, budget: u32) -> Result<bool, Failure> {
+        // Down to 16 steps, which leaves expressions that need no step back as they are.
+        let limit = budget.saturating_sub(text.len().max(1).ilog2() + 1).clamp(4, MAX_LIMIT);
+        self.limited(limit).and_then(|regex| regex.is_match(text)).map_err(|error| {
+            let what = format_args!("pattern /{}/ on {} bytes: {error}", self.text, text.len());
+            Failure::new(FailureKind::WrongAnswer, what)
         })
+    }
+
+    fn limited(&self, limit: u32) -> Result<&Regex, fancy_regex::Error> {
+        let place = &self.by_limit[limit as usize];
+        match place.get() {
+            Some(regex) => Ok(regex),
+            None => {
+                let regex = RegexBuilder::new(&self.text).backtrack_limit(1 << limit).build()?;
+                Ok(place.get_or_init(|| regex))
+            }
+        }
     }
 }
 

@@ -5,9 +5,12 @@ use std::io;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::{Failure, FailureKind, Target, connect::connect};
 #[cfg(feature = "tls")]
-use crate::tls::{TlsClient, TlsSettings};
-use crate::{Failure, Target, connect::connect};
+use crate::{
+    connect::is_shortage,
+    tls::{TlsClient, TlsSettings},
+};
 
 /// Whether a protocol is spoken in the clear or over TLS.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -74,7 +77,7 @@ impl Security {
         }
         let what = format_args!("{protocol} has no command that starts TLS; use TLS from the first byte")
             .to_string();
-        Err(Failure::new(crate::FailureKind::Local, what))
+        Err(Failure::new(FailureKind::Misconfigured, what))
     }
 
     /// An error for a protocol in which TLS never comes first.
@@ -84,7 +87,7 @@ impl Security {
             return Ok(());
         }
         let what = format_args!("TLS never comes first in {protocol}; let the protocol start it").to_string();
-        Err(Failure::new(crate::FailureKind::Local, what))
+        Err(Failure::new(FailureKind::Misconfigured, what))
     }
 
     /// Whether passwords cannot be read on the way.
@@ -134,9 +137,14 @@ impl LazyTls {
             return Ok(client);
         }
         let client = TlsClient::new(self.settings.clone()).map_err(|error| {
-            let source =
-                std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-            Failure::new(crate::FailureKind::Local, format_args!("{error}{source}"))
+            let source = std::error::Error::source(&error);
+            let io = source.and_then(|source| source.downcast_ref::<io::Error>());
+            let kind = match io {
+                Some(io) if is_shortage(io) => FailureKind::Local,
+                _ => FailureKind::Misconfigured,
+            };
+            let why = source.map(|source| format!(": {source}")).unwrap_or_default();
+            Failure::new(kind, format_args!("{error}{why}"))
         })?;
         Ok(self.client.get_or_init(|| client))
     }

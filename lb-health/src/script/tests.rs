@@ -88,7 +88,7 @@ async fn a_command_is_one_line_and_its_arguments_are_never_told() {
     let (ours, mut theirs) = duplex(64);
     let mut talk = Dialogue::new(ours);
     let smuggled = talk.send("USER a\r\nDELE 1").await.unwrap_err();
-    assert_eq!(smuggled.kind, FailureKind::Local);
+    assert_eq!(smuggled.kind, FailureKind::Misconfigured);
 
     talk.send("PASS secret").await.unwrap();
     let mut sent = [0; 13];
@@ -121,7 +121,8 @@ fn patterns_are_perl_like_bounded_and_compared_by_text() {
     assert!(Pattern::new("(").unwrap_err().to_string().starts_with("not a regular expression: ("));
 
     let endless = Pattern::new(r"^(a|aa)+\1$(?=x)").unwrap();
-    assert_eq!(endless.matches(&"a".repeat(200)).unwrap_err().kind, FailureKind::Local);
+    let overflow = endless.matches(&"a".repeat(200)).unwrap_err();
+    assert_eq!(overflow.kind, FailureKind::WrongAnswer, "the server has sent the text: {overflow}");
 }
 
 #[test]
@@ -149,4 +150,14 @@ proptest! {
             while talk.line_or_end().await.is_ok_and(|line| line.is_some()) {}
         });
     }
+}
+
+#[test]
+fn the_longer_the_text_the_fewer_steps() {
+    // Each step looks at the whole rest of the text: some minutes with a limit that does not depend on its length.
+    let scanning = Pattern::new("(?=.*x)y").unwrap();
+    let overflow = scanning.matches(&"a".repeat(1 << 20)).unwrap_err();
+    assert_eq!(overflow.kind, FailureKind::WrongAnswer, "{overflow}");
+    // Expressions without look-around and back-references take no steps.
+    assert!(!Pattern::new("a.*b.*c").unwrap().matches(&"a".repeat(1 << 20)).unwrap());
 }

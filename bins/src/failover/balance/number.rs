@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lb_health::{Failure, FailureKind, HealthCheck, Outcome, Passed, Target};
+use lb_health::{Failure, FailureKind, HealthCheck, Outcome, Passed, Target, connect::is_shortage};
 
 /// Adds the number in a file, times a factor, to the weight. With the factor 0 any number but 0 takes the server down,
 /// and so does a sum that no weight makes up for. A file that is not there is 0, as for the instances.
@@ -33,10 +33,10 @@ impl HealthCheck for Number {
     async fn check(&self, _target: &Target) -> Outcome {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || read(&path)).await;
-        let trouble = |error: &dyn std::fmt::Display| {
-            Failure::new(FailureKind::Misconfigured, format_args!("reading {}: {error}", self.path.display()))
-        };
-        let text = read.map_err(|error| trouble(&error))?.map_err(|error| trouble(&error))?;
+        let text = read.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| {
+            let kind = if is_shortage(&error) { FailureKind::Local } else { FailureKind::Misconfigured };
+            Failure::new(kind, format_args!("reading {}: {error}", self.path.display()))
+        })?;
         judge(&text, self.factor)
     }
 }

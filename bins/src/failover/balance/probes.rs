@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use lb_core::Health;
 use lb_health::{
     Check, Failure, FailureKind, HealthCheck, Outcome, Passed, Target, Timing,
+    connect::{is_shortage, local_failure},
     probe::{
         dns::{Dns, Expect},
         http::{BodyRules, Http, HttpError, HttpSettings},
@@ -22,7 +23,7 @@ use nix::sys::utsname::uname;
 use super::{number::Number, vitals::Share};
 use crate::{
     config::keepalived::model::{Checker, CheckerKind, HttpVersion, Pace, Sni, Url},
-    failover::program::{Ended, Policy, Program},
+    failover::program::{Ended, NotRun, Policy, Program},
     services::unusable::Unusable,
 };
 
@@ -142,9 +143,8 @@ impl HealthCheck for Misc {
     }
 
     async fn check(&self, _target: &Target) -> Outcome {
-        let misconfigured = |error: &dyn std::fmt::Display| Failure::new(FailureKind::Misconfigured, error);
-        let mut running = self.program.start().await.map_err(|error| misconfigured(&error))?;
-        let ended = running.wait().await.map_err(|error| misconfigured(&error))?;
+        let mut running = self.program.start().await.map_err(|error| not_run(&error))?;
+        let ended = running.wait().await.map_err(|error| local_failure("waiting for the program", &error))?;
         match ended {
             Ended::Exited(0) => Ok(Passed::with(ended)),
             Ended::Exited(status @ 2..) if self.dynamic => {
@@ -152,5 +152,34 @@ impl HealthCheck for Misc {
             }
             _ => Err(Failure::new(FailureKind::WrongAnswer, ended)),
         }
+    }
+}
+
+/// A program that cannot be started because this host is short of processes or memory says nothing about the server.
+fn not_run(error: &NotRun) -> Failure {
+    let kind = match error {
+        NotRun::Failed { source, .. } if is_shortage(source) => FailureKind::Local,
+        _ => FailureKind::Misconfigured,
+    };
+    Failure::new(kind, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_shortage_of_processes_is_not_the_servers_fault() {
+        let failed = |errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            not_run(&NotRun::Failed { program: "check".into(), source }).kind
+        };
+        for errno in [nix::libc::EAGAIN, nix::libc::ENOMEM, nix::libc::EMFILE, nix::libc::ENFILE] {
+            assert_eq!(failed(errno), FailureKind::Local);
+        }
+        assert_eq!(failed(nix::libc::E2BIG), FailureKind::Misconfigured);
+        assert_eq!(not_run(&NotRun::Missing("check".into())).kind, FailureKind::Misconfigured);
     }
 }

@@ -214,7 +214,7 @@ async fn asks_over_tcp_when_told_to_or_when_truncated() {
 async fn a_name_that_cannot_be_asked_for_is_our_fault() {
     let long = "x".repeat(64);
     let failure = against_datagrams(&asking(&long, Expect::NoError), |_| Vec::new()).await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Local);
+    assert_eq!(failure.kind, FailureKind::Misconfigured);
 }
 
 proptest! {

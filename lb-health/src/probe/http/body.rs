@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::{Failure, FailureKind, Pattern};
+use crate::{Failure, FailureKind, Pattern, aside};
 
 /// What a body has to be. Default: anything, and then it is not read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub enum BodyDigest {
 #[error("{0:?} is not a digest: md5: and 32, or sha256: and 64 hexadecimal digits")]
 pub struct BadDigest(String);
 
+/// Bodies of more bytes are hashed on a thread of their own.
+const HASHED_INLINE: usize = 64 * 1024;
+
 impl Default for BodyRules {
     fn default() -> Self {
         Self { matches: None, excludes: None, digest: None, limit: 1 << 20 }
@@ -62,13 +65,17 @@ impl BodyRules {
     }
 
     /// Judges a body, or the first part of one that is `cut`.
-    pub(super) fn judge(&self, body: &[u8], cut: bool) -> Result<(), Failure> {
+    pub(super) async fn judge(&self, body: Vec<u8>, cut: bool) -> Result<(), Failure> {
         let wrong = |what: fmt::Arguments<'_>| Err(Failure::new(FailureKind::WrongAnswer, what));
+        let hashed_aside = body.len() > HASHED_INLINE;
+        let mut body = body;
         if let Some(digest) = self.digest {
             if cut {
                 return wrong(format_args!("the body is longer than {} bytes", self.limit));
             }
-            let found = digest.of_same_kind(body);
+            let hash = move || (digest.of_same_kind(&body), body);
+            let found;
+            (found, body) = if hashed_aside { aside::compute(hash).await? } else { hash() };
             if found != digest {
                 return wrong(format_args!("the body's digest is {found}, not {digest}"));
             }
@@ -76,14 +83,16 @@ impl BodyRules {
         if self.matches.is_none() && self.excludes.is_none() {
             return Ok(());
         }
-        let text = String::from_utf8_lossy(body);
+        let text = String::from_utf8_lossy(&body);
         if let Some(pattern) = &self.matches
-            && !pattern.matches(&text)?
+            && !pattern.matches_aside((&*text).into()).await?
         {
             return wrong(format_args!("/{pattern}/ is not in the body ({} bytes)", body.len()));
         }
         match &self.excludes {
-            Some(pattern) if pattern.matches(&text)? => wrong(format_args!("/{pattern}/ is in the body")),
+            Some(pattern) if pattern.matches_aside((&*text).into()).await? => {
+                wrong(format_args!("/{pattern}/ is in the body"))
+            }
             _ => Ok(()),
         }
     }

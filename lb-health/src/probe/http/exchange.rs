@@ -9,7 +9,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::status::Status;
-use crate::{Failure, FailureKind};
+use crate::{
+    Failure, FailureKind,
+    bounded::{Allowance, Bounded},
+};
 
 /// An answer, as far as it was read.
 pub(super) struct Answer {
@@ -23,6 +26,12 @@ pub(super) struct Answer {
 /// Largest head in bytes.
 const HEAD_LIMIT: usize = 64 * 1024;
 
+/// Most bytes that are read until the final head has come: all interim answers, it, and what came along with it.
+const MAX_HEADS: usize = 2 * HEAD_LIMIT;
+
+/// Most bytes that are read for each byte of a body. A chunk of one byte takes six.
+const MAX_FRAMING: usize = 8;
+
 /// Sends the request and reads the answer, and of its body at most `limit` bytes.
 pub(super) async fn ask<S>(
     stream: S,
@@ -32,15 +41,17 @@ pub(super) async fn ask<S>(
 where
     S: AsyncRead + AsyncWrite + Send + Unpin,
 {
+    let allowance = Allowance::new(MAX_HEADS);
     let (mut sender, connection) = Builder::new()
         .max_buf_size(HEAD_LIMIT)
         .title_case_headers(true)
-        .handshake(TokioIo::new(stream))
+        .handshake(TokioIo::new(Bounded::new(stream, allowance.clone())))
         .await
         .map_err(|error| failure(&error))?;
     let mut connection = pin!(connection);
     let mut exchange = pin!(async {
         let response = sender.send_request(request).await.map_err(|error| failure(&error))?;
+        allowance.renew(limit.saturating_mul(MAX_FRAMING).saturating_add(HEAD_LIMIT));
         read(response, limit).await
     });
     tokio::select! {

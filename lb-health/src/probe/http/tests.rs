@@ -333,3 +333,23 @@ async fn nobody_there() {
     let outcome = timeout(Duration::from_millis(50), http(settings()).check(&waiting.target())).await;
     assert!(outcome.is_err());
 }
+
+#[tokio::test]
+async fn heads_and_framing_without_end_are_given_up() {
+    let redirected = http(HttpSettings { redirects: 7, ..settings() });
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(20);
+    for check in [&redirected, &http(body("hello")), &http(settings())] {
+        let endless = failure(check, [hear("\r\n\r\n"), Act::Flood(interim.clone().into())]).await;
+        assert_eq!(endless.kind, FailureKind::Protocol, "{endless}");
+    }
+    // The size of a chunk with zeros in front of it.
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let acts = [hear("\r\n\r\n"), say(head), Act::Flood(vec![b'0'; 4096])];
+    let rules = BodyRules { limit: 1000, ..BodyRules::matching(Pattern::new("hello").unwrap()) };
+    let endless = failure(&http(HttpSettings { body: rules, ..settings() }), acts).await;
+    assert_eq!(endless.kind, FailureKind::Protocol, "{endless}");
+    // Ordinary heads and bodies stay below the limits: many small chunks.
+    let chunks = "1\r\nx\r\n".repeat(100_000);
+    let answer = format!("{}{head}{chunks}5\r\nhello\r\n0\r\n\r\n", interim.repeat(10));
+    answers(&http(body("hello$")), answer).await.unwrap();
+}

@@ -56,7 +56,7 @@ async fn fails_a_server_that_is_not_well_or_lets_nobody_in() {
 async fn a_login_smuggles_no_commands_in() {
     let imap = Imap { login: Some(Login::new("bob", "x\r\na OK")), ..Default::default() };
     let smuggled = failure(&imap, good_login()).await;
-    assert_eq!(smuggled.kind, FailureKind::Local);
+    assert_eq!(smuggled.kind, FailureKind::Misconfigured);
 }
 
 #[cfg(feature = "tls")]

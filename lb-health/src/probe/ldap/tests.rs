@@ -95,7 +95,7 @@ async fn binds_as_someone_but_never_without_a_password() {
     assert!(against(&bob, acts).await.is_ok());
     for (user, password) in [("cn=bob", ""), ("", "secret")] {
         let anonymous = Ldap { login: Some(Login::new(user, password)), ..Default::default() };
-        assert_eq!(failure(&anonymous, answering(&[""], 0)).await.kind, FailureKind::Local);
+        assert_eq!(failure(&anonymous, answering(&[""], 0)).await.kind, FailureKind::Misconfigured);
     }
 }
 

@@ -5,8 +5,8 @@ use mysql_common::constants::CapabilityFlags;
 use mysql_common::packets::{AuthPlugin, AuthSwitchRequest, HandshakePacket, HandshakeResponse};
 
 use super::wire::{Wire, parse};
-use super::{MAX_PACKET, public_key};
-use crate::{Failure, FailureKind, Login};
+use super::{MAX_PACKET, public_key::Key};
+use crate::{Failure, FailureKind, Login, aside};
 
 /// `utf8mb4_general_ci`, which every server since MySQL 5.5.3 and MariaDB 5.5 knows.
 pub(super) const CHARACTER_SET: u8 = 45;
@@ -28,7 +28,7 @@ pub(super) async fn log_in(
     let preferred = server.auth_plugin().filter(|plugin| is_known(plugin, wire.is_secure));
     let mut plugin = preferred.unwrap_or(AuthPlugin::MysqlNativePassword).into_owned();
     let mut exchange = Exchange::start(&plugin, wire, login, nonce.clone())?;
-    let response = exchange.answer(wire, &nonce)?.unwrap_or_default();
+    let response = exchange.answer(wire, &nonce).await?.unwrap_or_default();
     let user = Some(login.user.as_bytes());
     let packet = HandshakeResponse::new(
         Some(response),
@@ -54,9 +54,9 @@ pub(super) async fn log_in(
                 nonce = request.plugin_data().to_vec();
                 exchange = Exchange::start(&plugin, wire, login, nonce.clone())?;
                 // There must be an answer to this, even an empty one.
-                Some(exchange.answer(wire, &nonce)?.unwrap_or_default())
+                Some(exchange.answer(wire, &nonce).await?.unwrap_or_default())
             }
-            Some(0x01) => exchange.answer(wire, &packet[1..])?,
+            Some(0x01) => exchange.answer(wire, &packet[1..]).await?,
             _ => return Err(wire.failure(FailureKind::Protocol, "an unknown step of the login")),
         };
         if let Some(answer) = answer {
@@ -75,10 +75,24 @@ fn is_known(plugin: &AuthPlugin<'_>, is_secure: bool) -> bool {
     }
 }
 
+/// What `caching_sha2_password` sends to ask for the server's public key.
+const REQUEST_SERVER_KEY: &[u8] = &[2];
+
 /// One plug-in at work.
 struct Exchange<'a> {
     procedure: AuthProc,
     credentials: Credentials<'a>,
+    next: Next,
+}
+
+/// Who reads the server's next challenge.
+enum Next {
+    /// The plug-in.
+    Procedure,
+    /// We do, as a public key: it is not for the plug-in to read what a server sends as a key.
+    Key,
+    /// Nobody; the exchange has ended.
+    Nothing,
 }
 
 /// What the plug-ins want to know.
@@ -98,22 +112,41 @@ impl<'a> Exchange<'a> {
         let procedure = plugin.init().ok().filter(|_| is_known(plugin, wire.is_secure)).ok_or_else(|| {
             let name = String::from_utf8_lossy(plugin.as_bytes());
             let hint = if is_known(plugin, true) { " in the clear" } else { "" };
-            wire.failure(FailureKind::Local, format_args!("the plug-in {name} is not supported{hint}"))
+            wire.failure(FailureKind::WrongAnswer, format_args!("the plug-in {name} is not supported{hint}"))
         })?;
         let password = login.password.expose().as_bytes();
-        Ok(Self { procedure, credentials: Credentials { password, nonce, is_secure: wire.is_secure } })
+        let credentials = Credentials { password, nonce, is_secure: wire.is_secure };
+        Ok(Self { procedure, credentials, next: Next::Procedure })
     }
 
     /// What to send in answer to this challenge, if anything.
-    fn answer(&mut self, wire: &Wire, challenge: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
-        if challenge.starts_with(b"-----BEGIN") {
-            public_key::check(challenge, self.credentials.password)
-                .map_err(|what| wire.failure(FailureKind::Protocol, what))?;
+    async fn answer(&mut self, wire: &mut Wire, challenge: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
+        match self.next {
+            Next::Procedure => {}
+            Next::Key => {
+                self.next = Next::Nothing;
+                return self.encrypted_password(wire, challenge).await.map(Some);
+            }
+            Next::Nothing => return Err(wire.failure(FailureKind::Protocol, "an unknown step of the login")),
         }
-        match self.procedure.run(&self.credentials, challenge) {
-            Ok(Response::Next { packet } | Response::Last { packet }) => Ok(packet),
-            Err(error) => Err(wire.failure(FailureKind::Protocol, error)),
+        let packet = match self.procedure.run(&self.credentials, challenge) {
+            Ok(Response::Next { packet } | Response::Last { packet }) => packet,
+            Err(error) => return Err(wire.failure(FailureKind::Protocol, error)),
+        };
+        if matches!(self.procedure, AuthProc::CachingSha2Password(_))
+            && packet.as_deref() == Some(REQUEST_SERVER_KEY)
+        {
+            self.next = Next::Key;
         }
+        Ok(packet)
+    }
+
+    async fn encrypted_password(&self, wire: &mut Wire, pem: &[u8]) -> Result<Vec<u8>, Failure> {
+        let pem = pem.to_vec();
+        let (password, nonce) = (self.credentials.password.to_vec(), self.credentials.nonce.clone());
+        aside::compute(move || Key::read(&pem)?.encrypt(&password, &nonce))
+            .await?
+            .map_err(|what: &str| wire.failure(FailureKind::Protocol, what))
     }
 }
 

@@ -2,7 +2,8 @@ use mysql_common::auth::plugins::caching_sha2_password::scramble_sha256;
 use mysql_common::auth::plugins::mysql_native_password::scramble_native;
 use proptest::prelude::*;
 
-use super::{Mysql, handshake, public_key};
+use super::{Mysql, handshake, public_key::Key};
+use crate::probe::ber::{INTEGER, SEQUENCE, element};
 use crate::testing::{Act, against, endures, failure, hangs, hear, say};
 use crate::{FailureKind, Login};
 
@@ -169,9 +170,22 @@ async fn encrypts_a_password_that_the_server_has_not_cached() {
     acts.extend(querying(&[b"\x011"]));
     assert!(against(&bob(), acts.clone()).await.is_ok());
     for bad in ["", "-----BEGIN", "-----BEGIN PUBLIC KEY-----MAA=-----END PUBLIC KEY-----"] {
-        acts[4] = say(packet(next + 2, &[&[1], bad.as_bytes()].concat()));
-        assert_eq!(failure(&bob(), acts.clone()).await.kind, FailureKind::Protocol, "{bad}");
+        // The plug-in finds a key anywhere in the text.
+        for bad in [bad.to_owned(), format!("\n{bad}"), bad.replace("PUBLIC KEY", "RSA PUBLIC KEY")] {
+            acts[4] = say(packet(next + 2, &[&[1], bad.as_bytes()].concat()));
+            assert_eq!(failure(&bob(), acts.clone()).await.kind, FailureKind::Protocol, "{bad}");
+        }
     }
+    for (modulus, exponent) in [(0, 0), (2100, 3), (256, 200)] {
+        acts[4] = say(packet(next + 2, &[&[1][..], &pem(modulus, exponent)].concat()));
+        let refused = failure(&bob(), acts.clone()).await;
+        assert!(refused.detail.ends_with("key is too small or too large"), "{refused}");
+    }
+    // A second key is not for the plug-in either.
+    let mut again = acts[..4].to_vec();
+    let key = |sequence| packet(sequence, &[&[1], KEY.as_bytes()].concat());
+    again.extend([say(key(next + 2)), hear([0, 1, 0, next + 3]), say(key(next + 4))]);
+    assert!(failure(&bob(), again).await.detail.ends_with("an unknown step of the login"));
 }
 
 #[cfg(feature = "tls")]
@@ -187,7 +201,7 @@ async fn starts_tls_by_the_protocols_own_request() {
     assert!(against(&check, acts).await.is_ok());
     assert_eq!(failure(&check, good()).await.kind, FailureKind::WrongAnswer);
     let direct = Mysql { security: Security::tls(settings), ..bob() };
-    assert_eq!(failure(&direct, good()).await.kind, FailureKind::Local);
+    assert_eq!(failure(&direct, good()).await.kind, FailureKind::Misconfigured);
 }
 
 #[tokio::test]
@@ -200,10 +214,34 @@ async fn an_endless_login_is_given_up() {
 
 #[test]
 fn keys_that_cannot_be_worked_with_are_refused() {
-    assert_eq!(public_key::check(KEY.as_bytes(), b"secret"), Ok(()));
-    assert!(public_key::check(KEY.as_bytes(), &[b'x'; 212]).is_ok());
-    assert!(public_key::check(KEY.as_bytes(), &[b'x'; 213]).is_err());
-    assert!(mysql_common::crypto::encrypt(&[b'x'; 213], KEY.as_bytes()).is_ok());
+    let key = Key::read(KEY.as_bytes()).unwrap();
+    assert_eq!(key.encrypt(b"secret", NONCE).unwrap().len(), 256);
+    assert_eq!(key.encrypt(&[b'x'; 212], b"").unwrap().len(), 256);
+    assert!(key.encrypt(&[b'x'; 213], NONCE).is_err());
+    for (modulus, exponent, fits) in
+        [(127, 3, false), (128, 3, true), (1024, 8, true), (1025, 3, false), (256, 9, false), (256, 0, false)]
+    {
+        assert_eq!(Key::read(&pem(modulus, exponent)).is_ok(), fits, "{modulus} {exponent}");
+    }
+    let largest = Key::read(&pem(1024, 8)).unwrap();
+    assert_eq!(largest.encrypt(b"secret", NONCE).unwrap().len(), 1024);
+}
+
+/// A public key in PKCS #1 with numbers of so many bytes, after a line feed.
+fn pem(modulus: usize, exponent: usize) -> Vec<u8> {
+    let number = |bytes| element(INTEGER, &[&[0][..], &vec![0xff; bytes]].concat());
+    let der = element(SEQUENCE, &[number(modulus), number(exponent)].concat());
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = b"\n-----BEGIN RSA PUBLIC KEY-----\n".to_vec();
+    for chunk in der.chunks(3) {
+        let bits =
+            chunk.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
+        let digits =
+            (0..4).map(|at| if at > chunk.len() { b'=' } else { DIGITS[bits >> (18 - 6 * at) & 63] });
+        text.extend(digits);
+    }
+    text.extend(b"\n-----END RSA PUBLIC KEY-----\n");
+    text
 }
 
 proptest! {
@@ -223,9 +261,7 @@ proptest! {
     fn no_key_makes_it_panic(at in 27_usize..400, byte in prop::sample::select(b"ABCZabcz0189+/=-\n".to_vec())) {
         let mut key = KEY.as_bytes().to_vec();
         key[at] = byte;
-        if public_key::check(&key, b"secret").is_ok() {
-            let _ = mysql_common::crypto::encrypt(b"secret\0", &key);
-        }
+        let _ = Key::read(&key).and_then(|key| key.encrypt(b"secret", NONCE));
     }
 }
 

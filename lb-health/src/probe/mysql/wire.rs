@@ -45,7 +45,7 @@ impl Wire {
     pub(super) async fn send_bytes(&mut self, name: &str, packet: &[u8]) -> Result<(), Failure> {
         let length = u32::try_from(packet.len()).ok().filter(|length| *length < 0xff_ffff);
         let Some(length) = length else {
-            return Err(self.failure(FailureKind::Local, "too long for a packet"));
+            return Err(self.failure(FailureKind::Misconfigured, "too long for a packet"));
         };
         let header = length | u32::from(self.sequence) << 24;
         self.sequence = self.sequence.wrapping_add(1);

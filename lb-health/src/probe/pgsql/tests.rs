@@ -1,3 +1,7 @@
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike as _,
+};
 use proptest::prelude::*;
 
 use super::{MAX_READ, Pgsql, SSL_REQUEST};
@@ -90,6 +94,39 @@ async fn reads_no_more_than_it_may() {
     assert_eq!(failure(&bob(), acts).await.kind, FailureKind::Protocol);
 }
 
+/// The scripted answers to a login with SCRAM, up to the one that says how often the password is hashed.
+async fn ask_for_hashes(mut stream: tokio::net::TcpStream, count: u32) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut heard = [0; 4096];
+    let _ = stream.read(&mut heard).await;
+    let _ = stream.write_all(&message(b'R', b"\0\0\0\x0aSCRAM-SHA-256\0\0")).await;
+    let length = stream.read(&mut heard).await.unwrap_or(0);
+    let first = String::from_utf8_lossy(&heard[..length]).into_owned();
+    let nonce = first.split("r=").nth(1).unwrap_or_default();
+    let answer = format!("r={nonce}more,s=QSXCR+Q6sek8bf92,i={count}");
+    let _ = stream.write_all(&message(b'R', &[&[0, 0, 0, 11], answer.as_bytes()].concat())).await;
+    // The client's proof, or its end.
+    let _ = stream.read(&mut heard).await;
+}
+
+#[tokio::test]
+async fn hashes_as_often_as_a_server_demands_on_another_thread() {
+    let used = || {
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+        usage.user_time().num_milliseconds() + usage.system_time().num_milliseconds()
+    };
+    let server = crate::testing::Server::with(|stream| ask_for_hashes(stream, 100_000)).await;
+    let before = used();
+    let failure = look(&bob(), &server.target()).await.unwrap_err();
+    let here = used() - before;
+    // The server has gone after the proof; an hour of hashing would not have come so far.
+    assert_eq!(failure.kind, FailureKind::Closed, "{failure}");
+    // 200,000 HMACs take over a second without optimizations, and 100 ms with them.
+    assert!(here < 50, "{here} ms on the thread of all checks");
+    let endless = crate::testing::Server::with(|stream| ask_for_hashes(stream, u32::MAX)).await;
+    assert_eq!(look(&bob(), &endless.target()).await.unwrap_err().kind, FailureKind::Protocol);
+}
+
 #[cfg(feature = "tls")]
 #[tokio::test]
 async fn starts_tls_by_the_protocols_own_request() {
@@ -105,7 +142,7 @@ async fn starts_tls_by_the_protocols_own_request() {
     assert_eq!(failure(&check, acts).await.kind, FailureKind::Protocol);
 
     let direct = Pgsql { security: Security::tls(settings), ..bob() };
-    assert_eq!(failure(&direct, []).await.kind, FailureKind::Local);
+    assert_eq!(failure(&direct, []).await.kind, FailureKind::Misconfigured);
 }
 
 proptest! {

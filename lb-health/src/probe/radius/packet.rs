@@ -140,7 +140,7 @@ fn hmac(secret: &Secret) -> Hmac<Md5> {
 fn attribute(bytes: &mut Vec<u8>, kind: u8, value: &[u8]) -> Result<(), Failure> {
     let size = u8::try_from(value.len() + 2).map_err(|_| {
         Failure::new(
-            FailureKind::Local,
+            FailureKind::Misconfigured,
             format_args!("attribute {kind} has {} bytes, at most 253 fit", value.len()),
         )
     })?;
@@ -152,7 +152,7 @@ fn attribute(bytes: &mut Vec<u8>, kind: u8, value: &[u8]) -> Result<(), Failure>
 /// The password as User-Password hides it, RFC 2865 section 5.2.
 fn hide(password: &str, secret: &Secret, authenticator: &[u8; 16]) -> Result<Vec<u8>, Failure> {
     if password.len() > 128 {
-        return Err(Failure::new(FailureKind::Local, "the password has over 128 bytes"));
+        return Err(Failure::new(FailureKind::Misconfigured, "the password has over 128 bytes"));
     }
     let mut hidden = password.as_bytes().to_vec();
     hidden.resize(password.len().next_multiple_of(16).max(16), 0);

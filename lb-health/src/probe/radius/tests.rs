@@ -91,7 +91,7 @@ async fn ignores_answers_to_other_requests_and_padding() {
 async fn what_does_not_fit_into_a_packet_is_our_fault() {
     for login in [Login::new("x".repeat(254), ""), Login::new("x", "y".repeat(129))] {
         let failure = against_datagrams(&Radius { login, ..check() }, |_| Vec::new()).await.unwrap_err();
-        assert_eq!(failure.kind, FailureKind::Local);
+        assert_eq!(failure.kind, FailureKind::Misconfigured);
     }
 }
 

@@ -37,7 +37,7 @@ async fn tells_the_last_line_when_none_matches() {
     assert!(wrong.detail.ends_with("no line matches /^state down$/, the last is: state up"), "{wrong}");
     assert_eq!(failure(&asking("", ""), [Act::HalfClose, Act::Hang]).await.kind, FailureKind::Closed);
     let endless = asking("", r"^(a|aa)+\1$(?=x)");
-    assert_eq!(failure(&endless, [say("a".repeat(200)), say("\n")]).await.kind, FailureKind::Local);
+    assert_eq!(failure(&endless, [say("a".repeat(200)), say("\n")]).await.kind, FailureKind::WrongAnswer);
 }
 
 #[tokio::test]
@@ -74,5 +74,5 @@ async fn speaks_tls_from_the_first_byte_only() {
     acts.extend(good());
     assert!(against(&check, acts).await.is_ok());
     let check = SimpleTcp { security: crate::Security::start_tls(settings), ..Default::default() };
-    assert_eq!(failure(&check, good()).await.kind, FailureKind::Local);
+    assert_eq!(failure(&check, good()).await.kind, FailureKind::Misconfigured);
 }

@@ -97,7 +97,7 @@ async fn asks_whom_it_is_told() {
     for uri in ["", "sip:x SIP/2.0\r\nEvil: x", "sip:a b"] {
         let check = Sip { uri: Some(uri.into()), ..Default::default() };
         let failure = against_datagrams(&check, |_| Vec::new()).await.unwrap_err();
-        assert_eq!(failure.kind, FailureKind::Local, "{uri:?}");
+        assert_eq!(failure.kind, FailureKind::Misconfigured, "{uri:?}");
     }
 }
 

@@ -55,5 +55,5 @@ async fn the_socket_is_bound_as_told() {
     assert!(failure.kind == FailureKind::Local && failure.detail.contains("source address"), "{failure}");
     let nowhere = Target { interface: Some("no-such-if0".into()), ..here };
     let failure = look(&Tcp, &nowhere).await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Local, "{failure}");
+    assert_eq!(failure.kind, FailureKind::Misconfigured, "{failure}");
 }

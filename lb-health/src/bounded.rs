@@ -2,20 +2,46 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bounds what a library that keeps all it reads can keep.
-pub(super) struct Bounded<S> {
+/// Bounds what a library reads that would read, or keep, whatever a server sends.
+pub(crate) struct Bounded<S> {
     stream: S,
-    limit: usize,
-    left: usize,
+    allowance: Allowance,
+}
+
+/// How many bytes may still be read. Clones are one allowance.
+#[derive(Clone, Debug)]
+pub(crate) struct Allowance(Arc<Bytes>);
+
+#[derive(Debug)]
+struct Bytes {
+    granted: AtomicUsize,
+    left: AtomicUsize,
+}
+
+impl Allowance {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Bytes { granted: bytes.into(), left: bytes.into() }))
+    }
+
+    /// From now on so many bytes, whatever is left.
+    #[cfg(feature = "http")]
+    pub(crate) fn renew(&self, bytes: usize) {
+        self.0.granted.store(bytes, Relaxed);
+        self.0.left.store(bytes, Relaxed);
+    }
 }
 
 impl<S> Bounded<S> {
-    pub(super) fn new(stream: S, limit: usize) -> Self {
-        Self { stream, limit, left: limit }
+    pub(crate) fn new(stream: S, allowance: Allowance) -> Self {
+        Self { stream, allowance }
     }
 }
 
@@ -25,16 +51,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.left == 0 {
-            let what = format!("over {} bytes", self.limit);
+        let Bytes { granted, left } = &*Arc::clone(&self.allowance.0);
+        let allowed = left.load(Relaxed);
+        if allowed == 0 {
+            let what = format!("over {} bytes", granted.load(Relaxed));
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, what)));
         }
-        let room = buffer.remaining().min(self.left);
+        let room = buffer.remaining().min(allowed);
         let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut part))?;
         let read = part.filled().len();
         buffer.advance(read);
-        self.left -= read;
+        left.store(allowed - read, Relaxed);
         Poll::Ready(Ok(()))
     }
 }

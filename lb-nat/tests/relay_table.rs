@@ -7,7 +7,7 @@ mod world;
 
 use std::{
     io::{Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream},
     num::NonZeroU32,
     time::Duration,
 };
@@ -20,7 +20,7 @@ use lb_core::{
         ServiceTable, Thresholds, Tunnel, Weight,
     },
 };
-use lb_nat::relay::{Relay, RelayConfig};
+use lb_nat::relay::{AddressSet, Freebind, Relay, RelayConfig};
 
 use world::{Echo, PATIENCE, World, add, free_address, ping, pinged, refusing, serve, was_reset, weigh};
 
@@ -110,9 +110,31 @@ async fn what_a_relay_cannot_do_is_said_with_a_remedy() {
     let foreign = ServiceKey::tcp("192.0.2.1:8080".parse().unwrap());
     let error = world.refused(Change::AddService { service: foreign, spec: spec.clone() }).await;
     assert_eq!(error.kind, ErrorKind::Address, "{error}");
-    assert!(error.detail.contains("192.0.2.1") && error.detail.contains("freebind"), "{error}");
-    let free = World::with(RelayConfig { freebind: true, ..RelayConfig::default() });
-    free.apply(&[Change::AddService { service: foreign, spec }]).await;
+    assert!(error.detail.contains("add 192.0.2.1 to an interface first"), "{error}");
+}
+
+#[tokio::test]
+async fn services_are_added_before_their_addresses_arrive_where_freebind_allows_it() {
+    let addresses = AddressSet::default();
+    let some =
+        World::with(RelayConfig { freebind: Freebind::Only(addresses.clone()), ..RelayConfig::default() });
+    let all = World::with(RelayConfig { freebind: Freebind::Always, ..RelayConfig::default() });
+    // Held until the end, so that no other copy of this test has the same ports.
+    let reserved = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+    let [port, other] = reserved.each_ref().map(|listener| listener.local_addr().unwrap().port());
+    let add = |service| Change::AddService { service, spec: ServiceSpec::new(SchedulerKind::RoundRobin) };
+    for address in ["198.51.100.1", "2001:db8::1"] {
+        let address: IpAddr = address.parse().unwrap();
+        for service in [ServiceKey::tcp, ServiceKey::udp] {
+            all.apply(&[add(service(SocketAddr::new(address, port)))]).await;
+            let add = add(service(SocketAddr::new(address, other)));
+            addresses.set([IpAddr::from([198, 51, 100, 2])].into());
+            let error = some.refused(add.clone()).await;
+            assert_eq!(error.kind, ErrorKind::Address, "{error}");
+            addresses.set([address].into());
+            some.apply(&[add]).await;
+        }
+    }
 }
 
 #[tokio::test]

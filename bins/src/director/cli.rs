@@ -55,6 +55,9 @@ struct Arguments {
     /// What moves the traffic: auto, ipvs, nft, relay or memory
     #[arg(long, value_name = "NAME", default_value = "auto")]
     data_plane: Choice,
+    /// With the relay: listen at addresses that this host does not have yet, for a pair where another daemon moves them
+    #[arg(long)]
+    freebind: bool,
     /// Stay in the foreground and log to standard error
     #[arg(long)]
     foreground: bool,
@@ -210,6 +213,7 @@ fn script_form(name: &str, command: Command, arguments: &Arguments) -> ExitCode 
 fn shared_options(arguments: &Arguments) -> Vec<String> {
     let mut options = vec![format!("--data-plane={}", arguments.data_plane)];
     options.push(format!("--sync-interval={}s", arguments.sync_interval.as_secs()));
+    options.extend(arguments.freebind.then(|| "--freebind".to_owned()));
     options.extend(arguments.strict.then(|| "--strict".to_owned()));
     options.extend(arguments.ipvs_sysctl.iter().map(|wanted| format!("--ipvs-sysctl={wanted}")));
     options
@@ -245,7 +249,7 @@ fn run(config: &Path, loaded: Loaded, arguments: &Arguments) -> ExitCode {
         ..Options::new(config.to_owned())
     };
     let socket = arguments.socket.clone().unwrap_or_else(|| paths::socket(config));
-    let settings = Settings { data_plane: arguments.data_plane, socket };
+    let settings = Settings { data_plane: arguments.data_plane, freebind: arguments.freebind, socket };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::{future::Future, io, path::PathBuf};
 
+use lb_nat::relay::{Freebind, RelayConfig};
 use thiserror::Error;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -29,6 +30,8 @@ use crate::{
 pub struct Settings {
     /// Which data plane.
     pub data_plane: Choice,
+    /// Whether the relay listens at addresses that this host does not have yet.
+    pub freebind: bool,
     /// Where `lbctl` finds the daemon.
     pub socket: PathBuf,
 }
@@ -72,7 +75,9 @@ pub async fn run(
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let mut quit = signal(SignalKind::quit()).map_err(RunError::Signals)?;
     limits::raise_open_files();
-    let plane = plane::open(settings.data_plane, &loaded.config.table()).await?;
+    let freebind = if settings.freebind { Freebind::Always } else { Freebind::Never };
+    let relay = RelayConfig { freebind, ..RelayConfig::default() };
+    let plane = plane::open(settings.data_plane, &loaded.config.table(), relay).await?;
     let socket = ControlSocket::bind(&settings.socket)
         .map_err(|source| RunError::Socket { path: settings.socket.clone(), source })?;
     for warning in &loaded.warnings {

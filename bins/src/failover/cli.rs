@@ -196,17 +196,24 @@ fn supervise(words: &[OsString], arguments: &Arguments) -> ExitCode {
 }
 
 fn daemon(arguments: &Arguments) -> ExitCode {
+    let part = match (arguments.vrrp, arguments.check) {
+        (true, false) => Part::Instances,
+        (false, true) => Part::VirtualServers,
+        _ => Part::Whole,
+    };
     let options = Options {
         config: std::path::absolute(&arguments.use_file).unwrap_or_else(|_| arguments.use_file.clone()),
         config_id: arguments.config_id.clone(),
-        part: match (arguments.vrrp, arguments.check) {
-            (true, false) => Part::Instances,
-            (false, true) => Part::VirtualServers,
-            _ => Part::Whole,
-        },
+        part,
         settings: Settings { pair: arguments.pair },
         balance: balance::Settings {
             plane: arguments.data_plane,
+            // With `-C` the daemon that has the instances brings the addresses.
+            freebind: if part == Part::VirtualServers {
+                balance::FreebindPolicy::Any
+            } else {
+                balance::FreebindPolicy::Configured
+            },
             leave: arguments.dont_release_ipvs,
             sysctls: arguments.ipvs_sysctl.clone(),
             ..balance::Settings::default()

@@ -89,11 +89,16 @@ impl fmt::Display for Choice {
     }
 }
 
-/// Opens the data plane that was asked for, or the first one that works here and can carry `table`.
+/// Opens the data plane that was asked for, or the first one that works here and can carry `table`. `relay_config` holds if
+/// that is the relay.
 ///
 /// # Errors
 /// Says for each data plane that was tried why it does not do.
-pub async fn open(choice: Choice, table: &ServiceTable) -> Result<Opened, OpenError> {
+pub async fn open(
+    choice: Choice,
+    table: &ServiceTable,
+    relay_config: RelayConfig,
+) -> Result<Opened, OpenError> {
     let asked = |name, result: Result<Arc<dyn DataPlane>, String>| match result {
         Ok(plane) => Ok(Opened { plane, why: "asked for".to_owned() }),
         Err(why) => Err(OpenError::Asked { name, why }),
@@ -101,16 +106,16 @@ pub async fn open(choice: Choice, table: &ServiceTable) -> Result<Opened, OpenEr
     match choice {
         Choice::Ipvs => asked("ipvs", ipvs().await),
         Choice::Nft => asked("nft", nft(true, None).await),
-        Choice::Relay => asked("relay", relay(None)),
+        Choice::Relay => asked("relay", relay(None, relay_config)),
         Choice::Memory => asked("memory", Ok(Arc::new(MemoryDataPlane::new()))),
         #[cfg(test)]
         Choice::Never => asked("never", Err("it works nowhere".to_owned())),
-        Choice::Auto => auto(table).await,
+        Choice::Auto => auto(table, relay_config).await,
     }
 }
 
 /// Those that do exactly what is asked first; then nftables with weighted round robin in the place of what it lacks.
-async fn auto(table: &ServiceTable) -> Result<Opened, OpenError> {
+async fn auto(table: &ServiceTable, relay_config: RelayConfig) -> Result<Opened, OpenError> {
     let mut not = Vec::new();
     match ipvs().await {
         Ok(plane) => return Ok(Opened { plane, why: "the kernel has it".to_owned() }),
@@ -120,7 +125,7 @@ async fn auto(table: &ServiceTable) -> Result<Opened, OpenError> {
         Ok(plane) => return Ok(Opened { plane, why: not.join("; ") }),
         Err(why) => not.push(format!("nft: {why}")),
     }
-    match relay(Some(table)) {
+    match relay(Some(table), relay_config) {
         Ok(plane) => return Ok(Opened { plane, why: not.join("; ") }),
         Err(why) => not.push(format!("relay: {why}")),
     }
@@ -144,11 +149,11 @@ async fn nft(approximate: bool, table: Option<&ServiceTable>) -> Result<Arc<dyn 
     Ok(Arc::new(nft))
 }
 
-fn relay(table: Option<&ServiceTable>) -> Result<Arc<dyn DataPlane>, String> {
+fn relay(table: Option<&ServiceTable>, config: RelayConfig) -> Result<Arc<dyn DataPlane>, String> {
     if let Some(lack) = table.and_then(relay_lacks) {
         return Err(lack);
     }
-    let relay = Relay::start(RelayConfig::default()).map_err(|error: DataPlaneError| error.to_string())?;
+    let relay = Relay::start(config).map_err(|error: DataPlaneError| error.to_string())?;
     Ok(Arc::new(relay))
 }
 

@@ -16,4 +16,5 @@ mod node;
 mod peers;
 mod reload;
 mod scale;
+mod takeover;
 mod thousand;

@@ -64,11 +64,16 @@ impl Node {
 
     /// Starts its daemon.
     pub(crate) fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(&mut self, arguments: &[&str]) {
         let mut command = match self.kind {
             Kind::Ours => Command::new(env!("CARGO_BIN_EXE_lb-failover")),
             Kind::Keepalived => Command::new("/usr/sbin/keepalived"),
         };
-        command.args(["-n", "-l", "-D"]);
+        command.args(["-n", "-l", "-D"]).args(arguments);
         self.daemon = Some(self.host.spawn(&command).unwrap());
     }
 

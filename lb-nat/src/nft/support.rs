@@ -62,8 +62,7 @@ pub(super) fn service(
     }
     if !is_native(&spec.scheduler) && !config.approximate {
         return unsupported(format!(
-            "nftables cannot count connections as scheduler {} needs; use rr, wrr, sh, dh, mh or fo, or allow wrr to \
-             stand in (approximate)",
+            "nftables cannot count connections as scheduler {} needs; use rr, wrr, sh, dh, mh or fo",
             spec.scheduler
         ));
     }

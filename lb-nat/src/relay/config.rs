@@ -1,6 +1,12 @@
 //! What a relay is started with.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    num::NonZeroUsize,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 /// What a [`Relay`](super::Relay) is started with. [`RelayConfig::default`] is right for most machines.
 #[derive(Clone, Debug)]
@@ -23,9 +29,8 @@ pub struct RelayConfig {
     /// Whether removing a server resets the connections that it still has, which is right for a server that a
     /// health check has found dead (the kernel's `expire_nodest_conn`). Default: they go on until they end.
     pub reset_removed: bool,
-    /// Whether services may be added for addresses that this machine does not have (yet), as a backup router needs
-    /// it (`IP_FREEBIND`). Default: no.
-    pub freebind: bool,
+    /// For which addresses services may be added before this machine has them. Default: for none.
+    pub freebind: Freebind,
     /// Length of the queue of connections that are not accepted yet; the kernel cuts it to
     /// `net.core.somaxconn`. Default 65,535.
     pub backlog: u16,
@@ -48,12 +53,51 @@ impl Default for RelayConfig {
             proxy_protocol: None,
             retries: 3,
             reset_removed: false,
-            freebind: false,
+            freebind: Freebind::Never,
             backlog: u16::MAX,
             max_templates: 1_000_000,
             buffer_budget: 64 << 20,
             seed: None,
         }
+    }
+}
+
+/// For which addresses the relay listens before this machine has them (`IP_FREEBIND`, which needs no privilege). A backup
+/// router needs it: its listeners are there when the address arrives, and no client is refused.
+#[derive(Clone, Debug, Default)]
+pub enum Freebind {
+    /// For none: a service at an address that this machine lacks is refused.
+    #[default]
+    Never,
+    /// For the addresses in this set.
+    Only(AddressSet),
+    /// For all.
+    Always,
+}
+
+impl Freebind {
+    pub(crate) fn allows(&self, address: IpAddr) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Only(set) => set.contains(address),
+            Self::Always => true,
+        }
+    }
+}
+
+/// Addresses that may change while the relay runs. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct AddressSet(Arc<RwLock<BTreeSet<IpAddr>>>);
+
+impl AddressSet {
+    /// Replaces all addresses. Services that are there already are not touched.
+    pub fn set(&self, addresses: BTreeSet<IpAddr>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+
+    /// Whether the address is one of them.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(&address)
     }
 }
 

@@ -57,7 +57,7 @@ fn one(protocol: Protocol, address: SocketAddr, config: &RelayConfig, first: boo
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
-    if config.freebind {
+    if config.freebind.allows(address.ip()) {
         if address.is_ipv6() {
             sockopt::set_ipv6_freebind(&socket, true)?;
         } else {
@@ -91,10 +91,7 @@ fn explain(errno: Errno, protocol: Protocol, address: SocketAddr) -> DataPlaneEr
                 address.port()
             ),
         ),
-        Errno::ADDRNOTAVAIL => (
-            ErrorKind::Address,
-            format!("add {} to an interface first, or start the relay with freebind", address.ip()),
-        ),
+        Errno::ADDRNOTAVAIL => (ErrorKind::Address, format!("add {} to an interface first", address.ip())),
         Errno::ACCESS | Errno::PERM => (
             ErrorKind::Denied,
             "ports below net.ipv4.ip_unprivileged_port_start need root or CAP_NET_BIND_SERVICE".to_owned(),

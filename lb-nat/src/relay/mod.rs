@@ -72,5 +72,5 @@ mod token;
 mod udp;
 mod worker;
 
-pub use config::{ProxyProtocol, RelayConfig, SpliceMode, Timeouts};
+pub use config::{AddressSet, Freebind, ProxyProtocol, RelayConfig, SpliceMode, Timeouts};
 pub use control::{Relay, RelayStatus};

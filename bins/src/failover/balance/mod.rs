@@ -17,6 +17,7 @@
 //! - What others change in the data plane is put right every ten seconds; what is not ours is left alone.
 //! - Equal checks of one server in several virtual servers are one.
 
+mod expected;
 mod news;
 mod number;
 mod policy;
@@ -38,6 +39,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+pub use self::expected::FreebindPolicy;
 use self::task::Task;
 use crate::{
     config::keepalived::model::{Config, ScriptCommand, VirtualName, VirtualServer},
@@ -51,6 +53,8 @@ use crate::{
 pub struct Settings {
     /// The data plane. It is opened when there is a virtual server. Default: the first that works.
     pub plane: Choice,
+    /// Which addresses the relay may listen at before they are here. Default: those that instances bring, and static ones.
+    pub freebind: FreebindPolicy,
     /// How often the whole data plane is read and put right. Default 10 s.
     pub sync_interval: Duration,
     /// At the end everything stays in the data plane, and nobody is told that it is down. Default: no.
@@ -65,6 +69,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             plane: Choice::Auto,
+            freebind: FreebindPolicy::Configured,
             sync_interval: Duration::from_secs(10),
             leave: false,
             sysctls: Vec::new(),
@@ -75,9 +80,10 @@ impl Default for Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plane, sync_interval, leave, sysctls, .. } = self;
+        let Self { plane, freebind, sync_interval, leave, sysctls, .. } = self;
         f.debug_struct("Settings")
             .field("plane", plane)
+            .field("freebind", freebind)
             .field("sync_interval", sync_interval)
             .field("leave", leave)
             .field("sysctls", sysctls)
@@ -147,7 +153,7 @@ pub struct Balance {
 #[derive(Debug)]
 enum Order {
     Configure(Box<Config>),
-    LookForAddresses,
+    AddressesChanged,
     Status(oneshot::Sender<Status>),
     Serve(Request, oneshot::Sender<Answer>),
     Plan(Box<Proposal>, oneshot::Sender<Answer>),
@@ -200,6 +206,8 @@ impl Balance {
         self.order(Order::Configure(Box::new(Config {
             globals: config.globals.clone(),
             virtual_servers: config.virtual_servers.clone(),
+            instances: config.instances.clone(),
+            statics: config.statics.clone(),
             ..Config::default()
         })));
     }
@@ -209,9 +217,10 @@ impl Balance {
         Planner(self.orders.clone())
     }
 
-    /// Addresses of this host may have changed: `ha_suspend` has to know. Without it that is noticed within a second.
-    pub fn look_for_addresses(&self) {
-        self.order(Order::LookForAddresses);
+    /// Addresses of this host have changed: what the data plane refused for want of one is tried again at once, and
+    /// `ha_suspend` follows. Without this call both happen within a second.
+    pub fn addresses_changed(&self) {
+        self.order(Order::AddressesChanged);
     }
 
     /// What is known.

@@ -11,10 +11,12 @@ use lb_core::{
     Event, Health, HealthView, Overrides, desired, desired::Policy as Wanted, model::ServiceTable,
 };
 use lb_health::{Leaning, RunnerSettings, Verdict};
+use lb_nat::relay::RelayConfig;
 use tokio::sync::mpsc;
 
 use super::{
     Order, Output, Settings,
+    expected::ExpectedAddresses,
     news::{News, Quorum, View},
     policy::{places, policy},
     suspension,
@@ -51,6 +53,8 @@ pub(super) struct Task {
     flush: bool,
     /// `lvs_flush_on_stop`: what the data plane holds at the end goes.
     flush_on_stop: bool,
+    /// Which addresses the relay may listen at before they are here.
+    expected: ExpectedAddresses,
     /// What the data plane held when it was opened.
     held: ServiceTable,
     state: State,
@@ -74,6 +78,7 @@ impl Task {
     ) -> Self {
         let runner = RunnerSettings { origin: clock.origin().into(), ..RunnerSettings::default() };
         let mut task = Self {
+            expected: ExpectedAddresses::new(settings.freebind),
             settings,
             clock,
             log,
@@ -120,7 +125,10 @@ impl Task {
     async fn obey(&mut self, order: Order) {
         match order {
             Order::Configure(config) => self.configure(&config).await,
-            Order::LookForAddresses => self.suspend(),
+            Order::AddressesChanged => {
+                self.suspend();
+                self.sync().await;
+            }
             // Whoever asked may be gone.
             Order::Status(reply) => drop(reply.send(self.status().await)),
             Order::Serve(request, reply) => drop(reply.send(self.answer(request).await)),
@@ -131,7 +139,8 @@ impl Task {
 
     /// Opens the data plane for these services.
     async fn open(&mut self, wanted: &Wanted) -> Result<(), OpenError> {
-        let opened = plane::open(self.settings.plane, &whole(wanted)).await?;
+        let relay = RelayConfig { freebind: self.expected.freebind(), ..RelayConfig::default() };
+        let opened = plane::open(self.settings.plane, &whole(wanted), relay).await?;
         self.log.line(&format!("Data plane {}: {}", opened.plane.name(), opened.why));
         let mut upkeep = Upkeep::new(opened, self.settings.sync_interval, self.clock);
         if let Ok(held) = upkeep.plane().snapshot().await {
@@ -155,6 +164,7 @@ impl Task {
         let views: HashMap<_, _> =
             before.iter().map(|server| &server.name).zip(std::mem::take(&mut self.views)).collect();
         let names: HashSet<_> = config.virtual_servers.iter().map(|server| &server.name).collect();
+        self.expected.follow(config);
         self.programs = Policy::of(&config.globals);
         self.flush_on_stop = config.globals.lvs_flush_on_stop;
         self.watch.set(&self.servers, &before, &self.programs);

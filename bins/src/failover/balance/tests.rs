@@ -111,13 +111,11 @@ impl Bench {
         let here: Arc<Mutex<BTreeSet<IpAddr>>> = Arc::default();
         let settings = Settings {
             plane,
-            sync_interval: Duration::from_secs(10),
-            leave: false,
-            sysctls: Vec::new(),
             addresses: {
                 let here = here.clone();
                 Arc::new(move || Ok(here.lock().unwrap().clone()))
             },
+            ..Settings::default()
         };
         let (balance, told) = Balance::start(&config(text), settings, clock, log).await;
         Self { balance, told, folder, here }
@@ -324,10 +322,10 @@ async fn with_ha_suspend_servers_are_checked_only_where_the_address_is() {
     let status = bench.balance.status().await;
     assert_eq!((weight(&status, address), looked_at(&status, address)), (Some(1), false));
     bench.here.lock().unwrap().insert([10, 0, 0, 1].into());
-    bench.balance.look_for_addresses();
+    bench.balance.addresses_changed();
     bench.until("down", |status| weight(status, address).is_none()).await;
     bench.here.lock().unwrap().clear();
-    bench.balance.look_for_addresses();
+    bench.balance.addresses_changed();
     let _again = Server::at(address).await;
     let status = bench.balance.status().await;
     assert_eq!(weight(&status, address), None, "what was found last counts");

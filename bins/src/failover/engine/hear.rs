@@ -48,7 +48,7 @@ impl Engine {
         }
         if let Some(what) = told(&what) {
             if matches!(what, What::Installed(_) | What::Removed(_)) {
-                self.balance.look_for_addresses();
+                self.balance.addresses_changed();
             }
             self.tell(Event { at, subject: Subject::Instance(name), what });
         }

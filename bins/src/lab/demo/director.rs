@@ -29,7 +29,7 @@ pub(super) async fn run(configuration: &str) -> io::Result<()> {
     let log = Log::new(Target::File("/dev/null".into()), clock, "demo.cf");
     log::capture(&log);
     let options = Options::new(file);
-    let settings = Settings { data_plane: Choice::Relay, socket: socket.clone() };
+    let settings = Settings { data_plane: Choice::Relay, freebind: false, socket: socket.clone() };
     let greeting = socket.display().to_string();
     let ready = move |refused: &[String]| {
         let mut stdout = io::stdout();

@@ -156,3 +156,48 @@ async fn a_plan_is_what_the_data_plane_then_holds() {
     bench.until("the new one", |status| weight(status, new) == Some(1)).await;
     assert_eq!(plan().await.steps, []);
 }
+
+#[tokio::test]
+async fn what_was_refused_is_tried_again_at_once_when_addresses_change() {
+    let occupant = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = occupant.local_addr().unwrap();
+    let text = virtual_server("real_server 127.0.0.1 9 {\n}")
+        .replace("10.0.0.1 80", &format!("127.0.0.1 {}", address.port()));
+    let bench = Bench::start_with(&text, Choice::Relay).await;
+    let errors = async || bench.balance.status().await.data_plane.unwrap().errors;
+    assert_eq!(errors().await.len(), 1, "the port is taken");
+    drop(occupant);
+    bench.balance.addresses_changed();
+    assert_eq!(errors().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn the_relay_listens_before_an_address_of_an_instance_arrives_and_at_no_other() {
+    let instance = "vrrp_instance a {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n198.51.100.1/24\n}\n\
+                    virtual_ipaddress_excluded {\n2001:db8::1/64\n}\n}\n\
+                    static_ipaddress {\n198.51.100.3/24 dev eth0\n}\n";
+    // Held until the end, so that no other copy of this test has the same port.
+    let reserved = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = reserved.local_addr().unwrap().port();
+    let server = |address: &str| {
+        let real = if address.contains(':') { "::1" } else { "127.0.0.1" };
+        let lines = format!("real_server {real} 9 {{\n}}");
+        virtual_server(&lines).replace("10.0.0.1 80", &format!("{address} {port}"))
+    };
+    let servers = ["198.51.100.1", "2001:db8::1", "198.51.100.3", "198.51.100.2"].map(server).concat();
+    let bench = Bench::start_with(&format!("{instance}{servers}"), Choice::Relay).await;
+    let errors = async || bench.balance.status().await.data_plane.unwrap().errors;
+    let found = errors().await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains(&format!("198.51.100.2:{port}"))
+            && found[0].contains("add 198.51.100.2 to an interface"),
+        "{found:?}"
+    );
+    // A reload brings it.
+    bench.balance.configure(&config(&format!(
+        "{}{servers}",
+        instance.replace("100.1/24", "100.1/24\n198.51.100.2/24")
+    )));
+    assert_eq!(errors().await, [""; 0]);
+}

@@ -5,6 +5,8 @@ use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
@@ -18,7 +20,7 @@ use super::{
     engine::{Options, Part},
     loading::{self, LoadError, Loaded},
     service,
-    supervise::{self, Plan},
+    supervise::{self, Plan, Signals},
 };
 use crate::{
     config::keepalived::model::Config,
@@ -166,6 +168,15 @@ fn start(words: &[OsString]) -> ExitCode {
 }
 
 fn supervise(words: &[OsString], arguments: &Arguments) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cannot_run(&format!("the runtime can not be started: {error}")),
+    };
+    // First, since whoever finds the pid file may send signals already.
+    let signals = match runtime.block_on(async { Signals::listen() }) {
+        Ok(signals) => signals,
+        Err(error) => return cannot_run(&format!("signals cannot be received: {error}")),
+    };
     let pid_file = match &arguments.pid {
         Some(path) => match PidFile::write(path) {
             Ok(file) => Some(file),
@@ -175,7 +186,10 @@ fn supervise(words: &[OsString], arguments: &Arguments) -> ExitCode {
         },
         None => None,
     };
-    let log = open_log(arguments, Clock::start());
+    let log = match open_log(arguments, Clock::start()).behind() {
+        Ok(log) => log,
+        Err(error) => return cannot_run(&format!("the log can have no thread: {error}")),
+    };
     let words = words.iter().cloned().chain(["--supervised".into()]).collect();
     let plan = Plan { arguments: words, respawn: !arguments.dont_respawn };
     let detached = arguments.detached;
@@ -184,11 +198,9 @@ fn supervise(words: &[OsString], arguments: &Arguments) -> ExitCode {
             detach::say();
         }
     };
-    let ended = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(supervise::supervise(plan, log, ready)),
-        Err(error) => return cannot_run(&format!("the runtime can not be started: {error}")),
-    };
+    let ended = runtime.block_on(supervise::supervise(plan, log.clone(), signals, ready));
     drop(pid_file);
+    log.flush(LOG_PATIENCE);
     match ended {
         Ok(code) => code.into(),
         Err(error) => cannot_run(&error.to_string()),
@@ -196,6 +208,7 @@ fn supervise(words: &[OsString], arguments: &Arguments) -> ExitCode {
 }
 
 fn daemon(arguments: &Arguments) -> ExitCode {
+    name_this_process();
     let part = match (arguments.vrrp, arguments.check) {
         (true, false) => Part::Instances,
         (false, true) => Part::VirtualServers,
@@ -230,6 +243,13 @@ fn daemon(arguments: &Arguments) -> ExitCode {
             BAD_CONFIG.into()
         }
     }
+}
+
+/// A program that is started by its descriptor has the descriptor's number for a name. Must be called before there are
+/// other threads, which inherit the name.
+fn name_this_process() {
+    // Without `/proc` it was started by its path.
+    let _ = std::fs::write("/proc/self/comm", "lb-failover");
 }
 
 fn run(options: Options, loaded: Loaded, arguments: &Arguments) -> ExitCode {
@@ -302,6 +322,15 @@ fn cannot_run(problem: &str) -> ExitCode {
     CANNOT_RUN.into()
 }
 
+/// A standard error that is not read delays the end, and does not prevent it.
 fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "lb-failover: {text}");
+    let text = format!("lb-failover: {text}");
+    let (done, written) = mpsc::channel();
+    let write = move || {
+        let _ = writeln!(io::stderr(), "{text}");
+        let _ = done.send(());
+    };
+    if thread::Builder::new().spawn(write).is_ok() {
+        let _ = written.recv_timeout(LOG_PATIENCE);
+    }
 }

@@ -141,8 +141,11 @@ impl Engine {
             instance.starts = resume.has(&model.name);
             instances.push(instance);
         }
+        let recorder = supervised.recorder();
+        // Before instances may install the same.
+        succession::remove_stale(&instances, &resume, &recorder, journal.log()).await;
         let globals = &config.globals;
-        let successor = resume.is_successor();
+        let successor = resume.predecessor().is_some();
         if !successor && let Some((command, limit)) = &globals.startup {
             let policy = Policy::of(globals);
             if let Err(trouble) = occasion::run("startup_script", command, *limit, &policy).await {
@@ -151,13 +154,21 @@ impl Engine {
         }
         let delay = if successor { Duration::ZERO } else { start_delay(&config) };
         // Before anything else, since a successor has little time.
-        let vrrp = Vrrp::start(instances, &config.groups, resume.snapshot(), globals.real_time).await?;
-        let (balance, outputs) =
-            Balance::start(&config, options.balance.clone(), clock, journal.log().clone()).await;
+        let vrrp =
+            Vrrp::start(instances, &config.groups, resume.snapshot(), globals.real_time, recorder.clone())
+                .await?;
+        let (balance, outputs) = Balance::start(
+            &config,
+            succession::balance(&options, &recorder, &resume),
+            clock,
+            journal.log().clone(),
+        )
+        .await;
         let balance::Settings { plane, sync_interval, .. } = options.balance;
-        let ipvs = Ipvs::start(plane, sync_interval, journal.log().clone());
-        let mut kernel = Kernel::start(journal.log().clone());
-        kernel.configure(&config);
+        let ipvs =
+            Ipvs::start(plane, sync_interval, journal.log().clone(), recorder.clone(), resume.inventory());
+        let mut kernel = Kernel::start(journal.log().clone(), recorder, resume.inventory());
+        kernel.resume(&config, config.instances.iter().filter(|model| resume.has(&model.name)));
         let (mut trackers, reports) = Trackers::start();
         let (mut notifier, progress) = Notifier::start(journal.log().clone());
         notifier.configure(&config.globals);
@@ -193,9 +204,7 @@ impl Engine {
         }
         engine.take(steps).await;
         engine.open_when_due().await;
-        if !resume.is_empty() {
-            engine.look_at_all().await;
-        }
+        engine.go_on(&resume).await;
         // Not before it is known what a predecessor had.
         engine.follow_ipvs();
         engine.supervised.ready();
@@ -262,6 +271,7 @@ impl Engine {
             }
         }
         self.note(Subject::Daemon, What::Stopped);
+        self.supervised.flush().await;
     }
 
     async fn open_when_due(&mut self) {
@@ -332,15 +342,6 @@ impl Engine {
             _ => {}
         }
         self.journal.record(event);
-    }
-
-    /// IPVS copies connections to the peer, or from it, as its instance is.
-    fn follow_ipvs(&self) {
-        let globals = &self.config.globals;
-        let instance = globals.lvs_sync.as_ref().and_then(|sync| sync.instance.as_deref());
-        let found = instance.and_then(|name| self.state.instance(name));
-        let master = found.is_some_and(|(_, one)| one.condition_since().0 == Condition::Master);
-        self.ipvs.set(globals, master);
     }
 
     fn notify(&mut self, of: Kind, name: &Arc<str>, what: Happened) {

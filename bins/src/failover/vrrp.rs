@@ -1,5 +1,7 @@
 //! The threads of the protocol: one for adverts and elections, which does nothing else, and one for addresses.
 
+mod recording;
+
 use std::{io, thread};
 
 use lb_vrrp::driver::{
@@ -13,7 +15,8 @@ use tokio::{
     sync::oneshot,
 };
 
-use super::build::BuildError;
+use self::recording::Recording;
+use super::{build::BuildError, inventory::Recorder};
 use crate::config::keepalived::model::{Group, RealTime};
 
 /// Notices that are kept while the main thread is busy, and as many for each instance, since all may change at once.
@@ -54,7 +57,7 @@ pub enum StartError {
 }
 
 impl Vrrp {
-    /// Starts them. Each waits for an order before it takes part.
+    /// Starts them. Each waits for an order before it takes part. Addresses are recorded before they are added.
     ///
     /// # Errors
     /// When they can not run here; nothing was changed then.
@@ -63,6 +66,7 @@ impl Vrrp {
         groups: &[Group],
         resume: Snapshot,
         real_time: RealTime,
+        recorder: Recorder,
     ) -> Result<Self, StartError> {
         let groups = groups.to_vec();
         let (started, result) = oneshot::channel();
@@ -79,7 +83,7 @@ impl Vrrp {
             };
             let warnings = be_punctual(real_time);
             let _context = runtime.enter();
-            let mut driver = match prepare(instances, &groups, &resume) {
+            let mut driver = match prepare(instances, &groups, &resume, recorder) {
                 Ok(driver) => driver,
                 Err(error) => return drop(started.send(Err(error))),
             };
@@ -115,8 +119,9 @@ fn prepare(
     instances: Vec<Instance>,
     groups: &[Group],
     resume: &Snapshot,
-) -> Result<Driver<Linux>, StartError> {
-    let mut driver = Driver::new(Linux::new()?);
+    recorder: Recorder,
+) -> Result<Driver<Recording<Linux>>, StartError> {
+    let mut driver = Driver::new(Recording::new(Linux::new()?, recorder));
     driver.keep_notices(NOTICES.max(instances.len() * NOTICES_EACH));
     for instance in instances {
         driver.add(instance)?;

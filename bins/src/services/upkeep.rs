@@ -79,6 +79,11 @@ impl Upkeep {
         &self.refused
     }
 
+    /// Whether the data plane has taken everything the last time.
+    pub fn is_settled(&self) -> bool {
+        self.error.is_none() && self.refused.is_empty()
+    }
+
     /// Services in the data plane that are not ours.
     pub fn foreign(&self) -> &BTreeSet<ServiceKey> {
         &self.foreign

@@ -19,3 +19,4 @@ mod noise;
 mod notifications;
 mod processes;
 mod signals;
+mod supervisor;

@@ -12,6 +12,7 @@ mod article;
 mod directives;
 mod faults;
 mod groups;
+#[allow(dead_code, reason = "every test program uses its part")]
 mod node;
 mod peers;
 mod reload;

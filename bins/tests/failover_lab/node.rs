@@ -77,6 +77,11 @@ impl Node {
         self.daemon = Some(self.host.spawn(&command).unwrap());
     }
 
+    /// Starts another program in the place of its daemon.
+    pub(crate) fn start_program(&mut self, program: &Path, arguments: &[&str]) {
+        self.daemon = Some(self.host.spawn(Command::new(program).args(arguments)).unwrap());
+    }
+
     pub(crate) fn daemon(&mut self) -> &mut Process {
         self.daemon.as_mut().unwrap()
     }

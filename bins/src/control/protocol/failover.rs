@@ -156,7 +156,7 @@ pub struct Maintenance {
 }
 
 /// What can be dumped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Ord, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum DumpKind {
     /// Configuration and state as text, as `keepalived.data`.

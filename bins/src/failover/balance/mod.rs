@@ -22,6 +22,7 @@ mod news;
 mod number;
 mod policy;
 mod probes;
+mod record;
 mod suspension;
 mod task;
 #[cfg(test)]
@@ -44,7 +45,11 @@ use self::task::Task;
 use crate::{
     config::keepalived::model::{Config, ScriptCommand, VirtualName, VirtualServer},
     control::protocol::{Answer, DataPlaneStatus, Request, ServiceStatus},
-    failover::{journal::Journal, notify::Notifier},
+    failover::{
+        inventory::{Inventory, Recorder},
+        journal::Journal,
+        notify::Notifier,
+    },
     runtime::{clock::Clock, log::Log, plane::Choice},
 };
 
@@ -63,6 +68,10 @@ pub struct Settings {
     pub sysctls: Vec<Assignment>,
     /// Which addresses are on this host. Default: those of its interfaces.
     pub addresses: Arc<dyn Fn() -> io::Result<BTreeSet<IpAddr>> + Send + Sync>,
+    /// Where the services are recorded that are put into the kernel. Default: nowhere.
+    pub recorder: Recorder,
+    /// What a predecessor has recorded: services that are not wanted any more are removed. Default: nothing.
+    pub inventory: Inventory,
 }
 
 impl Default for Settings {
@@ -74,6 +83,8 @@ impl Default for Settings {
             leave: false,
             sysctls: Vec::new(),
             addresses: Arc::new(suspension::addresses_here),
+            recorder: Recorder::default(),
+            inventory: Inventory::new(),
         }
     }
 }

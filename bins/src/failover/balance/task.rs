@@ -19,7 +19,7 @@ use super::{
     expected::ExpectedAddresses,
     news::{News, Quorum, View},
     policy::{places, policy},
-    suspension,
+    record, suspension,
     watch::{Seat, Watch},
     wording,
 };
@@ -150,6 +150,7 @@ impl Task {
                 self.held = held;
             }
         }
+        record::adopt(&mut upkeep, &mut self.settings, &self.log).await;
         let mut found = upkeep.tune(&self.settings.sysctls);
         found.extend(upkeep.advise(wanted));
         self.upkeep = Some(upkeep);
@@ -304,7 +305,7 @@ impl Task {
             self.reopen().await;
         }
         if let Some(upkeep) = &mut self.upkeep {
-            let found = upkeep.beat(&self.state.desired().table).await;
+            let found = record::keep(upkeep, &self.state.desired().table, &self.settings, true).await;
             self.found(found);
         }
     }
@@ -313,7 +314,7 @@ impl Task {
     async fn reopen(&mut self) {
         if self.servers.is_empty() {
             self.closed = None;
-            return;
+            return record::remove_all(&mut self.settings, &self.log).await;
         }
         let wanted = self.state.policy().clone();
         if let Err(error) = self.open(&wanted).await {
@@ -349,7 +350,7 @@ impl Task {
 
     async fn sync(&mut self) {
         if let Some(upkeep) = &mut self.upkeep {
-            let found = upkeep.sync(&self.state.desired().table).await;
+            let found = record::keep(upkeep, &self.state.desired().table, &self.settings, false).await;
             self.found(found);
         }
     }
@@ -389,7 +390,7 @@ impl Task {
             {
                 upkeep.own(held.services.keys().copied());
             }
-            let found = upkeep.sync(&ServiceTable::new()).await;
+            let found = record::keep(upkeep, &ServiceTable::new(), &self.settings, false).await;
             self.found(found);
         }
     }

@@ -10,9 +10,13 @@ use lb_vrrp::{
 };
 
 use super::Engine;
-use crate::failover::{
-    event::{Event, Subject, What},
-    notify::{Happened, Kind, Progress},
+use crate::{
+    config::keepalived::model::Instance,
+    failover::{
+        event::{Condition, Event, Subject, What},
+        notify::{Happened, Kind, Progress},
+        supervise::Resume,
+    },
 };
 
 impl Engine {
@@ -65,6 +69,15 @@ impl Engine {
         }
     }
 
+    /// IPVS copies connections to the peer, or from it, as its instance is.
+    pub(super) fn follow_ipvs(&self) {
+        let globals = &self.config.globals;
+        let instance = globals.lvs_sync.as_ref().and_then(|sync| sync.instance.as_deref());
+        let found = instance.and_then(|name| self.state.instance(name));
+        let master = found.is_some_and(|(_, one)| one.condition_since().0 == Condition::Master);
+        self.ipvs.set(globals, master);
+    }
+
     /// A notification script was started, or has ended.
     pub(super) fn notified(&mut self, progress: Progress) {
         let Progress { of, name, script, ended } = progress;
@@ -90,6 +103,26 @@ impl Engine {
         let text = format!("{missed} notices were missed, everything is looked at");
         self.note(Subject::Daemon, What::Note(text));
         self.look_at_all().await;
+    }
+
+    /// Instances of a predecessor go on, or do not: then nobody will say that their addresses are removed, and their routes
+    /// and rules go. The supervisor learns of those that do.
+    pub(super) async fn go_on(&mut self, resume: &Resume) {
+        if resume.is_empty() {
+            return;
+        }
+        self.look_at_all().await;
+        let inactive: Vec<&Instance> = self
+            .config
+            .instances
+            .iter()
+            .filter(|model| resume.has(&model.name))
+            .filter(|model| !self.state.instance(&model.name).is_some_and(|(_, one)| one.is_active()))
+            .collect();
+        inactive.into_iter().for_each(|model| self.kernel.active(model, false));
+        while !self.unsaid.is_empty() {
+            self.tell_supervisor().await;
+        }
     }
 
     pub(super) async fn look_at_all(&mut self) {

@@ -7,11 +7,20 @@ use std::{
 };
 
 use lb_core::Time;
-use lb_vrrp::driver::Resignation;
+use lb_vrrp::driver::{self, Resignation};
+use nix::net::if_::if_nametoindex;
 use tokio::time::Instant;
 
-use super::Engine;
-use crate::config::keepalived::model::{Authentication, Instance};
+use super::{Engine, Options};
+use crate::{
+    config::keepalived::model::{Authentication, Instance},
+    failover::{
+        balance,
+        inventory::{self, Recorder, Resumed},
+        supervise::Resume,
+    },
+    runtime::log::Log,
+};
 
 /// The supervisor is told of changes so much later, together.
 const SOON: Duration = Duration::from_millis(2);
@@ -39,6 +48,10 @@ impl Unsaid {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     fn take(&mut self) -> Vec<Arc<str>> {
         let names = std::iter::from_fn(|| self.names.pop_first()).take(PORTION).collect();
         self.due = (!self.names.is_empty()).then(|| Instant::now() + SOON);
@@ -48,6 +61,35 @@ impl Unsaid {
 
 /// Resignations with numbers are good for a million messages, which are three hours at 10 ms.
 const RENEWAL: Duration = Duration::from_secs(3600);
+
+/// Removes the addresses of a predecessor that no instance goes on with.
+pub(super) async fn remove_stale(
+    instances: &[driver::Instance],
+    resume: &Resume,
+    recorder: &Recorder,
+    log: &Log,
+) {
+    let resumed = instances.iter().filter(|instance| resume.has(&instance.name));
+    let stale = Resumed::of(resumed, |name| if_nametoindex(name).ok()).stale(resume.inventory());
+    if stale.is_empty() {
+        return;
+    }
+    let failed = inventory::remove(stale.clone()).await;
+    for (entry, said) in &failed {
+        log.line(&format!("{entry} cannot be removed: {said}"));
+    }
+    recorder.remove(stale.into_iter().filter(|entry| !failed.contains_key(entry)));
+}
+
+/// How virtual servers are kept, with the services of a predecessor.
+pub(super) fn balance(options: &Options, recorder: &Recorder, resume: &Resume) -> balance::Settings {
+    let services = resume.inventory().iter().filter(|entry| entry.is_service());
+    balance::Settings {
+        recorder: recorder.clone(),
+        inventory: services.cloned().collect(),
+        ..options.balance.clone()
+    }
+}
 
 impl Engine {
     /// Has resignations made anew that become too old.

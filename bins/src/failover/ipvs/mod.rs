@@ -23,11 +23,15 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
     config::keepalived::model::Globals,
+    failover::inventory::{Inventory, Recorder},
     runtime::{log::Log, plane::Choice},
 };
 
 use task::Task;
 use wanted::Wanted;
+
+pub use task::set_back;
+pub use wanted::Ours;
 
 /// Keeps sync daemons and timeouts as they are wanted. When it is dropped, all stays as it is; [`Ipvs::finish`] takes back what
 /// was done.
@@ -42,10 +46,17 @@ impl Ipvs {
     /// Does nothing until something is wanted. To be called inside a tokio runtime.
     ///
     /// Without IPVS (`plane` is another data plane, or the kernel lacks it) what is wanted becomes one line of the log.
-    pub fn start(plane: Choice, period: Duration, log: Log) -> Self {
+    /// What the `inventory` of a predecessor has of it, and is not wanted by then, is set back.
+    pub fn start(
+        plane: Choice,
+        period: Duration,
+        log: Log,
+        recorder: Recorder,
+        inventory: &Inventory,
+    ) -> Self {
         let (wanted, receiver) = watch::channel(Wanted::default());
         let (told, troubles) = watch::channel(Vec::new());
-        let task = tokio::spawn(Task::new(plane, period, log, receiver, told).run());
+        let task = tokio::spawn(Task::new(plane, period, log, receiver, told, recorder, inventory).run());
         Self { wanted, troubles, task: Some(task) }
     }
 

@@ -6,7 +6,10 @@ use lb_ipvs::{AsyncClient, Client, Command, Daemon, DaemonRole, Error, Timeouts,
 use tokio::{sync::watch, time::sleep};
 
 use super::wanted::{Ours, Wanted};
-use crate::runtime::{log::Log, plane::Choice};
+use crate::{
+    failover::inventory::{Entry, Inventory, Recorder},
+    runtime::{log::Log, plane::Choice},
+};
 
 /// When it is tried again after it failed for the first time; after the last one, as often as it is looked after.
 const SOON: [Duration; 4] = [
@@ -24,6 +27,7 @@ pub(super) struct Task {
     troubles: watch::Sender<Vec<String>>,
     client: Option<AsyncClient>,
     ours: Ours,
+    recorder: Recorder,
     /// What was wanted when all of it was as wanted for the last time.
     settled: Option<Wanted>,
     /// How often it was tried in vain since something was wanted.
@@ -45,9 +49,25 @@ impl Task {
         log: Log,
         wanted: watch::Receiver<Wanted>,
         troubles: watch::Sender<Vec<String>>,
+        recorder: Recorder,
+        inventory: &Inventory,
     ) -> Self {
-        let ours = Ours::default();
-        Self { plane, period, log, wanted, troubles, client: None, ours, settled: None, attempt: 0 }
+        let inherited = inventory.iter().find_map(|entry| match entry {
+            Entry::Ipvs(ours) => Some(ours.clone()),
+            _ => None,
+        });
+        Self {
+            plane,
+            period,
+            log,
+            wanted,
+            troubles,
+            client: None,
+            ours: inherited.unwrap_or_default(),
+            recorder,
+            settled: None,
+            attempt: 0,
+        }
     }
 
     /// Until nothing is wanted any longer, or nobody is left to want anything.
@@ -82,15 +102,42 @@ impl Task {
             Ok(client) => client,
             Err(error) => return self.tell(vec![wanted.undone(&error.to_string())]),
         };
-        let (target, ours) = (wanted.clone(), self.ours.clone());
-        let done = client.call(move |client| act(client, &target, ours)).await;
+        let target = wanted.clone();
+        let mut ours = self.ours.clone();
+        let claimed = client.call(move |client| {
+            ours.take(&target, &client.timeouts()?);
+            Ok(ours)
+        });
+        let claimed = match claimed.await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                self.client = None;
+                return self.tell(vec![wanted.undone(&error.to_string())]);
+            }
+        };
+        self.claim(claimed.clone()).await;
+        let target = wanted.clone();
+        let done = client.call(move |client| act(client, &target, claimed)).await;
         match done {
-            Ok(done) => self.done(wanted, done),
+            Ok(done) => {
+                self.claim(done.ours.clone()).await;
+                self.done(wanted, done);
+            }
             Err(error) => {
                 // Another socket may do better.
                 self.client = None;
                 self.tell(vec![wanted.undone(&error.to_string())]);
             }
+        }
+    }
+
+    /// Records what is ours to be set back.
+    async fn claim(&mut self, ours: Ours) {
+        let entry = |ours: &Ours| (!ours.is_empty()).then(|| Entry::Ipvs(ours.clone()));
+        let before = std::mem::replace(&mut self.ours, ours);
+        self.recorder.add(entry(&self.ours)).await;
+        if before != self.ours {
+            self.recorder.remove(entry(&before));
         }
     }
 
@@ -126,6 +173,22 @@ impl Task {
             }
             std::mem::replace(before, troubles) != *before
         });
+    }
+}
+
+/// Sets back what a daemon that is gone has changed.
+///
+/// # Errors
+/// What cannot be set back.
+pub async fn set_back(ours: Ours) -> Result<(), String> {
+    let nothing = Wanted { ended: true, ..Wanted::default() };
+    let done = match AsyncClient::open().await {
+        Ok(client) => client.call(move |client| act(client, &nothing, ours)).await,
+        Err(error) => Err(error),
+    };
+    match done.map(|done| done.refused.into_iter().flatten().next()) {
+        Ok(None) => Ok(()),
+        Ok(Some(error)) | Err(error) => Err(error.to_string()),
     }
 }
 

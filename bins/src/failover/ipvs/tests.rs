@@ -8,6 +8,7 @@ use super::{
     Ipvs,
     wanted::{Ours, Wanted},
 };
+use crate::failover::inventory::{Inventory, Recorder};
 use crate::{
     config::keepalived::model::{Globals, LvsSync, LvsTimeouts},
     runtime::{
@@ -212,7 +213,8 @@ async fn without_ipvs_it_is_said_that_nothing_is_done() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let log = Log::of_program("test", Target::File(path.clone()), Clock::start());
-    let mut ipvs = Ipvs::start(Choice::Nft, Duration::from_millis(1), log);
+    let mut ipvs =
+        Ipvs::start(Choice::Nft, Duration::from_millis(1), log, Recorder::default(), &Inventory::new());
     ipvs.set(&Globals::default(), false);
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(ipvs.troubles(), [""; 0]);

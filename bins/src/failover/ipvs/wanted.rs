@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use lb_ipvs::{Command, Daemon, DaemonRole, Timeouts};
+use serde::{Deserialize, Serialize};
 
 use crate::config::keepalived::model::{LvsSync, LvsTimeouts};
 
@@ -65,8 +66,8 @@ fn daemon(sync: &LvsSync, role: DaemonRole) -> Daemon {
 }
 
 /// What of IPVS is ours to change, and to change back.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ours {
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Ours {
     /// Whether the daemons are: what runs and is not wanted goes.
     daemons: bool,
     /// Timeouts as they were before.

@@ -11,6 +11,9 @@ use super::wanted::{Item, Kind};
 /// `ip` takes milliseconds; one that hangs is killed.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// What failures begin with after which nothing is known of what was done.
+pub(super) const NOT_RUN: &str = "`ip` can not be run";
+
 /// One thing to be done.
 #[derive(Clone, Debug)]
 pub(super) struct Step<'i> {
@@ -114,7 +117,7 @@ async fn together(family: Family, steps: &[&Step<'_>]) -> Vec<Outcome> {
         // It stops altogether at words that it does not understand, and does not say at which.
         Ok(_) => one_by_one(family, steps).await,
         Err(error) => {
-            let said = format!("`ip` can not be run: {error}");
+            let said = format!("{NOT_RUN}: {error}");
             vec![Outcome::Failed(said); steps.len()]
         }
     }
@@ -126,7 +129,7 @@ async fn one_by_one(family: Family, steps: &[&Step<'_>]) -> Vec<Outcome> {
         outcomes.push(match ip(family, step.words(), "").await {
             Ok(Ended { success: true, .. }) => Outcome::Done,
             Ok(Ended { said, .. }) => step.outcome(first_line(&said)),
-            Err(error) => Outcome::Failed(format!("`ip` can not be run: {error}")),
+            Err(error) => Outcome::Failed(format!("{NOT_RUN}: {error}")),
         });
     }
     outcomes

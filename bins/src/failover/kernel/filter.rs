@@ -79,10 +79,19 @@ impl Filter {
                 }\n"
     }
 
-    /// The table is gone after this, whether it was there or not.
     fn removal(&self) -> String {
-        format!("table inet {0}\ndelete table inet {0}\n", self.table)
+        removal(&self.table)
     }
+}
+
+/// The table is gone after this, whether it was there or not.
+fn removal(table: &str) -> String {
+    format!("table inet {table}\ndelete table inet {table}\n")
+}
+
+/// Removes a table, if it is there.
+pub(super) async fn remove(table: &str) -> Result<(), String> {
+    nft(&["-f", "-"], &removal(table)).await
 }
 
 fn set(name: &str, kind: &str, elements: impl Iterator<Item = String>) -> String {

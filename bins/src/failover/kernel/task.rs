@@ -7,10 +7,13 @@ use std::{
 
 use tokio::{sync::watch, time::sleep};
 
-use crate::runtime::log::Log;
+use crate::{
+    failover::inventory::{Entry, Inventory, Recorder},
+    runtime::log::Log,
+};
 
 use super::{
-    batch::{Doing, Outcome, Step, take},
+    batch::{self, Doing, Outcome, Step, take},
     filter::{self, Filter},
     settings::Promoted,
     wanted::{Item, Wanted},
@@ -32,6 +35,10 @@ const SOON: [Duration; 5] = [
 pub(super) struct Task {
     log: Log,
     wanted: watch::Receiver<Wanted>,
+    recorder: Recorder,
+    /// What a predecessor may have left: objects, and tables of the filter.
+    inherited: Vec<Item>,
+    inherited_tables: Vec<String>,
     /// In the order in which they were added.
     there: Vec<Item>,
     /// What could not be added, and what was said of it last.
@@ -45,15 +52,31 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub(super) fn new(log: Log, wanted: watch::Receiver<Wanted>) -> Self {
+    pub(super) fn new(
+        log: Log,
+        wanted: watch::Receiver<Wanted>,
+        recorder: Recorder,
+        inventory: &Inventory,
+    ) -> Self {
+        let (mut inherited, mut inherited_tables) = (Vec::new(), Vec::new());
+        for entry in inventory {
+            match entry {
+                Entry::Item(item) => inherited.push(item.clone()),
+                Entry::Table(name) => inherited_tables.push(name.clone()),
+                _ => {}
+            }
+        }
         Self {
             log,
             wanted,
+            recorder,
+            inherited,
+            inherited_tables,
             there: Vec::new(),
             failing: HashMap::new(),
             filter: None,
             filter_failed: None,
-            promoted: Promoted::default(),
+            promoted: Promoted::of(inventory),
             promote_failed: BTreeMap::new(),
             attempt: 0,
         }
@@ -92,12 +115,14 @@ impl Task {
     async fn sync(&mut self, wanted: &Wanted) {
         let items = wanted.items();
         let known: HashSet<&Item> = items.iter().copied().collect();
-        let (kept, gone): (Vec<Item>, Vec<Item>) =
+        let (kept, mut gone): (Vec<Item>, Vec<Item>) =
             std::mem::take(&mut self.there).into_iter().partition(|item| known.contains(item));
         self.there = kept;
+        gone.extend(std::mem::take(&mut self.inherited).into_iter().filter(|item| !known.contains(item)));
         self.failing.retain(|item, _| known.contains(item));
         let there: HashSet<&Item> = self.there.iter().collect();
         let missing: Vec<&Item> = items.into_iter().filter(|item| !there.contains(item)).collect();
+        self.recorder.add(missing.iter().map(|&item| Entry::Item(item.clone()))).await;
         let removed = gone.iter().rev().map(|item| Step { item, doing: Doing::Remove });
         let added = missing.iter().map(|item| Step { item, doing: Doing::Add });
         let steps: Vec<Step<'_>> = removed.chain(added).collect();
@@ -107,8 +132,14 @@ impl Task {
                 (Doing::Remove, Outcome::Failed(said)) => {
                     self.log.line(&format!("{} can not be removed: {said}", step.item));
                 }
-                (Doing::Remove, _) => {}
-                (_, Outcome::Failed(said)) => self.failed(step.item, said),
+                (Doing::Remove, _) => self.recorder.remove([Entry::Item(step.item.clone())]),
+                (_, Outcome::Failed(said)) => {
+                    // One that hung may have added it.
+                    if !said.starts_with(batch::NOT_RUN) {
+                        self.recorder.remove([Entry::Item(step.item.clone())]);
+                    }
+                    self.failed(step.item, said);
+                }
                 (..) => {
                     if let Some(Some(_)) = self.failing.remove(step.item) {
                         self.log.line(&format!("{} is added", step.item));
@@ -119,7 +150,7 @@ impl Task {
         }
         self.there.extend(done);
         self.sync_filter(wanted).await;
-        self.sync_settings(wanted);
+        self.sync_settings(wanted).await;
     }
 
     /// Says so once, and only when it does not pass by itself.
@@ -135,11 +166,23 @@ impl Task {
     }
 
     async fn sync_filter(&mut self, wanted: &Wanted) {
+        let table = wanted.filter.as_ref().map(|filter| &filter.table);
+        for inherited in std::mem::take(&mut self.inherited_tables) {
+            if Some(&inherited) == table {
+                continue;
+            }
+            match filter::remove(&inherited).await {
+                Ok(()) => self.recorder.remove([Entry::Table(inherited)]),
+                Err(said) => self.log.line(&format!("table inet {inherited} can not be removed: {said}")),
+            }
+        }
         if self.filter == wanted.filter {
             return;
         }
+        self.recorder.add(table.map(|table| Entry::Table(table.clone()))).await;
         match filter::replace(self.filter.as_ref(), wanted.filter.as_ref()).await {
             Ok(()) => {
+                self.recorder.remove_if(|entry| matches!(entry, Entry::Table(name) if Some(name) != table));
                 self.filter.clone_from(&wanted.filter);
                 self.filter_failed = None;
             }
@@ -151,15 +194,17 @@ impl Task {
         }
     }
 
-    fn sync_settings(&mut self, wanted: &Wanted) {
-        self.promote_failed.retain(|interface, _| wanted.promoted.contains(interface));
-        self.promoted.set(&wanted.promoted, |interface, error| {
+    async fn sync_settings(&mut self, wanted: &Wanted) {
+        let Self { log, recorder, promoted, promote_failed, .. } = self;
+        promote_failed.retain(|interface, _| wanted.promoted.contains(interface));
+        let failed = |interface: &str, error: std::io::Error| {
             let said = error.to_string();
-            if self.promote_failed.get(interface) != Some(&said) {
-                self.log.line(&format!("promote_secondaries can not be set for {interface}: {said}"));
-                self.promote_failed.insert(interface.to_owned(), said);
+            if promote_failed.get(interface) != Some(&said) {
+                log.line(&format!("promote_secondaries can not be set for {interface}: {said}"));
+                promote_failed.insert(interface.to_owned(), said);
             }
-        });
+        };
+        promoted.set(&wanted.promoted, recorder, failed).await;
     }
 
     /// Puts back what somebody else removed.

@@ -12,6 +12,7 @@ use crate::{
         model::Config,
         resolve::resolve,
     },
+    failover::inventory::{Inventory, Recorder},
     runtime::{
         clock::Clock,
         log::{Log, Target},
@@ -99,7 +100,7 @@ fn routes_and_rules_come_and_go_with_the_instance() {
              blackhole 10.7.0.0/16 table 100\n2001:db8:5::/48 dev eth0\n}\n\
              virtual_rules {\nfrom 10.5.0.0/16 table 100 priority 300\ninet6 iif eth0 table 100 priority 301\n}",
         );
-        let mut kernel = Kernel::start(log);
+        let mut kernel = Kernel::start(log, Recorder::default(), &Inventory::new());
         kernel.configure(&config);
         kernel.active(&config.instances[0], true);
         until("ip rule", |said| said.contains("300:	from 10.5.0.0/16 lookup 100")).await;
@@ -138,7 +139,7 @@ fn a_route_waits_for_its_address_and_others_do_not_wait_for_it() {
                 "virtual_routes {\n10.5.0.0/16 via 10.0.0.77 dev eth0 src 10.0.0.1\n10.6.0.0/16 dev eth0\n\
              10.7.0.0/16 dev eth0 mtu much\n}",
             );
-            let mut kernel = Kernel::start(log);
+            let mut kernel = Kernel::start(log, Recorder::default(), &Inventory::new());
             kernel.configure(&config);
             kernel.active(&config.instances[0], true);
             until("ip route", |said| said.contains("10.6.0.0/16")).await;
@@ -163,7 +164,7 @@ fn a_reload_changes_what_differs_and_puts_statics_in_place() {
     isolated("a_reload_changes_what_differs_and_puts_statics_in_place", &["ip"], |log, _| async move {
         let statics = "static_ipaddress {\n192.168.9.1/24 dev eth1 scope link\n}\nstatic_routes {\n10.9.0.0/16 dev eth1\n}\n\
                        static_rules {\nto 10.9.0.0/16 table 7 priority 77\n}\n";
-        let mut kernel = Kernel::start(log);
+        let mut kernel = Kernel::start(log, Recorder::default(), &Inventory::new());
         kernel.configure(&config(statics));
         until("ip rule", |said| said.contains("77:")).await;
         assert!(sh("ip addr show dev eth1").contains("192.168.9.1/24 scope link"));
@@ -195,7 +196,7 @@ fn what_somebody_removes_is_put_back_unless_it_is_not_tracked() {
             "virtual_routes {\n10.5.0.0/16 dev eth0\n10.6.0.0/16 dev eth0 no_track\n}\n\
              virtual_rules {\nfrom 10.5.0.0/16 table 100 priority 300\n}",
         );
-        let mut kernel = Kernel::start(log);
+        let mut kernel = Kernel::start(log, Recorder::default(), &Inventory::new());
         kernel.configure(&config);
         kernel.active(&config.instances[0], true);
         until("ip rule", |said| said.contains("300:")).await;
@@ -226,7 +227,7 @@ fn packets_to_addresses_that_are_not_accepted_are_dropped() {
             }
             let ping_works = pings("10.0.0.1");
             let refusing = instance("no_accept\nvirtual_ipaddress_excluded {\n2001:db8::1/64\nfe80::5/64\n}");
-            let mut kernel = Kernel::start(log);
+            let mut kernel = Kernel::start(log, Recorder::default(), &Inventory::new());
             kernel.configure(&refusing);
             let list = "nft list table inet lb_failover";
             until(list, |said| said.contains("elements = { 10.0.0.1 }")).await;
@@ -261,7 +262,7 @@ fn promote_secondaries_is_set_and_set_back() {
         let read = "cat /proc/sys/net/ipv4/conf/eth0/promote_secondaries";
         sh("echo 0 > /proc/sys/net/ipv4/conf/eth0/promote_secondaries");
         assert_eq!(sh(read), "0\n");
-        let mut kernel = Kernel::start(log);
+        let mut kernel = Kernel::start(log, Recorder::default(), &Inventory::new());
         kernel.configure(&instance("promote_secondaries"));
         until(read, |said| said == "1\n").await;
         kernel.configure(&instance(""));

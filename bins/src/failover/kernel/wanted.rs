@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::config::keepalived::model::{Config, Family, Instance, Route, Rule, VirtualAddress};
 
 use super::filter::Filter;
@@ -76,8 +78,8 @@ impl Wanted {
 }
 
 /// An address, route or rule, as `ip` has it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Item {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Item {
     pub(super) kind: Kind,
     pub(super) family: Family,
     pub(super) words: Vec<String>,
@@ -86,7 +88,8 @@ pub(super) struct Item {
 }
 
 /// What `ip` calls it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Kind {
     Address,
     Route,

@@ -1,94 +1,237 @@
-//! The line between the daemon and its supervisor: one JSON object a line, over a socket that is the daemon's standard
-//! input.
+//! The daemon's end of the line to its supervisor.
 
-use std::{collections::BTreeMap, time::Duration};
-
-use lb_vrrp::{
-    driver::{self, Resignation},
-    router::Snapshot,
-    track::Status,
+use std::{
+    io::{self, Write as _},
+    os::{fd::AsFd as _, unix::net::UnixStream as StdUnixStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc as std_mpsc,
+    },
+    thread,
+    time::Duration,
 };
-use serde::{Deserialize, Serialize};
 
-use crate::{control::protocol::DumpKind, failover::track::TrackerId};
+use lb_vrrp::{driver::Resignation, router::Snapshot, track::Status};
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::UnixStream,
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
-/// What the daemon says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Said {
-    /// It works in this network namespace, where it is to be resigned.
-    Namespace(String),
-    /// It is about to begin: what may it go on with? Answered by [`Resume`].
-    Resume,
-    /// It runs.
-    Ready,
-    /// An instance is Active, or is so in another way.
-    Active(String, Box<Held>),
+use super::message::{Held, Message, Request, Resume};
+use crate::{
+    control::protocol::DumpKind,
+    failover::{
+        inventory::{Entry, Recorder},
+        track::TrackerId,
+    },
+};
+
+/// A supervisor answers within this time, or there is none.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the end waits for a supervisor that reads slowly.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Takes messages for the supervisor, from any thread. They are written in their order by a thread of its own, so that
+/// nobody waits for a supervisor that is slow. The queue has no bound and needs none: messages are about changes.
+#[derive(Clone, Debug)]
+pub struct Line {
+    queue: std_mpsc::Sender<Outgoing>,
+    /// Whether the supervisor was slow the last time: nobody waits for it then.
+    slow: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    bytes: Vec<u8>,
+    written: Option<oneshot::Sender<()>>,
+}
+
+impl Line {
+    fn start(stream: StdUnixStream) -> io::Result<Self> {
+        let (queue, outgoing) = std_mpsc::channel::<Outgoing>();
+        let slow = Arc::new(AtomicBool::new(false));
+        let is_slow = slow.clone();
+        let work = move || {
+            for Outgoing { bytes, written } in outgoing {
+                if let Err(error) = write_all(&stream, &bytes) {
+                    // It was killed: the daemon goes on alone.
+                    tracing::warn!(%error, "the supervisor is gone: nobody will resign if this process dies");
+                    return;
+                }
+                is_slow.store(false, Relaxed);
+                // Whoever waited may have given up.
+                let _ = written.map(|written| written.send(()));
+            }
+        };
+        thread::Builder::new().name("supervised".to_owned()).spawn(work)?;
+        Ok(Self { queue, slow })
+    }
+
+    fn send(&self, message: &Message) {
+        self.push(message, None);
+    }
+
+    fn push(&self, message: &Message, written: Option<oneshot::Sender<()>>) {
+        if let Ok(bytes) = text(message) {
+            let _ = self.queue.send(Outgoing { bytes, written });
+        }
+    }
+
+    /// Records that these are about to be installed, and waits until that is not lost when this process dies; not longer than
+    /// this for a supervisor that is stopped.
+    pub(in crate::failover) async fn record(&self, entries: Vec<Entry>, limit: Duration) {
+        if self.slow.load(Relaxed) {
+            return self.send(&Message::Install(entries));
+        }
+        let (written, done) = oneshot::channel();
+        self.push(&Message::Install(entries), Some(written));
+        if timeout(limit, done).await.is_err() {
+            self.slow.store(true, Relaxed);
+        }
+    }
+
+    /// Records that these were removed.
+    pub(in crate::failover) fn removed(&self, entries: Vec<Entry>) {
+        self.send(&Message::Removed(entries));
+    }
+}
+
+/// The reading end shares the descriptor's mode, which is not to block.
+fn write_all(mut stream: &StdUnixStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let mut waits = [PollFd::new(stream, PollFlags::OUT)];
+                poll(&mut waits, None).or_else(|error| match error {
+                    rustix::io::Errno::INTR => Ok(0),
+                    error => Err(error),
+                })?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What a daemon says to its supervisor, if it has one.
+#[derive(Debug, Default)]
+pub struct Supervised {
+    line: Option<Line>,
+    dumps: Option<mpsc::Receiver<DumpKind>>,
+    recorder: Recorder,
+}
+
+impl Supervised {
+    /// Takes standard input for the line, and asks what to go on with: from now on signals are handed on to this process.
+    /// Reports the network namespace that it has moved to. To be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When standard input is not such a line.
+    pub async fn from_stdin(namespace: Option<String>) -> io::Result<(Self, Resume)> {
+        let stream = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+        stream.set_nonblocking(true)?;
+        let line = stream.try_clone()?;
+        let (reader, mut writer) = UnixStream::from_std(stream)?.into_split();
+        if let Some(namespace) = namespace {
+            writer.write_all(&text(&Message::Namespace(namespace))?).await?;
+        }
+        writer.write_all(&text(&Message::Resume)?).await?;
+        // Dropped, it would end the other direction.
+        writer.forget();
+        let mut answer = String::new();
+        let mut reader = BufReader::new(reader);
+        timeout(ANSWER_TIMEOUT, reader.read_line(&mut answer)).await??;
+        let Request::Resume(resume) = serde_json::from_str(&answer)? else {
+            return Err(io::Error::other("standard input is not a line to a supervisor"));
+        };
+        let (asked, dumps) = mpsc::channel(4);
+        tokio::spawn(async move {
+            let mut lines = reader.lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Ok(Request::Dump(kind)) = serde_json::from_str(&line)
+                    && asked.send(kind).await.is_err()
+                {
+                    return;
+                }
+            }
+        });
+        let line = Line::start(line)?;
+        let recorder = Recorder::new(line.clone(), resume.inventory().clone());
+        Ok((Self { line: Some(line), dumps: Some(dumps), recorder }, *resume))
+    }
+
+    /// The next dump that the supervisor asks for. Cancel safe.
+    pub async fn asked(&mut self) -> DumpKind {
+        match &mut self.dumps {
+            Some(dumps) => match dumps.recv().await {
+                Some(kind) => kind,
+                None => std::future::pending().await,
+            },
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Records what is installed in the kernel.
+    pub fn recorder(&self) -> Recorder {
+        self.recorder.clone()
+    }
+
+    /// Everything runs.
+    pub fn ready(&self) {
+        self.say(&Message::Ready);
+    }
+
+    /// Whether anybody listens.
+    pub fn is_supervised(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// An instance is Active.
+    pub fn active(
+        &self,
+        name: &str,
+        resignations: Vec<Resignation>,
+        snapshot: Snapshot,
+        sequence: Option<u32>,
+        interval: Duration,
+    ) {
+        let held = Held { resignations, snapshot, sequence, interval };
+        self.say(&Message::Active(name.to_owned(), Box::new(held)));
+    }
+
     /// An instance is not Active any more.
-    Inactive(String),
-    /// A tracker was found to be something.
-    Tracker(TrackerId, Status),
+    pub fn inactive(&self, name: &str) {
+        self.say(&Message::Inactive(name.to_owned()));
+    }
+
+    /// The status of a tracker.
+    pub fn tracked(&self, id: &TrackerId, status: Status) {
+        self.say(&Message::Tracker(id.clone(), status));
+    }
+
+    /// Waits until the supervisor has everything, but not for long.
+    pub async fn flush(&self) {
+        if let Some(line) = &self.line {
+            line.record(Vec::new(), FLUSH_TIMEOUT).await;
+        }
+    }
+
+    fn say(&self, message: &Message) {
+        if let Some(line) = &self.line {
+            line.send(message);
+        }
+    }
 }
 
-/// An Active instance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Held {
-    /// What resigns it: a message for each destination.
-    pub(super) resignations: Vec<Resignation>,
-    /// How a successor goes on with it.
-    pub(super) snapshot: Snapshot,
-    /// Sequence number of its last message, where messages have one.
-    pub(super) sequence: Option<u32>,
-    /// Its interval.
-    pub(super) interval: Duration,
-}
-
-/// What the supervisor says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Asked {
-    /// Answer to [`Said::Resume`].
-    Resume(Resume),
-    /// It got a signal that can not be handed on as one: write this dump.
-    Dump(DumpKind),
-}
-
-/// What a daemon may go on with.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Resume {
-    /// Whether there was a daemon before, which died.
-    pub(super) successor: bool,
-    /// Instances that were Active and were not resigned.
-    pub(super) instances: BTreeMap<String, Snapshot>,
-    /// Their sequence numbers, where messages have one.
-    pub(super) sequences: BTreeMap<String, u32>,
-    /// What was found of trackers.
-    pub(super) trackers: Vec<(TrackerId, Status)>,
-}
-
-impl Resume {
-    /// Whether there is no predecessor that went on to the last.
-    pub fn is_empty(&self) -> bool {
-        self.instances.is_empty()
-    }
-
-    /// Whether this process takes the place of one that died.
-    pub fn is_successor(&self) -> bool {
-        self.successor
-    }
-
-    /// Whether an instance is to go on.
-    pub fn has(&self, name: &str) -> bool {
-        self.instances.contains_key(name)
-    }
-
-    /// For the driver.
-    pub fn snapshot(&self) -> driver::Snapshot {
-        driver::Snapshot { instances: self.instances.clone(), sequences: self.sequences.clone() }
-    }
-
-    /// What was found of trackers.
-    pub fn trackers(&self) -> impl Iterator<Item = (TrackerId, Status)> {
-        self.trackers.iter().cloned()
-    }
+fn text(message: &Message) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    Ok(line)
 }

@@ -2,7 +2,9 @@ use std::net::IpAddr;
 
 /// `lvs_timeouts`: for how many seconds IPVS keeps a connection on which nothing moves, 1 to 2,147,483. `None` = as it was when
 /// the daemon started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct LvsTimeouts {
     /// `tcp`: established. The kernel's default is 900.
     pub tcp: Option<u32>,

@@ -1,0 +1,139 @@
+//! Removes what a daemon that is gone has installed.
+
+use std::{collections::BTreeMap, fs, io, thread};
+
+use lb_core::{
+    Reconciler,
+    model::{ServiceKey, ServiceTable},
+};
+use lb_nat::relay::RelayConfig;
+use lb_vrrp::{
+    driver::{AddressAttributes, AddressChange, Platform as _, VirtualAddress, linux::Linux},
+    wire::Mac,
+};
+use nix::net::if_::if_nametoindex;
+
+use super::{Entry, Inventory};
+use crate::{
+    failover::{ipvs, kernel},
+    runtime::{namespace, plane},
+};
+
+/// So many addresses are removed in one go.
+const BATCH: usize = 256;
+
+/// Removes these objects. What is not there any more counts as removed. Returns what cannot be removed, with the reason.
+/// To be called inside a tokio runtime.
+pub(in crate::failover) async fn remove(inventory: Inventory) -> BTreeMap<Entry, String> {
+    let mut failed = BTreeMap::new();
+    let (mut addresses, mut links, mut items) = (Vec::new(), Vec::new(), Vec::new());
+    let mut services: BTreeMap<String, Vec<(ServiceKey, bool)>> = BTreeMap::new();
+    let mut settings = Vec::new();
+    for entry in inventory {
+        match entry {
+            Entry::Address { .. } => addresses.push(entry),
+            Entry::Link { .. } => links.push(entry),
+            Entry::Item(item) => items.push(item),
+            Entry::Service { plane, key, stays } => services.entry(plane).or_default().push((key, stays)),
+            Entry::Table(_) | Entry::PromoteSecondaries { .. } | Entry::Ipvs(_) => settings.push(entry),
+        }
+    }
+    if !addresses.is_empty() || !links.is_empty() {
+        failed.extend(remove_addresses(addresses, links).await);
+    }
+    for (item, said) in kernel::remove(items).await {
+        failed.insert(Entry::Item(item), said);
+    }
+    for (plane, keys) in services {
+        if let Err(said) = remove_services(&plane, &keys).await {
+            let entry = |(key, stays)| Entry::Service { plane: plane.clone(), key, stays };
+            failed.extend(keys.into_iter().map(|service| (entry(service), said.clone())));
+        }
+    }
+    for entry in settings {
+        let removed = match &entry {
+            Entry::Table(name) => kernel::remove_table(name).await,
+            Entry::PromoteSecondaries { interface, before } => {
+                kernel::set_promoted(interface, before).map_err(|error| error.to_string())
+            }
+            Entry::Ipvs(ours) => ipvs::set_back(ours.clone()).await,
+            _ => Ok(()),
+        };
+        if let Err(said) = removed {
+            failed.insert(entry, said);
+        }
+    }
+    failed
+}
+
+/// As [`remove`], in the network namespace of this name, on a thread of its own: only the thread moves there.
+pub(in crate::failover) async fn remove_in(
+    namespace: Option<String>,
+    inventory: Inventory,
+) -> io::Result<BTreeMap<Entry, String>> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    let work = move || -> io::Result<BTreeMap<Entry, String>> {
+        if let Some(name) = namespace {
+            namespace::enter(&name)?;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(runtime.block_on(remove(inventory)))
+    };
+    thread::Builder::new().name("removal".to_owned()).spawn(move || drop(done.send(work())))?;
+    result.await.unwrap_or_else(|_| Err(io::Error::other("the thread for it ended")))
+}
+
+async fn remove_addresses(addresses: Vec<Entry>, links: Vec<Entry>) -> Vec<(Entry, String)> {
+    let mut failed = Vec::new();
+    let addressing = match Linux::new() {
+        Ok(linux) => linux.addressing(true),
+        Err(error) => {
+            let said = error.to_string();
+            return addresses.into_iter().chain(links).map(|entry| (entry, said.clone())).collect();
+        }
+    };
+    for batch in addresses.chunks(BATCH) {
+        let results = addressing.apply(batch.iter().filter_map(removal).collect()).await;
+        let refused = batch.iter().zip(results).filter_map(|(entry, result)| Some((entry, result.err()?)));
+        failed.extend(refused.map(|(entry, error)| (entry.clone(), error.to_string())));
+    }
+    for entry in links {
+        if let Entry::Link { name, mac } = &entry
+            && let Some(index) = link(name, *mac)
+            && let Err(error) = addressing.remove_link(index).await
+        {
+            failed.push((entry, error.to_string()));
+        }
+    }
+    failed
+}
+
+fn removal(entry: &Entry) -> Option<AddressChange> {
+    let Entry::Address { interface, net, peer } = entry else { return None };
+    let attributes = AddressAttributes { peer: *peer, ..AddressAttributes::default() };
+    Some(AddressChange { interface: *interface, address: VirtualAddress::new(*net, attributes), add: false })
+}
+
+/// The index of the interface with this name and Ethernet address.
+fn link(name: &str, mac: Mac) -> Option<u32> {
+    let found = fs::read_to_string(format!("/sys/class/net/{name}/address")).ok();
+    // `/sys` may show another network namespace: without it the name counts.
+    if found.is_some_and(|found| found.trim() != mac.to_string()) {
+        return None;
+    }
+    if_nametoindex(name).ok()
+}
+
+async fn remove_services(name: &str, keys: &[(ServiceKey, bool)]) -> Result<(), String> {
+    let choice = name.parse()?;
+    let opened = plane::open(choice, &ServiceTable::new(), RelayConfig::default())
+        .await
+        .map_err(|error| error.to_string())?;
+    let mut reconciler = Reconciler::new(opened.plane);
+    reconciler.adopt(keys.iter().map(|(key, _)| *key));
+    let report = reconciler.sync(&ServiceTable::new()).await.map_err(|error| error.to_string())?;
+    match report.refused.first() {
+        Some((_, error)) => Err(error.to_string()),
+        None => Ok(()),
+    }
+}

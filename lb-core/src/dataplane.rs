@@ -155,3 +155,13 @@ pub struct Connection {
     /// The real server.
     pub destination: SocketAddr,
 }
+
+impl Connection {
+    /// Whether it is open or opening (`ActiveConn`), rather than closing or without states.
+    pub fn is_open(&self) -> bool {
+        matches!(
+            self.state.as_str(),
+            "SYN_SENT" | "SYN_SENT2" | "SYN_RECV" | "ESTABLISHED" | "COOKIE_WAIT" | "COOKIE_ECHOED"
+        )
+    }
+}

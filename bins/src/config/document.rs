@@ -2,6 +2,8 @@
 
 use std::{fs::File, io, io::Read, ops::Range, path::Path};
 
+use serde::{Deserialize, Serialize};
+
 /// A range of bytes in a [`Source`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
@@ -63,12 +65,37 @@ pub struct Line<'a> {
 }
 
 /// The text of one file with its name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Parts", into = "Parts")]
 pub struct Source {
     name: String,
     text: String,
     starts: Vec<usize>,
     undecodable: Vec<usize>,
+}
+
+/// What a [`Source`] is sent as.
+#[derive(Serialize, Deserialize)]
+struct Parts {
+    name: String,
+    text: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    undecodable: Vec<usize>,
+}
+
+impl From<Parts> for Source {
+    fn from(Parts { name, text, mut undecodable }: Parts) -> Self {
+        let is_replaced =
+            |at: &usize| text.get(*at..).is_some_and(|rest| rest.starts_with(char::REPLACEMENT_CHARACTER));
+        undecodable.retain(is_replaced);
+        Self { undecodable, ..Self::new(name, text) }
+    }
+}
+
+impl From<Source> for Parts {
+    fn from(Source { name, text, undecodable, .. }: Source) -> Self {
+        Self { name, text, undecodable }
+    }
 }
 
 impl Source {

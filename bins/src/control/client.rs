@@ -9,9 +9,10 @@ use std::{
 
 use thiserror::Error;
 
-use super::{
-    printable::{make_printable, printable},
-    protocol::{Answer, Request},
+use super::protocol::{Answer, MAX_PROPOSAL, Request};
+use crate::{
+    config::diagnostic::LocatedDiagnostic,
+    runtime::printable::{make_printable, printable},
 };
 
 /// How long a daemon may take for an answer.
@@ -62,9 +63,29 @@ pub enum ClientError {
         /// What is unknown.
         source: serde_json::Error,
     },
+    /// The request is longer than what the daemon takes.
+    #[error("the request has {length} bytes, and the daemon takes at most {limit}{}", hint(.limit))]
+    TooLarge {
+        /// How long it is.
+        length: usize,
+        /// How long it may be.
+        limit: usize,
+    },
     /// The daemon says no.
     #[error("{0}")]
     Denied(String),
+    /// The daemon refuses a configuration.
+    #[error("{message}")]
+    Refused {
+        /// What it says.
+        message: String,
+        /// What is wrong with the configuration.
+        problems: Vec<LocatedDiagnostic>,
+    },
+}
+
+const fn hint(limit: &usize) -> &'static str {
+    if *limit == MAX_PROPOSAL { "; --config-test and --check have no such limit" } else { "" }
 }
 
 impl Client {
@@ -83,8 +104,8 @@ impl Client {
     /// Asks, and waits for the answer. All texts in it are fit for a terminal.
     ///
     /// # Errors
-    /// [`ClientError::Lost`], [`ClientError::TooLong`], [`ClientError::Version`], and [`ClientError::Denied`] for
-    /// [`Answer::Error`].
+    /// [`ClientError::Lost`], [`ClientError::TooLong`], [`ClientError::Version`], and what the daemon
+    /// says no with: [`ClientError::Denied`] and [`ClientError::Refused`].
     pub fn ask(&mut self, request: &Request) -> Result<Answer, ClientError> {
         let line = self.exchange(request)?;
         let mut value = serde_json::from_slice(&line).map_err(|source| self.version(source))?;
@@ -105,6 +126,10 @@ impl Client {
     fn exchange(&mut self, request: &Request) -> Result<Vec<u8>, ClientError> {
         let mut line = serde_json::to_vec(request).map_err(|source| self.version(source))?;
         line.push(b'\n');
+        let (length, limit) = (line.len(), request.limit());
+        if length > limit {
+            return Err(ClientError::TooLarge { length, limit });
+        }
         self.stream.get_mut().write_all(&line).map_err(|source| self.lost(source))?;
         let mut answer = Vec::new();
         let mut bounded = (&mut self.stream).take(MAX_ANSWER);
@@ -119,6 +144,7 @@ impl Client {
     fn accept(&self, answer: Result<Answer, serde_json::Error>) -> Result<Answer, ClientError> {
         match answer.map_err(|source| self.version(source))? {
             Answer::Error(text) => Err(ClientError::Denied(printable(&text).into_owned())),
+            Answer::Refused { message, problems } => Err(ClientError::Refused { message, problems }),
             answer => Ok(answer),
         }
     }

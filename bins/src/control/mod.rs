@@ -2,7 +2,6 @@
 
 pub mod client;
 mod idle;
-pub mod printable;
 pub mod protocol;
 pub mod server;
 mod socket;

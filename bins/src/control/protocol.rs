@@ -5,6 +5,7 @@ mod plan;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     path::PathBuf,
     time::Duration,
 };
@@ -18,11 +19,15 @@ use lb_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::config::diagnostic::LocatedDiagnostic;
+
 pub use failover::{
     DumpKind, Entry, Explanation, GroupStatus, InstanceStatus, Maintenance, MasterStatus, ShareStatus,
     TrackerStatus,
 };
-pub use plan::{Connected, Plan, Step};
+pub use plan::{
+    Connected, GroupChange, InstanceChange, InstanceChangeKind, Outcome, Plan, ProposedConfig, Step,
+};
 
 /// What a client may ask.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,9 +59,8 @@ pub enum Request {
     },
     /// Reads the configuration again, as SIGHUP does.
     Reload,
-    /// What a reload would change, with this file (an absolute path) in the place of the configuration. For another file
-    /// than its own the daemon answers root only, since it may read what others may not.
-    Plan(Option<PathBuf>),
+    /// What a reload would change; with this in the place of the daemon's configuration file.
+    Plan(Option<Box<ProposedConfig>>),
     /// How an instance came to be what it is; `None` = that which changed last. lb-failover only.
     Explain(Option<String>),
     /// Hands the addresses over to a peer; lb-failover only.
@@ -83,7 +87,18 @@ pub enum Request {
 /// Longest reason of an order in bytes.
 pub const MAX_REASON: usize = 500;
 
+/// Longest request in bytes, apart from those that carry a configuration; the longest legal one is a few hundred.
+pub const MAX_REQUEST: usize = 64 << 10;
+
+/// Longest request in bytes that carries a configuration, with all that it includes.
+pub const MAX_PROPOSAL: usize = 16 << 20;
+
 impl Request {
+    /// How long it may be in bytes.
+    pub const fn limit(&self) -> usize {
+        if matches!(self, Self::Plan(Some(_))) { MAX_PROPOSAL } else { MAX_REQUEST }
+    }
+
     /// The reason that an order gives.
     pub fn reason(&self) -> Option<&str> {
         match self {
@@ -115,10 +130,37 @@ pub enum Answer {
     Explanation(Box<Explanation>),
     /// To [`Request::Dump`].
     Dump(String),
+    /// To [`Request::Reload`]: done.
+    Reloaded {
+        /// What there is to say about it.
+        message: String,
+        /// What is odd about the configuration.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<LocatedDiagnostic>,
+    },
     /// Done; with what there is to say about it.
     Done(String),
+    /// Not done, since a configuration has errors.
+    Refused {
+        /// What was refused, without its problems.
+        message: String,
+        /// Errors and warnings.
+        problems: Vec<LocatedDiagnostic>,
+    },
     /// Not done, and why.
     Error(String),
+}
+
+impl Answer {
+    /// Not done, since a configuration has these problems; without any, since there was this error.
+    pub fn refused(what: &str, error: &dyn fmt::Display, problems: &[LocatedDiagnostic]) -> Self {
+        let errors = problems.iter().filter(|problem| problem.is_error()).count();
+        match errors {
+            0 => Self::Error(format!("{what}: {error}")),
+            1 => Self::Refused { message: format!("{what}: 1 error"), problems: problems.to_vec() },
+            _ => Self::Refused { message: format!("{what}: {errors} errors"), problems: problems.to_vec() },
+        }
+    }
 }
 
 /// A daemon as a whole. Every answer says how old it is by `now`, so that stale can not look fresh.
@@ -137,6 +179,9 @@ pub struct Status {
     pub uptime: f64,
     /// The configuration file.
     pub config: PathBuf,
+    /// What `@` conditions of the configuration are compared with; lb-failover only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_id: Option<String>,
     /// Why the newest configuration was not taken; the one before it is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_error: Option<String>,
@@ -246,4 +291,8 @@ pub struct Table {
     pub counters: BTreeMap<ServiceKey, ServiceCounters>,
     /// The same per second, averaged over some seconds.
     pub rates: BTreeMap<ServiceKey, ServiceCounters>,
+}
+
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }

@@ -2,23 +2,24 @@
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
-use nix::unistd::geteuid;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{UnixListener, UnixStream},
-    sync::{mpsc, oneshot},
+    net::{UnixListener, UnixStream, unix::OwnedReadHalf},
+    sync::{Semaphore, SemaphorePermit, mpsc, oneshot},
 };
 
 use super::{
     idle::Places,
-    protocol::{Answer, MAX_REASON, Request},
+    protocol::{Answer, MAX_PROPOSAL, MAX_REASON, MAX_REQUEST, Request},
     socket::{self, SocketFile},
 };
 
-/// Longest request in bytes; the longest legal one is a few hundred.
-const REQUEST_LIMIT: u64 = 64 * 1024;
 /// Clients that are served at the same time. When there are more, idle ones have to go.
 const MAX_CLIENTS: usize = 32;
+/// Long requests that are taken at the same time.
+const MAX_PROPOSALS: usize = 2;
+/// What a request begins with that carries a configuration.
+const PROPOSAL: &[u8] = b"{\"plan\":{";
 /// A client that neither asks nor takes its answer for so long is cut off.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -46,15 +47,16 @@ impl ControlSocket {
     /// Serves clients until the receiver of `calls` is gone.
     pub async fn serve(self, calls: mpsc::Sender<Call>) {
         let places = Arc::new(Places::new(MAX_CLIENTS));
+        let proposals = Arc::new(Semaphore::new(MAX_PROPOSALS));
         let accept = async {
             loop {
                 match self.listener.accept().await {
                     Ok((stream, _)) => {
                         let place = places.take().await;
-                        let (calls, places) = (calls.clone(), places.clone());
+                        let (calls, places, proposals) = (calls.clone(), places.clone(), proposals.clone());
                         tokio::spawn(async move {
                             // A client that goes away in the middle is its own affair.
-                            let _ = converse(stream, &calls, &places).await;
+                            let _ = converse(stream, &calls, &places, &proposals).await;
                             drop(place);
                         });
                     }
@@ -70,22 +72,27 @@ impl ControlSocket {
     }
 }
 
-async fn converse(stream: UnixStream, calls: &mpsc::Sender<Call>, places: &Places) -> io::Result<()> {
-    let client = stream.peer_cred()?.uid();
+async fn converse(
+    stream: UnixStream,
+    calls: &mpsc::Sender<Call>,
+    places: &Places,
+    proposals: &Semaphore,
+) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     loop {
-        let mut line = Vec::new();
-        let mut bounded = (&mut reader).take(REQUEST_LIMIT);
-        let read = tokio::time::timeout(IDLE_TIMEOUT, bounded.read_until(b'\n', &mut line));
+        let read = tokio::time::timeout(IDLE_TIMEOUT, read_request(&mut reader, proposals));
         let Some(read) = places.idle(read).await else { return Ok(()) };
-        if read?? == 0 {
+        let (line, _turn) = read??;
+        if line.is_empty() {
             return Ok(());
         }
         let is_whole = line.last() == Some(&b'\n');
         let answer = match is_whole {
-            true => answer(&line, client, calls).await,
-            false => Answer::Error(format!("a request is one line of JSON of at most {REQUEST_LIMIT} bytes")),
+            true => answer(&line, calls).await,
+            false => Answer::Error(format!(
+                "a request is one line of JSON of at most {MAX_REQUEST} bytes, or {MAX_PROPOSAL} with a configuration"
+            )),
         };
         let mut text = serde_json::to_vec(&answer)?;
         text.push(b'\n');
@@ -98,14 +105,27 @@ async fn converse(stream: UnixStream, calls: &mpsc::Sender<Call>, places: &Place
     }
 }
 
-async fn answer(line: &[u8], client: u32, calls: &mpsc::Sender<Call>) -> Answer {
+/// Reads a line, or as much of it as is allowed. One that carries a configuration may be long, when it is its turn.
+async fn read_request<'a>(
+    reader: &mut BufReader<OwnedReadHalf>,
+    proposals: &'a Semaphore,
+) -> io::Result<(Vec<u8>, Option<SemaphorePermit<'a>>)> {
+    let mut line = Vec::new();
+    (&mut *reader).take(MAX_REQUEST as u64).read_until(b'\n', &mut line).await?;
+    if line.last() == Some(&b'\n') || line.len() < MAX_REQUEST || !line.starts_with(PROPOSAL) {
+        return Ok((line, None));
+    }
+    let turn = proposals.acquire().await.ok();
+    let rest = MAX_PROPOSAL - line.len();
+    (&mut *reader).take(rest as u64).read_until(b'\n', &mut line).await?;
+    Ok((line, turn))
+}
+
+async fn answer(line: &[u8], calls: &mpsc::Sender<Call>) -> Answer {
     let request: Request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => return Answer::Error(format!("not a request that this version knows: {error}")),
     };
-    if !may_ask(client, geteuid().as_raw(), &request) {
-        return Answer::Error("only root may have the daemon read another file than its own".to_owned());
-    }
     if let Some(length) = request.reason().map(str::len).filter(|length| *length > MAX_REASON) {
         return Answer::Error(format!("the reason has {length} bytes; at most {MAX_REASON} are kept"));
     }
@@ -114,22 +134,4 @@ async fn answer(line: &[u8], client: u32, calls: &mpsc::Sender<Call>) -> Answer 
         return Answer::Error("the daemon is stopping".to_owned());
     }
     answer.await.unwrap_or_else(|_| Answer::Error("the daemon is stopping".to_owned()))
-}
-
-/// Whoever may connect may ask, but not for files that this user can not read.
-const fn may_ask(client: u32, daemon: u32, request: &Request) -> bool {
-    !matches!(request, Request::Plan(Some(_))) || client == 0 || client == daemon
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_read_for_those_only_who_could_read_them() {
-        let other = Request::Plan(Some("/etc/shadow".into()));
-        assert!(may_ask(0, 0, &other) && may_ask(0, 1000, &other) && may_ask(1000, 1000, &other));
-        assert!(!may_ask(1000, 0, &other) && !may_ask(1000, 1001, &other));
-        assert!(may_ask(1000, 0, &Request::Plan(None)) && may_ask(1000, 0, &Request::Reload));
-    }
 }

@@ -1,17 +1,26 @@
 //! What is asked and ordered of lb-failover's instances.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::Args;
 
 use lb_core::{model::ServerKey, overrides::Action};
 
 use super::{
-    Failure, OrderArguments, as_json, ask, connect, done, explain as rendering, give, put, text, unexpected,
+    Failure, OrderArguments, as_json, ask, connect, done, explain as rendering, give, impact::Impact, put,
+    text, unexpected,
 };
-use crate::control::{
-    printable::printable_lines,
-    protocol::{Answer, DumpKind, Request},
+use crate::{
+    control::{
+        client::Client,
+        protocol::{Answer, DumpKind, Request},
+    },
+    runtime::printable::printable_lines,
 };
 
 #[derive(Debug, Args)]
@@ -25,6 +34,9 @@ pub(super) struct FailoverArguments {
     /// Why; shown in status and log
     #[arg(long, default_value = "by hand")]
     reason: String,
+    /// Only say how many connections that would end
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +53,9 @@ pub(super) struct MaintenanceArguments {
     /// For how long, such as 30m; without it until `resume`, or `maintenance off`
     #[arg(long = "for", value_name = "TIME", value_parser = text::parse_span)]
     lasting: Option<Duration>,
+    /// With `on`: only say how many connections that would end
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// What is taken out of service.
@@ -67,18 +82,42 @@ impl FromStr for Target {
     }
 }
 
+/// Says how many connections end when this node gives up what an instance or group (`None`: the node) has. Returns whether
+/// to go on.
+fn announce(client: &mut Client, of: Option<&str>, dry_run: bool) -> Result<bool, Failure> {
+    let Answer::Status(status) = client.ask(&Request::Status)? else { return Err(unexpected()) };
+    if status.instances.is_empty() {
+        return if dry_run { Err(NO_INSTANCES.into()) } else { Ok(true) };
+    }
+    let sentence = Impact::of_handover(&status, of).sentence();
+    if dry_run {
+        put(&format!("{sentence}\n"))?;
+    } else {
+        // Scripts read what became of the order on standard output.
+        let _ = writeln!(io::stderr(), "{sentence}");
+    }
+    Ok(!dry_run)
+}
+
+const NO_INSTANCES: &str = "this daemon has no VRRP instances; name the socket of lb-failover with --socket";
+
 pub(super) fn fail_over(socket: Option<PathBuf>, order: FailoverArguments) -> Result<(), Failure> {
+    if !announce(&mut connect(socket.clone())?, order.name.as_deref(), order.dry_run)? {
+        return Ok(());
+    }
     done(&connect(socket)?.ask(&Request::Failover { of: order.name, reason: order.reason })?)
 }
 
 pub(super) fn maintain(socket: Option<PathBuf>, order: MaintenanceArguments) -> Result<(), Failure> {
-    let MaintenanceArguments { target, service, reason, lasting } = order;
+    let MaintenanceArguments { target, service, reason, lasting, dry_run } = order;
     match target {
+        Target::Server(_) | Target::Node(false) if dry_run => Err("--dry-run goes with `on`".into()),
         Target::Server(server) => {
             give(socket, OrderArguments { server, service, reason, lasting }, Some(Action::Maintenance))
         }
         Target::Node(_) if service.is_some() => Err("--service goes with a real server".into()),
         Target::Node(false) if lasting.is_some() => Err("--for goes with `on`".into()),
+        Target::Node(true) if !announce(&mut connect(socket.clone())?, None, dry_run)? => Ok(()),
         Target::Node(on) => done(&connect(socket)?.ask(&Request::Maintenance { on, reason, lasting })?),
     }
 }
@@ -117,6 +156,7 @@ mod tests {
             service: service.map(|service| service.parse().unwrap()),
             reason: String::new(),
             lasting,
+            dry_run: false,
         };
         let nowhere = || Some(PathBuf::from("/nonexistent/socket"));
         let error =

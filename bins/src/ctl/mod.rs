@@ -1,6 +1,8 @@
 //! lbctl: asks running daemons, gives them orders, and shows what the toolkit can do.
 
+mod drain;
 pub mod explain;
+mod impact;
 mod instances;
 pub mod metrics;
 pub mod plan;
@@ -26,16 +28,19 @@ use lb_core::{
 use lb_ipvs::format::{self, Known, Listing, Names, View};
 
 use crate::{
-    config::names::PortNames,
+    config::{diagnostic, names::PortNames},
     control::{
         client::{Client, ClientError},
-        printable::{printable_json, printable_lines},
         protocol::{Answer, DumpKind, Entry, Request},
     },
     director::wording,
     ipvsadm,
     lab::{self, demo},
-    runtime::{clock::ctime, paths},
+    runtime::{
+        clock::ctime,
+        paths,
+        printable::{printable_json, printable_lines},
+    },
 };
 
 /// Asks running daemons, gives them orders, and shows what the toolkit can do.
@@ -87,7 +92,7 @@ enum Command {
     /// Hand the addresses of an instance over to its peer
     Failover(instances::FailoverArguments),
     /// No new connections to a real server; established ones go on
-    Drain(OrderArguments),
+    Drain(drain::DrainArguments),
     /// Take a real server, or with `on` this whole node, out of service
     Maintenance(instances::MaintenanceArguments),
     /// End what drain or maintenance have ordered
@@ -99,9 +104,9 @@ enum Command {
     },
     /// Everything that can be counted, in the text format of Prometheus
     Metrics,
-    /// What a reload would change in the data plane, and which connections that would end; nothing is changed
+    /// What a reload would change: which addresses would move, and which connections would end; nothing is changed
     Plan {
-        /// With this file in the place of the daemon's configuration
+        /// With this file in the place of the daemon's configuration; it is read with your rights, not the daemon's
         config: Option<PathBuf>,
         /// As JSON
         #[arg(long)]
@@ -188,6 +193,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(error) if is_broken_pipe(&*error) => ExitCode::FAILURE,
         Err(error) => {
             let _ = writeln!(io::stderr(), "lbctl: {}", printable_lines(&error.to_string()));
+            if let Some(ClientError::Refused { problems, .. }) = error.downcast_ref() {
+                diagnostic::show(problems);
+            }
             ExitCode::FAILURE
         }
     }
@@ -208,7 +216,7 @@ fn run(Arguments { socket, command }: Arguments) -> Result<bool, Failure> {
         Command::Events { count, json } => events(socket, count, json)?,
         Command::Explain { instance, json } => instances::explain(socket, instance, json)?,
         Command::Failover(order) => instances::fail_over(socket, order)?,
-        Command::Drain(order) => give(socket, order, Some(Action::Drain))?,
+        Command::Drain(order) => drain::drain(socket, order)?,
         Command::Maintenance(order) => instances::maintain(socket, order)?,
         Command::Resume(order) => give(socket, order, None)?,
         Command::Dump { kind } => instances::dump(socket, kind)?,
@@ -219,7 +227,13 @@ fn run(Arguments { socket, command }: Arguments) -> Result<bool, Failure> {
             put(&metrics::render(&status))?;
         }
         Command::Plan { config, json } => show_plan(socket, config.as_deref(), json)?,
-        Command::Reload => done(&connect(socket)?.ask(&Request::Reload)?)?,
+        Command::Reload => {
+            let Answer::Reloaded { message, warnings } = connect(socket)?.ask(&Request::Reload)? else {
+                return Err(unexpected());
+            };
+            diagnostic::show(&warnings);
+            put(&format!("{message}\n"))?;
+        }
     }
     Ok(true)
 }
@@ -286,11 +300,22 @@ fn list(socket: Option<PathBuf>, arguments: &ListArguments) -> Result<(), Failur
 }
 
 fn show_plan(socket: Option<PathBuf>, config: Option<&Path>, json: bool) -> Result<(), Failure> {
-    let config = config.map(std::path::absolute).transpose()?;
-    let Answer::Plan(plan) = ask(&mut connect(socket)?, &Request::Plan(config), json)? else {
+    let mut client = connect(socket)?;
+    let proposed = match config {
+        Some(file) => {
+            let Answer::Status(status) = client.ask_raw(&Request::Status)? else { return Err(unexpected()) };
+            Some(Box::new(plan::read(file, &status)?))
+        }
+        None => None,
+    };
+    let Answer::Plan(plan) = ask(&mut client, &Request::Plan(proposed), json)? else {
         return Err(unexpected());
     };
-    put(&if json { as_json(&plan)? } else { plan::render(&plan) })
+    if json {
+        return put(&as_json(&plan)?);
+    }
+    diagnostic::show(&plan.warnings);
+    put(&plan::render(&plan))
 }
 
 impl Known for PortNames {

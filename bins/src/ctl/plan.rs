@@ -1,18 +1,55 @@
 //! `lbctl plan`: what a reload would change, for people.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    path::{self, Path},
+};
 
-use crate::control::protocol::{Connected, Plan, Step};
+use super::Failure;
+use crate::{
+    config::{
+        document::Source,
+        keepalived::{self, language},
+    },
+    control::protocol::{
+        Connected, GroupChange, InstanceChange, InstanceChangeKind, Outcome, Plan, ProposedConfig, Status,
+        Step,
+    },
+};
 
-/// The plan as text.
-pub fn render(plan: &Plan) -> String {
-    let mut out = String::new();
-    for warning in &plan.warnings {
-        let _ = writeln!(out, "{warning}");
+/// Reads a file and what it includes, with the rights of whoever calls lbctl, for this daemon.
+pub(super) fn read(file: &Path, daemon: &Status) -> Result<ProposedConfig, Failure> {
+    let path = path::absolute(file)?;
+    let source =
+        Source::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let mut recorder = language::Recorder::<language::Machine>::default();
+    if let Some(config_id) = &daemon.config_id {
+        let settings = language::Settings { config_id: config_id.clone(), ..Default::default() };
+        // What is wrong with it is said by the daemon.
+        let _ = keepalived::load_source(source.clone(), &path, &settings, &mut recorder);
     }
-    let (path, plane) = (plan.config.display(), &plan.data_plane);
+    Ok(ProposedConfig { path, source, included: recorder.finish() })
+}
+
+/// The plan as text, without its warnings.
+pub fn render(plan: &Plan) -> String {
+    let (path, plane) = (plan.config.display(), plan.data_plane.as_str());
+    let mut out = String::new();
+    if !plan.instances.is_empty() || !plan.groups.is_empty() {
+        let _ = writeln!(out, "{path} changes in the virtual routers:");
+        for change in &plan.instances {
+            let _ = writeln!(out, "  {}", instance(change));
+        }
+        for change in &plan.groups {
+            let _ = writeln!(out, "  {}", group(change));
+        }
+    }
     if plan.steps.is_empty() && plan.later.is_empty() {
-        let _ = writeln!(out, "{path} changes nothing in the data plane {plane}");
+        if plane != NO_PLANE {
+            let _ = writeln!(out, "{path} changes nothing in the data plane {plane}");
+        } else if out.is_empty() {
+            let _ = writeln!(out, "{path} changes nothing");
+        }
         return out;
     }
     let _ = writeln!(out, "{path} changes in the data plane {plane}:");
@@ -32,6 +69,66 @@ pub fn render(plan: &Plan) -> String {
     });
     let _ = writeln!(out, "{}", ended(active, inactive));
     out
+}
+
+/// The data plane where none is needed.
+const NO_PLANE: &str = "none";
+
+fn instance(change: &InstanceChange) -> String {
+    let verb = match change.change {
+        InstanceChangeKind::Added => "add",
+        InstanceChangeKind::Removed => "remove",
+        InstanceChangeKind::Changed => "change",
+        InstanceChangeKind::Restarted => "restart",
+    };
+    let mut line = format!("{verb} instance {} ({}", change.instance, change.router);
+    if let Some(state) = change.state {
+        let _ = write!(line, ", {state}");
+    }
+    line.push(')');
+    if !change.differences.is_empty() {
+        let _ = write!(line, ": {}", change.differences.join(", "));
+    }
+    line + &outcome(change)
+}
+
+fn outcome(change: &InstanceChange) -> String {
+    let addresses: Vec<String> = change.addresses.iter().map(ToString::to_string).collect();
+    let them = match &addresses[..] {
+        [] => return "; it has no addresses".to_owned(),
+        [one] => one.clone(),
+        [first, ..] if addresses.len() > 4 => format!("{first} and {} more", addresses.len() - 1),
+        all => all.join(", "),
+    };
+    match change.outcome {
+        Outcome::Stays => "; no address moves".to_owned(),
+        Outcome::KeptUnlessAbove(priority) => {
+            format!("; {them} stay here, unless a router has a priority above {priority}")
+        }
+        Outcome::TakenFrom { master, priority, delay } => {
+            let after = if delay > 0.0 { format!(" after {delay} s") } else { String::new() };
+            format!("; {them} move here from {master} (priority {priority}){after}")
+        }
+        Outcome::GivenUp => format!("; {them} leave this node, and a peer takes over if there is one"),
+        Outcome::Interrupted => {
+            format!(
+                "; {them} leave this node until it is MASTER again, and a peer takes over if there is one"
+            )
+        }
+        Outcome::Elected(priority) => {
+            format!("; {them} come here, unless a router with a priority above {priority} has them")
+        }
+    }
+}
+
+fn group(GroupChange { group, before, after }: &GroupChange) -> String {
+    match (&before[..], &after[..]) {
+        ([], after) => format!("add sync group {group}: {}", after.join(" ")),
+        (_, []) => format!("remove sync group {group}"),
+        (before, after) => {
+            format!("change sync group {group}: {} -> {}", before.join(" "), after.join(" "))
+        }
+    }
 }
 
 fn line(Step { change, connected }: &Step) -> String {
@@ -57,8 +154,10 @@ fn ended(active: u64, inactive: u64) -> String {
 #[cfg(test)]
 mod tests {
     use lb_core::change::Change;
+    use lb_vrrp::Priority;
 
     use super::*;
+    use crate::failover::event::Condition;
 
     fn remove(server: &str, connected: Connected) -> Step {
         let (service, server) = ("tcp:10.0.0.1:80".parse().unwrap(), server.parse().unwrap());
@@ -69,7 +168,6 @@ mod tests {
     fn what_ends_is_told_by_server_and_in_sum() {
         let mut plan = Plan {
             config: "/etc/ha.d/ldirectord.cf".into(),
-            warnings: Vec::new(),
             data_plane: "ipvs".to_owned(),
             steps: vec![
                 remove("192.168.0.1:80", Connected { active: 12, inactive: 3, ends: true }),
@@ -78,6 +176,7 @@ mod tests {
                 remove("192.168.0.4:80", Connected { active: 1, inactive: 0, ends: true }),
             ],
             later: vec![remove("192.168.0.5:80", Connected { active: 1, inactive: 1, ends: true })],
+            ..Plan::default()
         };
         assert_eq!(
             render(&plan),
@@ -94,10 +193,52 @@ mod tests {
         plan.steps.retain(|step| step.connected.is_some_and(|connected| !connected.ends));
         assert!(render(&plan).ends_with(" go on\nNo connection ends.\n"));
         plan.steps.clear();
-        plan.warnings.push("a.cf:1: warning: odd".to_owned());
+        assert_eq!(render(&plan), "/etc/ha.d/ldirectord.cf changes nothing in the data plane ipvs\n");
+    }
+
+    #[test]
+    fn what_moves_is_told_with_from_whom() {
+        let change = |kind, state, outcome| InstanceChange {
+            instance: "web".to_owned(),
+            change: kind,
+            state,
+            router: "eth0, VRID 51".to_owned(),
+            differences: vec!["priority 100 -> 200".to_owned()],
+            addresses: vec!["10.0.0.100/24".parse().unwrap()],
+            outcome,
+        };
+        let (backup, master) = (Some(Condition::Backup), Some(Condition::Master));
+        let [low, high] = [100, 150].map(|priority| Priority::new(priority).unwrap());
+        let taken = Outcome::TakenFrom { master: [10, 0, 0, 2].into(), priority: high, delay: 0.0 };
+        let plan = Plan {
+            config: "k.conf".into(),
+            data_plane: "none".to_owned(),
+            instances: vec![
+                change(InstanceChangeKind::Changed, backup, taken),
+                change(InstanceChangeKind::Changed, master, Outcome::KeptUnlessAbove(low)),
+                change(InstanceChangeKind::Removed, master, Outcome::GivenUp),
+                InstanceChange {
+                    differences: Vec::new(),
+                    ..change(InstanceChangeKind::Added, None, Outcome::Elected(low))
+                },
+            ],
+            groups: vec![GroupChange {
+                group: "G".to_owned(),
+                before: vec!["a".to_owned()],
+                after: Vec::new(),
+            }],
+            ..Plan::default()
+        };
         assert_eq!(
             render(&plan),
-            "a.cf:1: warning: odd\n/etc/ha.d/ldirectord.cf changes nothing in the data plane ipvs\n"
+            "k.conf changes in the virtual routers:\n  \
+             change instance web (eth0, VRID 51, BACKUP): priority 100 -> 200; 10.0.0.100/24 move here from 10.0.0.2 (priority 150)\n  \
+             change instance web (eth0, VRID 51, MASTER): priority 100 -> 200; 10.0.0.100/24 stay here, unless a router has a priority above 100\n  \
+             remove instance web (eth0, VRID 51, MASTER): priority 100 -> 200; 10.0.0.100/24 leave this node, and a peer takes over if there is one\n  \
+             add instance web (eth0, VRID 51); 10.0.0.100/24 come here, unless a router with a priority above 100 has them\n  \
+             remove sync group G\n"
         );
+        let nothing = Plan { instances: Vec::new(), groups: Vec::new(), ..plan };
+        assert_eq!(render(&nothing), "k.conf changes nothing\n");
     }
 }

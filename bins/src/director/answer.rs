@@ -6,7 +6,7 @@ use lb_core::{
     overrides::Override,
 };
 
-use super::engine::Director;
+use super::engine::{Director, Options};
 use crate::{
     control::{
         protocol::{Answer, CheckStatus, Request, Status, Table},
@@ -41,9 +41,9 @@ impl Director {
                 self.awaiting.push(reply);
                 return self.reload();
             }
-            Request::Plan(path) => {
-                let path = path.unwrap_or_else(|| self.options.config.clone());
-                return self.planning.begin(path, self.options.strict, reply);
+            Request::Plan(proposed) => {
+                let Options { config, strict, .. } = &self.options;
+                return self.planning.begin(proposed, config, *strict, reply);
             }
             Request::StatusOf(_)
             | Request::Explain(_)
@@ -68,7 +68,7 @@ impl Director {
 
     async fn status(&self) -> Status {
         let now = self.clock.now();
-        let counters = self.upkeep.plane().counters().await.unwrap_or_default();
+        let counters = status::counters(self.upkeep.plane(), &self.state).await;
         let services = status::services(&self.state, &counters, now, |place| self.check(place, now));
         Status {
             program: "lb-director".to_owned(),
@@ -77,6 +77,7 @@ impl Director {
             now: seconds(now, Time::ZERO),
             uptime: seconds(now, self.clock.started()),
             config: self.options.config.clone(),
+            config_id: None,
             config_error: self.config_error.clone(),
             data_plane: Some(self.upkeep.status()),
             services,

@@ -16,7 +16,7 @@ use lb_health::{
     },
 };
 
-use super::wording;
+use super::{loading::Programs, wording};
 use crate::{
     config::ldirectord::{CheckType, Config, Real, Virtual},
     runtime::clock::Clock,
@@ -52,9 +52,13 @@ pub(super) fn checks(config: &Config, health: &HealthView) -> Vec<(Place, Check)
 }
 
 /// What can not be checked as the configuration wants it, one line each. The servers that it is about are down.
-pub(super) fn problems(config: &Config) -> Vec<String> {
+pub(super) fn problems(config: &Config, programs: Programs) -> Vec<String> {
     let mut problems = Vec::new();
+    let is_program = |kind| matches!(kind, CheckType::External | CheckType::ExternalPerl);
     for service in &config.virtuals {
+        if programs == Programs::Trust && is_program(service.check.kind) {
+            continue;
+        }
         let found = service.reals.iter().find_map(|real| probe(service, real).err());
         problems.extend(found.map(|problem| format!("virtual={}: {problem}", wording::name(&service.key))));
     }

@@ -18,7 +18,7 @@ use super::{
     service::{self, Settings},
 };
 use crate::{
-    config::ldirectord::LogTarget,
+    config::{diagnostic, ldirectord::LogTarget},
     ctl::text::parse_span,
     runtime::{
         clock::Clock,
@@ -137,7 +137,7 @@ fn check(config: &Path, arguments: &Arguments) -> ExitCode {
         Err(error) => return bad_config(&error),
     };
     for warning in &loaded.warnings {
-        let _ = writeln!(io::stderr(), "{warning}");
+        let _ = writeln!(io::stderr(), "{}", warning.line());
     }
     if arguments.json {
         match serde_json::to_string_pretty(&loaded.config) {
@@ -152,8 +152,8 @@ fn check(config: &Path, arguments: &Arguments) -> ExitCode {
 
 fn bad_config(error: &LoadError) -> ExitCode {
     match error {
-        LoadError::Invalid { rendered, .. } => {
-            let _ = write!(io::stderr(), "{rendered}");
+        LoadError::Invalid(problems) => {
+            diagnostic::show(problems);
         }
         LoadError::Read { .. } => complain(&error.to_string()),
     }

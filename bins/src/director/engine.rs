@@ -179,19 +179,20 @@ impl Director {
         let path = self.options.config.display().to_string();
         let answer = match result {
             Ok(loaded) => {
-                for warning in loaded.warnings {
-                    self.journal.log().line(&warning);
+                for warning in &loaded.warnings {
+                    self.journal.log().line(&warning.line());
                 }
                 self.config_error = None;
                 self.put_in_force(loaded.config, &ServiceTable::new());
                 self.note(Subject::Daemon, What::Configured, Cause::Configuration(path));
                 self.sync().await;
-                Answer::Done("the configuration is in force".to_owned())
+                let message = "the configuration is in force".to_owned();
+                Answer::Reloaded { message, warnings: loaded.warnings }
             }
             Err(errors) => {
                 self.note(Subject::Daemon, What::Rejected, Cause::Configuration(format!("{path}: {errors}")));
                 self.config_error = Some(errors.to_string());
-                Answer::Error(format!("refused, the old one stays in force: {errors}"))
+                Answer::refused("refused, the old one stays in force", &errors, errors.problems())
             }
         };
         for reply in self.awaiting.drain(..) {

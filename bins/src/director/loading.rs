@@ -3,7 +3,7 @@
 use std::{
     fmt, fs,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    io::{self, IsTerminal as _},
+    io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::checks;
 use crate::config::{
-    diagnostic::Colors,
+    diagnostic::{LocatedDiagnostic, Severity},
     document::Source,
     ldirectord::{self, Config, Mode},
     names::SystemResolver,
@@ -24,8 +24,8 @@ use crate::config::{
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// What is odd about it, one line each, with its place.
-    pub warnings: Vec<String>,
+    /// What is odd about it.
+    pub warnings: Vec<LocatedDiagnostic>,
 }
 
 /// Why a file is no configuration.
@@ -40,20 +40,25 @@ pub enum LoadError {
         source: io::Error,
     },
     /// It has errors.
-    #[error("{}", Lines(lines))]
-    Invalid {
-        /// All of them and the warnings, one line each, with their places.
-        lines: Vec<String>,
-        /// The same with the text that each is about, for people.
-        rendered: String,
-    },
+    #[error("{}", Lines(.0))]
+    Invalid(Vec<LocatedDiagnostic>),
 }
 
-struct Lines<'a>(&'a [String]);
+impl LoadError {
+    /// Errors and warnings, if it could be read.
+    pub fn problems(&self) -> &[LocatedDiagnostic] {
+        match self {
+            Self::Invalid(problems) => problems,
+            Self::Read { .. } => &[],
+        }
+    }
+}
+
+struct Lines<'a>(&'a [LocatedDiagnostic]);
 
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("; "))
+        f.write_str(&self.0.iter().map(LocatedDiagnostic::line).collect::<Vec<_>>().join("; "))
     }
 }
 
@@ -71,17 +76,34 @@ pub fn load(path: &Path, strict: bool) -> Result<Loaded, LoadError> {
 /// # Errors
 /// All that is wrong with it, at once.
 pub fn check(source: &Source, strict: bool) -> Result<Loaded, LoadError> {
+    check_with(source, strict, Programs::Examine)
+}
+
+/// Checks a text that a client has sent: nothing that it names is looked at.
+///
+/// # Errors
+/// All that is wrong with it, at once.
+pub fn check_proposed(source: &Source, strict: bool) -> Result<Loaded, LoadError> {
+    check_with(source, strict, Programs::Trust)
+}
+
+/// Whether to look for the programs that a configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Programs {
+    /// One that does not exist is a problem.
+    Examine,
+    /// They are not looked for: whoever wrote the text must not learn what is on this machine.
+    Trust,
+}
+
+fn check_with(source: &Source, strict: bool, programs: Programs) -> Result<Loaded, LoadError> {
     let mode = if strict { Mode::Strict } else { Mode::Lenient };
     let (config, found) = ldirectord::load(source, mode, &SystemResolver::new());
-    let mut lines: Vec<String> = found.iter().map(|diagnostic| diagnostic.line(source)).collect();
-    let Some(config) = config else {
-        let colors = if io::stderr().is_terminal() { Colors::Yes } else { Colors::No };
-        let rendered = found.iter().map(|diagnostic| diagnostic.render(source, colors) + "\n").collect();
-        return Err(LoadError::Invalid { lines, rendered });
-    };
-    let problems = checks::problems(&config);
-    lines.extend(problems.iter().map(|problem| format!("{}: warning: {problem}", source.name())));
-    Ok(Loaded { config, warnings: lines })
+    let mut found: Vec<_> = found.iter().map(|diagnostic| diagnostic.locate(source)).collect();
+    let Some(config) = config else { return Err(LoadError::Invalid(found)) };
+    let of_file = |problem: String| LocatedDiagnostic::of_file(source.name(), Severity::Warning, problem);
+    found.extend(checks::problems(&config, programs).into_iter().map(of_file));
+    Ok(Loaded { config, warnings: found })
 }
 
 /// Loads a file beside everything else: a name server may be slow.

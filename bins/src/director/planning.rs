@@ -1,15 +1,18 @@
 //! What a reload would change, for those who ask before they do it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     engine::Director,
-    loading::{LoadError, Loaded, load},
+    loading::{LoadError, Loaded, check_proposed, load},
     policy::policy,
 };
-use crate::{control::protocol::Answer, services::plan::plan};
+use crate::{
+    control::protocol::{Answer, Plan, ProposedConfig},
+    services::plan::plan,
+};
 
 /// Reads configurations beside everything else: a name server may be slow.
 #[derive(Debug)]
@@ -32,11 +35,24 @@ impl Planning {
         Self { sender, receiver }
     }
 
-    /// Begins to read. The control socket bounds how many ask at a time. Must be called inside a tokio runtime.
-    pub(super) fn begin(&self, path: PathBuf, strict: bool, reply: oneshot::Sender<Answer>) {
-        let sender = self.sender.clone();
+    /// Begins to read what was proposed, else the file at `own`. The control socket bounds how many ask at a time. Must be
+    /// called inside a tokio runtime.
+    pub(super) fn begin(
+        &self,
+        proposed: Option<Box<ProposedConfig>>,
+        own: &Path,
+        strict: bool,
+        reply: oneshot::Sender<Answer>,
+    ) {
+        let (sender, own) = (self.sender.clone(), own.to_owned());
         tokio::task::spawn_blocking(move || {
-            let result = load(&path, strict);
+            let (path, result) = match proposed {
+                Some(proposed) => {
+                    let ProposedConfig { path, source, .. } = *proposed;
+                    (path, check_proposed(&source, strict))
+                }
+                None => (own.clone(), load(&own, strict)),
+            };
             // Nobody listens any more when the daemon stops.
             let _ = sender.send(Proposal { path, result, reply });
         });
@@ -55,12 +71,16 @@ impl Director {
     /// Answers what a configuration would change.
     pub(super) async fn plan(&self, Proposal { path, result, reply }: Proposal) {
         let answer = match result {
+            Ok(Loaded { config, .. }) if config.virtuals.is_empty() => Answer::Error(format!(
+                "{} has no virtual service, so there is nothing to plan for",
+                path.display()
+            )),
             Ok(Loaded { config, warnings }) => {
                 let mut next = self.state.clone();
                 next.configure(policy(&config), self.clock.now(), "");
-                plan(Some(&self.upkeep), next, path, warnings).await
+                plan(Some(&self.upkeep), next, Plan { config: path, warnings, ..Plan::default() }).await
             }
-            Err(errors) => Answer::Error(format!("a reload would be refused: {errors}")),
+            Err(errors) => Answer::refused("a reload would be refused", &errors, errors.problems()),
         };
         // Whoever asked may be gone.
         let _ = reply.send(answer);

@@ -81,7 +81,7 @@ pub async fn run(
     let socket = ControlSocket::bind(&settings.socket)
         .map_err(|source| RunError::Socket { path: settings.socket.clone(), source })?;
     for warning in &loaded.warnings {
-        log.line(warning);
+        log.line(&warning.line());
     }
     log.line(&format!("Data plane {} ({})", plane.plane.name(), plane.why));
     let (call_sender, mut calls) = mpsc::channel(16);

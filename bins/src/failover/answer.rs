@@ -2,11 +2,12 @@
 
 use std::{
     collections::HashMap,
+    fs,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use lb_vrrp::driver;
+use lb_vrrp::{driver, router::Basis};
 use tempfile::NamedTempFile;
 use tokio::sync::oneshot;
 
@@ -14,13 +15,15 @@ use super::{
     balance, dump,
     engine::Engine,
     event::{Subject, What},
-    loading::{Loaded, load},
+    loading::{self, Loaded, check, load},
+    planning::Planning,
     view::{Driven, GroupView, InstanceView, Share, TrackerView, View},
+    wording::LastAdvert,
 };
 use crate::{
     config::keepalived::model::Instance,
     control::{
-        protocol::{Answer, DataPlaneStatus, DumpKind, Maintenance, Request},
+        protocol::{Answer, DataPlaneStatus, DumpKind, Maintenance, Plan, ProposedConfig, Request},
         server::Call,
     },
 };
@@ -33,7 +36,7 @@ impl Engine {
                 self.awaiting.push(reply);
                 return self.reload();
             }
-            Request::Plan(path) => return self.plan(path, reply),
+            Request::Plan(proposed) => return self.plan(proposed, reply).await,
             request => self.answer(request).await,
         };
         // Whoever asked may be gone.
@@ -51,6 +54,7 @@ impl Engine {
                     data_plane.get_or_insert_with(not_needed).errors.extend(troubles);
                 }
                 (status.data_plane, status.services, status.foreign) = (data_plane, services, foreign);
+                status.config_id = Some(loading::settings(&self.options).config_id);
                 Answer::Status(Box::new(status))
             }
             Request::StatusOf(name) => match self.model(&name) {
@@ -82,17 +86,32 @@ impl Engine {
         }
     }
 
-    /// Answers what a reload would do to the virtual servers, when the files are read.
-    fn plan(&self, path: Option<PathBuf>, reply: oneshot::Sender<Answer>) {
-        let mut options = self.options.clone();
-        if let Some(path) = path {
-            options.config = path;
-        }
-        let planner = self.balance.planner();
-        tokio::task::spawn_blocking(move || match load(&options) {
-            Ok(Loaded { config, warnings }) => planner.plan(config, options.config, warnings, reply),
+    /// Answers what a reload would do, when the files are read.
+    async fn plan(&self, proposed: Option<Box<ProposedConfig>>, reply: oneshot::Sender<Answer>) {
+        let (options, planner) = (self.options.clone(), self.balance.planner());
+        let planning = Planning::new(&self.config, &self.view(None).await);
+        tokio::task::spawn_blocking(move || {
+            let (path, result) = match proposed {
+                Some(proposed) => (proposed.path.clone(), check(&options, *proposed, planning.instances())),
+                None => (options.config.clone(), load(&options)),
+            };
+            let refused = match result {
+                Ok(Loaded { config, .. })
+                    if config.instances.is_empty() && config.virtual_servers.is_empty() =>
+                {
+                    let path = path.display();
+                    Answer::Error(format!(
+                        "{path} has neither an instance nor a virtual server, so there is nothing to plan for"
+                    ))
+                }
+                Ok(Loaded { config, warnings }) => {
+                    let plan = Plan { config: path, warnings, ..planning.plan(&config) };
+                    return planner.plan(config.virtual_servers, plan, reply);
+                }
+                Err(errors) => Answer::refused("a reload would be refused", &errors, errors.problems()),
+            };
             // Whoever asked may be gone.
-            Err(errors) => drop(reply.send(Answer::Error(format!("a reload would be refused: {errors}")))),
+            drop(reply.send(refused));
         });
     }
 
@@ -196,6 +215,7 @@ impl Engine {
             condition,
             since,
             why,
+            last_advert: driver.as_ref().and_then(|driver| last_advert(driver.basis?)),
             priority: instance.priority(),
             handed_over: instance.handed_over(),
             shares: shares.collect(),
@@ -203,6 +223,11 @@ impl Engine {
             driver: driver.as_ref().map(Driven::from),
         })
     }
+}
+
+fn last_advert(basis: Basis) -> Option<LastAdvert> {
+    let heard = basis.heard?;
+    Some(LastAdvert { source: heard.source, priority: heard.priority, age: basis.at.since(heard.at) })
 }
 
 /// The data plane where there are no virtual servers.
@@ -213,9 +238,34 @@ fn not_needed() -> DataPlaneStatus {
 
 /// Whole or not at all, and for its owner only, since whoever reads it may still read the one before.
 fn write(path: &Path, text: &str) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "it is not an ordinary file, and is left alone",
+        ));
+    }
     let folder = path.parent().unwrap_or(Path::new("/"));
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.persist(path)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_replaces_ordinary_files_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        write(&file, "one").unwrap();
+        write(&file, "two").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        for path in [&link, Path::new("/dev/null"), folder.path()] {
+            assert_eq!(write(path, "three").unwrap_err().kind(), io::ErrorKind::AlreadyExists, "{path:?}");
+        }
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "two");
+    }
 }

@@ -23,7 +23,7 @@ use super::{
     supervise::{self, Plan, Signals},
 };
 use crate::{
-    config::keepalived::model::Config,
+    config::{diagnostic, keepalived::model::Config},
     runtime::{
         clock::Clock,
         detach,
@@ -234,8 +234,8 @@ fn daemon(arguments: &Arguments) -> ExitCode {
     };
     match loading::load(&options) {
         Ok(loaded) => run(options, loaded, arguments),
-        Err(LoadError::Invalid { rendered, .. }) => {
-            let _ = write!(io::stderr(), "{rendered}");
+        Err(LoadError::Invalid(problems)) => {
+            diagnostic::show(&problems);
             BAD_CONFIG.into()
         }
         Err(error) => {

@@ -1,6 +1,6 @@
 //! The loop: what the protocol tells, what trackers find, what the operator orders, and time come in; decisions go out.
 
-mod difference;
+pub(super) mod difference;
 mod hear;
 mod reload;
 mod succession;

@@ -8,7 +8,7 @@ use std::{
 
 use thiserror::Error;
 
-use crate::config::keepalived::model::{Authentication, Config, Secret};
+use crate::config::keepalived::model::{Authentication, Config, Instance, Secret};
 
 /// No key is longer; a wrong path may lead to anything.
 const LONGEST: u64 = 4096;
@@ -65,6 +65,25 @@ pub fn read(config: &mut Config, folder: &Path) -> Result<(), KeyError> {
         }
     }
     Ok(())
+}
+
+/// Takes them over from a configuration whose keys were read, where it has the same file for the same instance: a text that
+/// a client has sent names files that are not opened.
+pub fn adopt(config: &mut Config, running: &[Instance]) {
+    for instance in &mut config.instances {
+        let known =
+            running.iter().find(|known| known.name == instance.name).map(|known| &known.authentication);
+        let (Authentication::Hmac { keys, .. }, Some(Authentication::Hmac { keys: known, .. })) =
+            (&mut instance.authentication, known)
+        else {
+            continue;
+        };
+        for key in keys.iter_mut().filter(|key| key.file.is_some()) {
+            if let Some(known) = known.iter().find(|known| (known.id, &known.file) == (key.id, &key.file)) {
+                key.key.clone_from(&known.key);
+            }
+        }
+    }
 }
 
 /// Reads one: blanks and line feeds at its end are no part of it.

@@ -2,7 +2,6 @@
 
 use std::{
     fmt, io,
-    io::IsTerminal as _,
     path::{Path, PathBuf},
 };
 
@@ -13,12 +12,16 @@ use super::{
     engine::{Options, Part},
     keys::{self, KeyError},
 };
-use crate::config::{
-    diagnostic::{Colors, Diagnostic},
-    keepalived::{
-        self, language,
-        model::{Config, LvsTimeouts},
+use crate::{
+    config::{
+        diagnostic::LocatedDiagnostic,
+        keepalived::{
+            self,
+            language::{self, Replay},
+            model::{Config, Instance, LvsTimeouts},
+        },
     },
+    control::protocol::ProposedConfig,
 };
 
 /// A configuration that can be put in force.
@@ -26,8 +29,8 @@ use crate::config::{
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// What is odd about it, one line each, with its place.
-    pub warnings: Vec<String>,
+    /// What is odd about it.
+    pub warnings: Vec<LocatedDiagnostic>,
 }
 
 /// Why files are no configuration.
@@ -45,20 +48,25 @@ pub enum LoadError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// It has errors.
-    #[error("{}", Lines(lines))]
-    Invalid {
-        /// All of them and the warnings, one line each, with their places.
-        lines: Vec<String>,
-        /// The same with the text that each is about, for people.
-        rendered: String,
-    },
+    #[error("{}", Lines(.0))]
+    Invalid(Vec<LocatedDiagnostic>),
 }
 
-struct Lines<'a>(&'a [String]);
+impl LoadError {
+    /// Errors and warnings, if it could be read.
+    pub fn problems(&self) -> &[LocatedDiagnostic] {
+        match self {
+            Self::Invalid(problems) => problems,
+            Self::Read { .. } | Self::Key(_) => &[],
+        }
+    }
+}
+
+struct Lines<'a>(&'a [LocatedDiagnostic]);
 
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("; "))
+        f.write_str(&self.0.iter().map(LocatedDiagnostic::line).collect::<Vec<_>>().join("; "))
     }
 }
 
@@ -67,25 +75,42 @@ impl fmt::Display for Lines<'_> {
 /// # Errors
 /// All that is wrong with them, at once.
 pub fn load(options: &Options) -> Result<Loaded, LoadError> {
-    let mut settings = language::Settings::default();
-    if let Some(id) = &options.config_id {
-        settings.config_id.clone_from(id);
-    }
     let path = &options.config;
-    let found =
-        keepalived::load(path, &settings).map_err(|source| LoadError::Read { path: path.clone(), source })?;
-    let lines = found.problems.iter().map(|problem| problem.line(&found.sources)).collect();
+    let found = keepalived::load(path, &settings(options))
+        .map_err(|source| LoadError::Read { path: path.clone(), source })?;
+    let mut loaded = resolved(found, options)?;
+    keys::read(&mut loaded.config, path.parent().unwrap_or(Path::new("")))?;
+    Ok(loaded)
+}
+
+/// Checks what a client has read, and opens nothing. Keys that are in files are those of the instances that run.
+///
+/// # Errors
+/// All that is wrong with it, at once.
+pub fn check(
+    options: &Options,
+    ProposedConfig { path, source, included }: ProposedConfig,
+    running: &[Instance],
+) -> Result<Loaded, LoadError> {
+    let found = keepalived::load_source(source, &path, &settings(options), &mut Replay::new(included));
+    let mut loaded = resolved(found, options)?;
+    keys::adopt(&mut loaded.config, running);
+    Ok(loaded)
+}
+
+pub(super) fn settings(options: &Options) -> language::Settings {
+    let settings = language::Settings::default();
+    match &options.config_id {
+        Some(id) => language::Settings { config_id: id.clone(), ..settings },
+        None => settings,
+    }
+}
+
+fn resolved(found: keepalived::Loaded, options: &Options) -> Result<Loaded, LoadError> {
+    let problems = found.problems.iter().map(|problem| problem.locate(&found.sources)).collect();
     match found.config {
-        Some(config) => {
-            let mut config = part(config, options.part);
-            keys::read(&mut config, path.parent().unwrap_or(Path::new("")))?;
-            Ok(Loaded { config, warnings: lines })
-        }
-        None => {
-            let colors = if io::stderr().is_terminal() { Colors::Yes } else { Colors::No };
-            let render = |problem: &Diagnostic| problem.render(&found.sources, colors) + "\n";
-            Err(LoadError::Invalid { lines, rendered: found.problems.iter().map(render).collect() })
-        }
+        Some(config) => Ok(Loaded { config: part(config, options.part), warnings: problems }),
+        None => Err(LoadError::Invalid(problems)),
     }
 }
 

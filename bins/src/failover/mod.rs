@@ -28,6 +28,7 @@ pub mod keys;
 pub mod loading;
 pub mod notify;
 mod occasion;
+mod planning;
 pub mod program;
 pub mod service;
 pub mod state;

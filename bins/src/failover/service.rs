@@ -74,7 +74,7 @@ pub async fn run(
     let socket = ControlSocket::bind(&settings.socket)
         .map_err(|source| RunError::Socket { path: settings.socket.clone(), source })?;
     for warning in &loaded.warnings {
-        log.line(warning);
+        log.line(&warning.line());
     }
     let (supervised, resume) = match settings.supervised {
         true => Supervised::from_stdin(settings.namespace).await.map_err(RunError::Supervisor)?,

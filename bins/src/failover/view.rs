@@ -15,6 +15,7 @@ use lb_vrrp::{Priority, driver, router::RouterStats, track};
 use super::{
     event::{Condition, Why},
     track::TrackerId,
+    wording::LastAdvert,
 };
 use crate::{
     config::keepalived::model::{Config, Group, Instance},
@@ -57,6 +58,8 @@ pub struct InstanceView<'a> {
     pub since: Time,
     /// Why.
     pub why: &'a Why,
+    /// The last advertisement of another router before that.
+    pub last_advert: Option<LastAdvert>,
     /// The priority that it runs with.
     pub priority: Priority,
     /// Why the operator handed it over; `None` once it was MASTER again.

@@ -8,7 +8,7 @@ mod heard;
 
 use std::time::Duration;
 
-pub use cause::why;
+pub use cause::{LastAdvert, reason, why};
 use lb_vrrp::track::Status;
 
 use super::{

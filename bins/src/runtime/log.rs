@@ -16,7 +16,10 @@ use thiserror::Error;
 use tracing_subscriber::fmt::MakeWriter;
 
 use self::queue::{Batch, Queue};
-use super::clock::{Clock, ctime};
+use super::{
+    clock::{Clock, ctime},
+    printable::is_obeyed,
+};
 
 /// Takes one line at a time, from any thread. Clones write to the same place.
 #[derive(Clone, Debug)]
@@ -118,10 +121,10 @@ impl Log {
         }
     }
 
-    /// Writes one line, whatever is in it: control characters become blanks. A log that can not be written to stops nobody;
+    /// Writes one line, whatever is in it: what a terminal would obey becomes blanks. A log that can not be written to stops nobody;
     /// the line goes to standard error then.
     pub fn line(&self, text: &str) {
-        let printable = |c: char| if c.is_control() { ' ' } else { c };
+        let printable = |c: char| if c.is_control() || is_obeyed(c) { ' ' } else { c };
         let text: String = text.trim_end().chars().map(printable).collect();
         let at = self.clock.now();
         match &self.queue {

@@ -9,4 +9,5 @@ pub mod namespace;
 pub mod paths;
 pub mod pidfile;
 pub mod plane;
+pub mod printable;
 pub mod systemd;

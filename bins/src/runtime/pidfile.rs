@@ -69,7 +69,10 @@ fn refuse_foreign(path: &Path) -> io::Result<()> {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        // Another file may have taken its place.
+        if fs::read_to_string(&self.path).is_ok_and(|text| text.trim() == std::process::id().to_string()) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

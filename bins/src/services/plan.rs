@@ -1,6 +1,6 @@
 //! What another configuration would change, before anything does.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use lb_core::{
     Health, Time,
@@ -14,9 +14,9 @@ use lb_core::{
 use super::{state::State, upkeep::Upkeep};
 use crate::control::protocol::{Answer, Connected, Plan, Step};
 
-/// What a sync would change if things were as in `next`; `config` is where that comes from, `warnings` what is odd about
-/// it. Without `upkeep` there is no data plane yet, and everything is new.
-pub async fn plan(upkeep: Option<&Upkeep>, next: State, config: PathBuf, warnings: Vec<String>) -> Answer {
+/// What a sync would change if things were as in `next`, in addition to what is in `plan` already. Without `upkeep` there
+/// is no data plane yet, and everything is new.
+pub async fn plan(upkeep: Option<&Upkeep>, next: State, plan: Plan) -> Answer {
     let data_plane = upkeep.map_or("none", |upkeep| upkeep.plane().name()).to_owned();
     let table = &next.desired().table;
     let later = diff(table, &when_checked(next.clone()).desired().table);
@@ -35,7 +35,7 @@ pub async fn plan(upkeep: Option<&Upkeep>, next: State, config: PathBuf, warning
         Ok::<_, DataPlaneError>((now.into_iter().map(step).collect(), later.into_iter().map(step).collect()))
     };
     match steps.await {
-        Ok((steps, later)) => Answer::Plan(Plan { config, warnings, data_plane, steps, later }),
+        Ok((steps, later)) => Answer::Plan(Plan { data_plane, steps, later, ..plan }),
         Err(error) => Answer::Error(error.to_string()),
     }
 }

@@ -31,6 +31,8 @@ pub struct Record {
     pub since: Time,
     /// Why.
     pub cause: Cause,
+    /// No check had ended then: what the check has seen since is a better cause.
+    pub assumed: bool,
 }
 
 impl State {
@@ -91,7 +93,7 @@ impl State {
                 (decision.quorum, decision.fallback) = (Some(false), Some(fallback));
             }
         }
-        self.decide(now, &Cause::DataPlane("found in use".to_owned()))
+        self.decide_by(now, &Cause::DataPlane("found in use".to_owned()), true)
     }
 
     /// A check has come to a conclusion about some servers.
@@ -106,11 +108,21 @@ impl State {
         how: &str,
         now: Time,
     ) -> Vec<Event> {
-        let mut changed = false;
-        for ((service, server), health) in known {
-            changed |= self.health.set(service, server, health) != health;
-        }
-        if changed { self.decide(now, &Cause::Check(how.to_owned())) } else { Vec::new() }
+        if self.set_health(known) { self.decide(now, &Cause::Check(how.to_owned())) } else { Vec::new() }
+    }
+
+    /// As [`Self::learn`] where no check has ended yet.
+    pub fn assume(&mut self, known: impl IntoIterator<Item = (Place, Health)>, now: Time) -> Vec<Event> {
+        let cause = Cause::Check("assumed until a check has ended".to_owned());
+        if self.set_health(known) { self.decide_by(now, &cause, true) } else { Vec::new() }
+    }
+
+    /// Returns whether something is new.
+    fn set_health(&mut self, known: impl IntoIterator<Item = (Place, Health)>) -> bool {
+        let set = |changed, ((service, server), health)| {
+            self.health.set(service, server, health) != health || changed
+        };
+        known.into_iter().fold(false, set)
     }
 
     /// Servers have another weight from now on, because a check says so.
@@ -161,6 +173,10 @@ impl State {
 
     /// Computes anew what the data plane should hold, and says what is different from before.
     fn decide(&mut self, now: Time, cause: &Cause) -> Vec<Event> {
+        self.decide_by(now, cause, false)
+    }
+
+    fn decide_by(&mut self, now: Time, cause: &Cause, assumed: bool) -> Vec<Event> {
         let next = desired::desired(&self.policy, &self.health, &self.overrides, Some(&self.desired));
         let previous = std::mem::replace(&mut self.desired, next);
         let mut events = Vec::new();
@@ -181,7 +197,7 @@ impl State {
                 what,
                 cause: cause.clone(),
             }));
-            self.compare(&previous, service, now, cause, &mut events);
+            self.compare(&previous, service, now, (cause, assumed), &mut events);
         }
         self.records.retain(|(service, server), _| {
             self.policy.get(service).is_some_and(|service| service.servers.contains_key(server))
@@ -195,7 +211,7 @@ impl State {
         previous: &Desired,
         service: ServiceKey,
         now: Time,
-        cause: &Cause,
+        (cause, assumed): (&Cause, bool),
         events: &mut Vec<Event>,
     ) {
         let decision = |desired: &Desired| desired.decisions.get(&service).cloned().unwrap_or_default();
@@ -214,7 +230,8 @@ impl State {
             }
             let indirect = to == Some(&ServerState::Standby) || from == Some(&ServerState::Standby);
             let cause = if indirect { &Cause::Quorum } else { cause };
-            self.records.insert((service, server), Record { since: now, cause: cause.clone() });
+            let record = Record { since: now, cause: cause.clone(), assumed: assumed && !indirect };
+            self.records.insert((service, server), record);
             // A server that waits for its first check is no news.
             if before != after || to != Some(&ServerState::Unchecked) {
                 let subject = Subject::Server(service, server);

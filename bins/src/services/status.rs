@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use lb_core::{Health, Time, dataplane::ServiceCounters, model::ServiceKey};
+use lb_core::{
+    DataPlane, Health, Time,
+    dataplane::{Connection, ServiceCounters},
+    event::Cause,
+    model::{ServerKey, ServiceKey},
+};
 
-use super::state::{Place, State};
+use super::state::{Place, Record, State};
 use crate::{
     control::protocol::{CheckStatus, ServerStatus, ServiceStatus},
     runtime::clock::Clock,
@@ -24,15 +29,15 @@ pub fn services(
         let decision = state.desired().decisions.get(key).cloned().unwrap_or_default();
         let servers = decision.servers.iter().map(|(server, state_of)| {
             let place = (*key, *server);
-            let record = state.record(&place);
+            let (record, check) = (state.record(&place), check(&place));
             ServerStatus {
                 server: *server,
                 state: *state_of,
                 since: record.map_or(0.0, |record| seconds(now, record.since)),
-                cause: record.map_or_else(String::new, |record| record.cause.to_string()),
+                cause: record.map_or_else(String::new, |record| cause(record, &check)),
                 weight: state.desired().table.server(key, server).map(|spec| spec.weight),
                 counters: counters.servers.get(server).copied().unwrap_or_default(),
-                check: check(&place),
+                check,
             }
         });
         services.push(ServiceStatus {
@@ -47,10 +52,70 @@ pub fn services(
     services
 }
 
+/// Connections that are looked through for those of servers that have left the data plane.
+const MAX_CONNECTIONS: usize = 200_000;
+
+/// The counters of all servers. A server that has left the data plane, as in maintenance, has those connections that go on
+/// without it.
+pub async fn counters(plane: &dyn DataPlane, state: &State) -> BTreeMap<ServiceKey, ServiceCounters> {
+    let mut counters = plane.counters().await.unwrap_or_default();
+    let gone = |(service, server): &Place| {
+        state.desired().table.server(service, server).is_none() && !plane.removal_ends_connections(service)
+    };
+    let decisions = state.desired().decisions.iter();
+    let places = decisions.flat_map(|(service, one)| one.servers.keys().map(|server| (*service, *server)));
+    let gone: Vec<Place> = places.filter(gone).collect();
+    if gone.is_empty() {
+        return counters;
+    }
+    for connection in plane.connections(MAX_CONNECTIONS).await.unwrap_or_default() {
+        let Some((service, server)) =
+            gone.iter().find(|(service, server)| is_of(&connection, service, server))
+        else {
+            continue;
+        };
+        let server = counters.entry(*service).or_default().servers.entry(*server).or_default();
+        match connection.is_open() {
+            true => server.active = server.active.saturating_add(1),
+            false => server.inactive = server.inactive.saturating_add(1),
+        }
+    }
+    counters
+}
+
+/// Whether a connection goes by a service to a server. One that goes by a firewall mark cannot be told.
+fn is_of(connection: &Connection, service: &ServiceKey, server: &ServerKey) -> bool {
+    let (Some(address), to) = (service.address(), connection.destination) else { return false };
+    let is_port = |of: u16, port: u16| of == 0 || of == port;
+    service.protocol() == Some(connection.protocol)
+        && address.ip() == connection.virtual_address.ip()
+        && is_port(address.port(), connection.virtual_address.port())
+        && server.address == to.ip()
+        && is_port(server.port, to.port())
+        && connection.state != "NONE"
+}
+
+/// Why a server is what it is. An assumption ends with the first check.
+fn cause(record: &Record, check: &CheckStatus) -> String {
+    if !record.assumed || check.health == Health::Unknown {
+        return record.cause.to_string();
+    }
+    let seen = &check.seen;
+    match check.age {
+        None if check.kind == NO_CHECK => "it has no check".to_owned(),
+        None => record.cause.to_string(),
+        Some(_) if check.failures > 0 => Cause::Check(format!("{seen}, which may pass")).to_string(),
+        Some(_) => Cause::Check(seen.clone()).to_string(),
+    }
+}
+
+/// The kind of check of a server that has none.
+const NO_CHECK: &str = "none";
+
 /// One check, or that there is none.
 pub fn check(health: Health, known: Option<lb_health::CheckStatus>, clock: &Clock, now: Time) -> CheckStatus {
     let Some(known) = known else {
-        let kind = "none".to_owned();
+        let kind = NO_CHECK.to_owned();
         return CheckStatus { kind, health, seen: String::new(), latency_ms: None, age: None, failures: 0 };
     };
     CheckStatus {

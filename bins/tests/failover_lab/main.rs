@@ -15,7 +15,9 @@ mod groups;
 #[allow(dead_code, reason = "every test program uses its part")]
 mod node;
 mod peers;
+mod plan;
 mod reload;
 mod scale;
 mod takeover;
 mod thousand;
+mod why;

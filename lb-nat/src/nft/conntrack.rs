@@ -52,14 +52,6 @@ pub(super) fn scan(
     }
 }
 
-/// Whether a connection is open or opening, rather than closing or without states.
-pub(super) fn is_active(connection: &Connection) -> bool {
-    matches!(
-        connection.state.as_str(),
-        "SYN_SENT" | "SYN_SENT2" | "SYN_RECV" | "ESTABLISHED" | "COOKIE_WAIT" | "COOKIE_ECHOED"
-    )
-}
-
 /// The mark of a packet is not kept with its connection, so connections by mark are told by their server.
 fn servers_of_marks(table: &ServiceTable) -> BTreeMap<ServerKey, ServiceKey> {
     let marked = table.services.iter().filter(|(key, _)| matches!(key, ServiceKey::FwMark { .. }));
@@ -131,14 +123,14 @@ mod tests {
         let tcp = "ipv4     2 tcp      6 431999 ESTABLISHED src=10.1.0.2 dst=10.0.0.1 sport=4000 dport=80 \
                    src=10.2.0.2 dst=10.1.0.2 sport=8080 dport=4000 [ASSURED] mark=0 zone=0 use=2";
         let connection = parse(tcp).unwrap();
-        assert_eq!((connection.state.as_str(), is_active(&connection)), ("ESTABLISHED", true));
+        assert_eq!((connection.state.as_str(), connection.is_open()), ("ESTABLISHED", true));
         assert_eq!(connection.expires, Duration::from_secs(431_999));
         assert_eq!(connection.virtual_address.to_string(), "10.0.0.1:80");
         assert_eq!(connection.destination.to_string(), "10.2.0.2:8080");
         let udp = "ipv6     10 udp      17 29 src=fd00::2 dst=fd00::1 sport=4000 dport=53 [UNREPLIED] src=fd01::2 \
                    dst=fd00::2 sport=53 dport=4000 mark=0 zone=0 use=2";
         let connection = parse(udp).unwrap();
-        assert_eq!((connection.state.as_str(), is_active(&connection)), ("UDP", false));
+        assert_eq!((connection.state.as_str(), connection.is_open()), ("UDP", false));
         for odd in ["", "ipv4 2 icmp 1 29 src=10.0.0.1", "ipv4 2 tcp 6 x", &tcp[..tcp.len() / 2]] {
             assert_eq!(parse(odd), None, "{odd}");
         }

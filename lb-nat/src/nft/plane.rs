@@ -301,7 +301,7 @@ impl DataPlane for Nft {
             let _ = conntrack::scan(&table, |service, server, connection| {
                 let server = counters.get_mut(&service).and_then(|service| service.servers.get_mut(&server));
                 if let Some(server) = server {
-                    match conntrack::is_active(&connection) {
+                    match connection.is_open() {
                         true => server.active = server.active.saturating_add(1),
                         false => server.inactive = server.inactive.saturating_add(1),
                     }

@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, where, and what to do about it.
 
+mod located;
 mod problems;
 mod render;
 mod suggestion;
@@ -8,17 +9,21 @@ mod tests;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     document::{Location, Span},
     sources::{Place, Places},
 };
 
+pub use located::{Excerpt, LocatedDiagnostic};
 pub use problems::Problems;
-pub use render::Colors;
+pub use render::{Colors, show};
 pub use suggestion::nearest;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// The configuration can be used, yet may not do what its author thinks.
     Warning,

@@ -47,7 +47,7 @@ pub struct InstanceStatus {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nopreempt: bool,
     /// Seconds until it preempts a lower priority.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "super::is_zero")]
     pub preempt_delay: f64,
     /// What each tracker does to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -165,8 +165,4 @@ pub enum DumpKind {
     Stats,
     /// Both as JSON, as `keepalived.json`.
     Json,
-}
-
-fn is_zero(number: &f64) -> bool {
-    *number == 0.0
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use lb_core::Time;
 use lb_vrrp::track::{self, Effect};
 
 use crate::{
@@ -26,7 +27,7 @@ pub(super) fn render(status: &Status) -> String {
     out.push('\n');
     let head = ["INSTANCE", "STATE", "FOR", "PRIORITY", "INTERFACE", "VRID", "ADDRESSES", "MASTER", "WHY"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(status.instances.iter().map(row));
+    rows.extend(status.instances.iter().map(|instance| row(instance, status.now)));
     out += &columns(&rows, "  ");
     if let [instance] = &status.instances[..] {
         out += &detail(instance);
@@ -36,11 +37,17 @@ pub(super) fn render(status: &Status) -> String {
     out
 }
 
-fn row(instance: &InstanceStatus) -> Vec<String> {
-    let why = match instance.link.is_empty() || instance.state == Condition::Fault {
-        true => instance.why.clone(),
-        false => format!("{}; {} {}", instance.why, instance.interface, instance.link),
+fn row(instance: &InstanceStatus, now: f64) -> Vec<String> {
+    let mut why = match instance.state {
+        Condition::Master => {
+            let since = Time::ZERO + seconds(now - instance.since);
+            format!("this node, since {}, because {}", ctime(since), instance.why)
+        }
+        _ => instance.why.clone(),
     };
+    if !instance.link.is_empty() && instance.state != Condition::Fault {
+        why += &format!("; {} {}", instance.interface, instance.link);
+    }
     vec![
         instance.name.clone(),
         instance.state.to_string(),

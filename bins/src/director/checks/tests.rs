@@ -72,7 +72,7 @@ fn what_can_not_be_checked_is_named_and_its_server_is_down() {
         ("\tservice=oracle\n\tlogin=\"a\"\n\tpasswd=\"b\"\n\trequest=\"c\"\n", "Oracle"),
     ] {
         let config = config(section);
-        let problems = problems(&config);
+        let problems = problems(&config, Programs::Examine);
         assert!(problems.len() == 1 && problems[0].contains(word), "{problems:?}");
         let (_, check) = checks(&config, &HealthView::new()).remove(0);
         assert_eq!(check.probe.kind(), "impossible");

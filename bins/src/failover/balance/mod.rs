@@ -31,7 +31,7 @@ mod vitals;
 mod watch;
 mod wording;
 
-use std::{collections::BTreeSet, fmt, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, io, net::IpAddr, sync::Arc, time::Duration};
 
 use lb_core::{Event, model::ServiceKey};
 use lb_ipvs::sysctl::Assignment;
@@ -44,7 +44,7 @@ pub use self::expected::FreebindPolicy;
 use self::task::Task;
 use crate::{
     config::keepalived::model::{Config, ScriptCommand, VirtualName, VirtualServer},
-    control::protocol::{Answer, DataPlaneStatus, Request, ServiceStatus},
+    control::protocol::{Answer, DataPlaneStatus, Plan, Request, ServiceStatus},
     failover::{
         inventory::{Inventory, Recorder},
         journal::Journal,
@@ -171,12 +171,11 @@ enum Order {
     Stop,
 }
 
-/// A configuration that was read from a file, and what is odd about it.
+/// The virtual servers of a configuration, and what is planned so far.
 #[derive(Debug)]
 struct Proposal {
     servers: Vec<VirtualServer>,
-    path: PathBuf,
-    warnings: Vec<String>,
+    plan: Plan,
 }
 
 /// Has the virtual servers planned for, from another thread.
@@ -184,9 +183,10 @@ struct Proposal {
 pub struct Planner(mpsc::UnboundedSender<Order>);
 
 impl Planner {
-    /// Answers what this configuration, read from `path`, would change in the data plane. Nothing is changed.
-    pub fn plan(self, config: Config, path: PathBuf, warnings: Vec<String>, reply: oneshot::Sender<Answer>) {
-        let proposal = Proposal { servers: config.virtual_servers, path, warnings };
+    /// Answers what these virtual servers would change in the data plane, in addition to what is planned already. Nothing
+    /// is changed.
+    pub fn plan(self, servers: Vec<VirtualServer>, plan: Plan, reply: oneshot::Sender<Answer>) {
+        let proposal = Proposal { servers, plan };
         // Whoever asked is told by the end of `reply` when the task has ended.
         let _ = self.0.send(Order::Plan(Box::new(proposal), reply));
     }

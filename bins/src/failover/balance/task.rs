@@ -172,7 +172,7 @@ impl Task {
         let wanted = self.wanted(&self.servers);
         let events = self.state.configure(wanted, now, "in force");
         self.keep(events);
-        self.learn("assumed until a check has ended");
+        self.assume();
         if self.upkeep.is_none() {
             self.reopen().await;
         }
@@ -218,8 +218,8 @@ impl Task {
         })
     }
 
-    /// Tells the state what is known of all servers. What was found down is not taken to be up.
-    fn learn(&mut self, how: &str) {
+    /// Tells the state what is known or assumed of all servers. What was found down is not taken to be up.
+    fn assume(&mut self) {
         let mut known: Vec<(Place, Health)> = Vec::new();
         for (index, server) in self.servers.iter().enumerate() {
             for (real, entry) in server.reals.iter().enumerate() {
@@ -233,7 +233,7 @@ impl Task {
                 }
             }
         }
-        let events = self.state.learn(known, how, self.clock.now());
+        let events = self.state.assume(known, self.clock.now());
         self.keep(events);
     }
 

@@ -8,19 +8,19 @@ use crate::config::keepalived::model::{Config, Instance};
 
 /// What has to be done to the instances of one configuration to make them those of another.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Difference<'a> {
+pub(in crate::failover) struct Difference<'a> {
     /// From one name to another. It is the same virtual router on the same interface.
-    pub(super) renamed: Vec<(&'a str, &'a str)>,
+    pub(in crate::failover) renamed: Vec<(&'a str, &'a str)>,
     /// What they are to be.
-    pub(super) changed: Vec<&'a Instance>,
+    pub(in crate::failover) changed: Vec<&'a Instance>,
     /// What is new.
-    pub(super) added: Vec<&'a Instance>,
+    pub(in crate::failover) added: Vec<&'a Instance>,
     /// Who is gone.
-    pub(super) removed: Vec<&'a str>,
+    pub(in crate::failover) removed: Vec<&'a str>,
 }
 
 impl<'a> Difference<'a> {
-    pub(super) fn between(before: &'a Config, after: &'a Config) -> Self {
+    pub(in crate::failover) fn between(before: &'a Config, after: &'a Config) -> Self {
         let old: HashMap<&str, &Instance> = named(before).collect();
         let new: HashSet<&str> = named(after).map(|(name, _)| name).collect();
         let mut gone: HashMap<Place<'_>, &Instance> =

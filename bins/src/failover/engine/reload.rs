@@ -1,12 +1,15 @@
 //! Another configuration in place of the one in force.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use lb_vrrp::driver::{self, ControlError, InstanceError};
 
 use super::{Engine, build_with, difference::Difference, places};
 use crate::{
-    config::keepalived::model::{Config, Group, Instance},
+    config::{
+        diagnostic::LocatedDiagnostic,
+        keepalived::model::{Config, Group, Instance},
+    },
     control::protocol::Answer,
     failover::{
         build::{self, BuildError},
@@ -29,22 +32,23 @@ impl Engine {
         let answer = match result {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
-                    self.journal.log().line(warning);
+                    self.journal.log().line(&warning.line());
                 }
                 match self.put_in_force(loaded.config).await {
                     Ok(troubles) if troubles.is_empty() => {
                         self.config_error = None;
-                        Answer::Done("the configuration is in force".to_owned())
+                        let message = "the configuration is in force".to_owned();
+                        Answer::Reloaded { message, warnings: loaded.warnings }
                     }
                     Ok(troubles) => {
                         let text = format!("the configuration is in force, but {}", troubles.join("; "));
                         self.config_error = Some(text.clone());
                         Answer::Error(text)
                     }
-                    Err(error) => self.refuse(&error.to_string()),
+                    Err(error) => self.refuse(&error, &[]),
                 }
             }
-            Err(error) => self.refuse(&error.to_string()),
+            Err(error) => self.refuse(&error, error.problems()),
         };
         for waiting in self.awaiting.drain(..) {
             let _ = waiting.send(answer.clone());
@@ -52,10 +56,10 @@ impl Engine {
         systemd::ready();
     }
 
-    fn refuse(&mut self, error: &str) -> Answer {
-        self.note(Subject::Daemon, What::Rejected(error.to_owned()));
-        self.config_error = Some(error.to_owned());
-        Answer::Error(format!("refused, the old one stays in force: {error}"))
+    fn refuse(&mut self, error: &dyn fmt::Display, problems: &[LocatedDiagnostic]) -> Answer {
+        self.note(Subject::Daemon, What::Rejected(error.to_string()));
+        self.config_error = Some(error.to_string());
+        Answer::refused("refused, the old one stays in force", error, problems)
     }
 
     /// Touches only what differs. Returns what could not be done.

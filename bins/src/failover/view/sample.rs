@@ -19,6 +19,7 @@ use crate::{
     failover::{
         event::{Condition, Why},
         track::TrackerId,
+        wording::LastAdvert,
     },
 };
 
@@ -61,6 +62,7 @@ impl Sample {
             condition,
             since: Time::from_nanos(ago(millis)),
             why,
+            last_advert: None,
             priority: config.priority,
             handed_over: None,
             shares: Vec::new(),
@@ -74,6 +76,11 @@ impl Sample {
             view(six, Condition::Fault, &self.fault, 43_034),
         ];
         instances[0].group = Some("G");
+        instances[0].last_advert = Some(LastAdvert {
+            source: [10, 9, 0, 2].into(),
+            priority: priority(100),
+            age: Duration::from_millis(3_415),
+        });
         instances[1].group = Some("G");
         instances[2].priority = priority(40);
         instances[2].heard = Some(Time::from_nanos(ago(300)));

@@ -9,7 +9,7 @@ use crate::{
         Explanation, GroupStatus, InstanceStatus, MasterStatus, ShareStatus, Status, TrackerStatus,
     },
     failover::{
-        event::{Event, Subject, What, Why},
+        event::{Condition, Event, Subject, What, Why},
         journal::Journal,
         wording,
     },
@@ -26,6 +26,7 @@ impl View<'_> {
             now: seconds(now, Time::ZERO),
             uptime: seconds(now, self.started),
             config: self.path.to_owned(),
+            config_id: None,
             config_error: self.config_error.map(str::to_owned),
             data_plane: None,
             services: Vec::new(),
@@ -86,7 +87,7 @@ impl InstanceView<'_> {
             name: config.name.clone(),
             state: self.condition,
             since: seconds(now, self.since),
-            why: wording::why(self.condition, self.why),
+            why: self.reason(),
             interface: config.interface.clone(),
             link: driver
                 .filter(|driver| driver.link != lb_vrrp::driver::LinkState::Ready)
@@ -113,6 +114,20 @@ impl InstanceView<'_> {
             installed: driver.map_or(0, |driver| driver.installed),
             group: self.group.map(str::to_owned),
             counters: driver.map(|driver| driver.stats).unwrap_or_default(),
+        }
+    }
+}
+
+impl InstanceView<'_> {
+    /// Why it is what it is, as of now: a BACKUP is that because of the MASTER that it hears, whatever made it one.
+    fn reason(&self) -> String {
+        match (self.condition, self.handed_over, self.master()) {
+            (Condition::Backup, Some(reason), _) => format!("the operator handed it over: {reason}"),
+            (Condition::Backup, None, Some((source, theirs))) if theirs > self.priority => {
+                format!("{source} has a higher priority ({theirs} over {})", self.priority)
+            }
+            (Condition::Backup, None, Some((source, _))) => format!("{source} is MASTER"),
+            _ => wording::reason(self.condition, self.why, self.priority, self.last_advert),
         }
     }
 }

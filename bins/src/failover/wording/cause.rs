@@ -1,9 +1,9 @@
 //! Why a state changed.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use lb_core::Time;
-use lb_vrrp::Cause;
+use lb_vrrp::{Cause, Priority};
 
 use super::Known;
 use crate::failover::{
@@ -24,6 +24,42 @@ pub fn why(state: Condition, why: &Why) -> String {
         Why::Operator(reason) => format!("operator: {reason}"),
         Why::Members => "all its members are".to_owned(),
         Why::Lifecycle => "start, stop or reload of the daemon".to_owned(),
+    }
+}
+
+/// The last advertisement of another router before a change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastAdvert {
+    /// Who sent it.
+    pub source: IpAddr,
+    /// Its priority.
+    pub priority: Priority,
+    /// How long before the change it was heard.
+    pub age: Duration,
+}
+
+/// Why an instance is what it is, for those who look at it later.
+pub fn reason(state: Condition, why: &Why, ours: Priority, last: Option<LastAdvert>) -> String {
+    let Why::Protocol(cause) = why else { return self::why(state, why) };
+    match (state, cause) {
+        (Condition::Master, Cause::Startup) => "it had the addresses when the daemon was started".to_owned(),
+        (Condition::Master, Cause::Silence) => match last {
+            Some(LastAdvert { source, age, .. }) => {
+                format!("nothing heard from {source} for {:.1} s", age.as_secs_f64())
+            }
+            None => "no other router was heard since the start".to_owned(),
+        },
+        (Condition::Master, Cause::Resigned(source)) => format!("the MASTER {source} resigned"),
+        (Condition::Master, Cause::Preempts(source)) => match last {
+            Some(LastAdvert { priority, .. }) if priority < ours => {
+                format!("higher priority ({ours} over {priority} of {source})")
+            }
+            _ => format!("higher priority than {source}"),
+        },
+        (Condition::Master, Cause::Requested) => "its sync group or the operator asked for it".to_owned(),
+        (Condition::Backup, Cause::Startup) => "it listens since it was started".to_owned(),
+        (Condition::Backup, Cause::Requested) => "it gave the addresses up on request".to_owned(),
+        _ => protocol(cause),
     }
 }
 

@@ -80,7 +80,7 @@ async fn planned(upkeep: Option<&Upkeep>, table: ServiceTable) -> Vec<String> {
         servers.map(|(server, _)| ((*service, *server), Health::Up)).collect::<Vec<_>>()
     });
     next.learn(checked, "", Time::ZERO);
-    let Answer::Plan(plan) = plan(upkeep, next, "a.cf".into(), Vec::new()).await else { panic!() };
+    let Answer::Plan(plan) = plan(upkeep, next, Plan::default()).await else { panic!() };
     let line = |step: &Step| match step.connected {
         Some(Connected { active, inactive, ends }) => {
             format!("{}: {active}+{inactive} {ends}", step.change)

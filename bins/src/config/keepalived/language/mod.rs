@@ -18,6 +18,7 @@ pub mod keywords;
 mod lexer;
 mod line;
 mod reader;
+mod recording;
 mod sequence;
 mod surroundings;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use crate::config::{
 };
 
 pub use lexer::command_words;
+pub use recording::{Recorder, Recording, Replay};
 pub use surroundings::{Machine, Memory, Surroundings};
 pub use tree::{Block, Directive, Document, Word};
 

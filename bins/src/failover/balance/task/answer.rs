@@ -25,7 +25,7 @@ impl Task {
             return Status { data_plane, ..Status::default() };
         };
         let now = self.clock.now();
-        let counters = upkeep.plane().counters().await.unwrap_or_default();
+        let counters = status::counters(upkeep.plane(), &self.state).await;
         let checks = self.checks();
         let check = |place: &Place| {
             checks.get(place).cloned().unwrap_or_else(|| {
@@ -63,7 +63,7 @@ impl Task {
 
     /// What these virtual servers would change: with the weights that checks ask for now, and what is new as it begins.
     pub(super) async fn plan(&self, proposal: Proposal) -> Answer {
-        let Proposal { servers, path, warnings } = proposal;
+        let Proposal { servers, plan: planned } = proposal;
         let (now, mut next) = (self.clock.now(), self.state.clone());
         next.configure(self.wanted(&servers), now, "");
         let mut known: Vec<(Place, Health)> = Vec::new();
@@ -75,7 +75,7 @@ impl Task {
             known.extend(places(server, real).into_iter().filter(new).map(|place| (place, begin)));
         }
         next.learn(known, "", now);
-        plan(self.upkeep.as_ref(), next, path, warnings).await
+        plan(self.upkeep.as_ref(), next, planned).await
     }
 
     pub(super) async fn answer(&mut self, request: Request) -> Answer {

@@ -132,8 +132,8 @@ async fn a_plan_is_what_the_data_plane_then_holds() {
     let wanted = virtual_server(&(real(down, "") + &sure(new) + &real(checked, "alpha")));
     let plan = async || {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        let path = Path::new("f").to_owned();
-        bench.balance.planner().plan(config(&wanted), path, vec!["odd".to_owned()], reply);
+        let planned = crate::control::protocol::Plan { config: "f".into(), ..Default::default() };
+        bench.balance.planner().plan(config(&wanted).virtual_servers, planned, reply);
         match answer.await.unwrap() {
             Answer::Plan(plan) => plan,
             other => panic!("{other:?}"),
@@ -147,7 +147,7 @@ async fn a_plan_is_what_the_data_plane_then_holds() {
         format!("remove server {up} from tcp:10.0.0.1:80"),
     ];
     assert_eq!(steps, expected);
-    assert_eq!((found.data_plane.as_str(), found.warnings), ("memory", vec!["odd".to_owned()]));
+    assert_eq!((found.data_plane.as_str(), found.config.to_str()), ("memory", Some("f")));
     let later: Vec<String> = found.later.iter().map(|step| step.change.to_string()).collect();
     assert_eq!(later, [format!("add server {checked} to tcp:10.0.0.1:80 (masq weight 1)")]);
     assert_eq!(weight(&bench.balance.status().await, up), Some(1), "nothing is done");

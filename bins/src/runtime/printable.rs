@@ -63,7 +63,8 @@ pub fn make_printable(value: &mut Value) {
     }
 }
 
-fn is_obeyed(c: char) -> bool {
+/// Whether a terminal may obey a character instead of printing it.
+pub fn is_obeyed(c: char) -> bool {
     c.is_control() && c != '\t'
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -37,6 +37,28 @@ pub trait DataPlane: Send + Sync {
     fn removal_ends_connections(&self, _service: &ServiceKey) -> bool {
         true
     }
+
+    /// Whether nobody else puts services into it. A service that is not desired was left behind by a predecessor then,
+    /// and is removed. Default: others may, as in IPVS.
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+
+    /// Returns when somebody else has changed the data plane, as far as it can notice that; a
+    /// [full sync](crate::Reconciler::full_sync) is due then. Changes in quick succession are reported once. Must be
+    /// called inside a tokio runtime where the data plane needs one. Cancel safe. Default: never returns.
+    async fn changed(&self) {
+        std::future::pending().await
+    }
+
+    /// The caller ends: removes what was made for services as a whole, such as hooks, unless a service is left.
+    /// Default: there is no such thing.
+    ///
+    /// # Errors
+    /// When the data plane does not answer.
+    async fn release(&self) -> Result<(), DataPlaneError> {
+        Ok(())
+    }
 }
 
 /// A change that the data plane did not make.

@@ -11,7 +11,8 @@ use crate::{
 
 /// Level-triggered: every [`sync`](Self::sync) compares the whole desired table with what the data plane holds, so a
 /// lost step is made up for by the next one. Owns the services that were desired once, or were
-/// [adopted](Self::adopt); everything else in the data plane is foreign and left alone.
+/// [adopted](Self::adopt), and all services of an [exclusive](DataPlane::is_exclusive) data plane; everything else in
+/// the data plane is foreign and left alone.
 pub struct Reconciler {
     plane: Arc<dyn DataPlane>,
     owned: BTreeSet<ServiceKey>,
@@ -70,9 +71,10 @@ impl Reconciler {
         let expected = self.observed.take();
         let mut found = self.plane.snapshot().await?;
         self.owned.extend(desired.services.keys());
+        let exclusive = self.plane.is_exclusive();
         let mut report = Report::default();
         found.services.retain(|key, _| {
-            let owned = self.owned.contains(key);
+            let owned = exclusive || self.owned.contains(key);
             if !owned {
                 report.foreign.insert(*key);
             }
@@ -90,7 +92,10 @@ impl Reconciler {
     /// When the data plane does not answer.
     pub async fn plan(&self, desired: &ServiceTable) -> Result<Vec<Change>, DataPlaneError> {
         let mut found = self.plane.snapshot().await?;
-        found.services.retain(|key, _| self.owned.contains(key) || desired.services.contains_key(key));
+        let exclusive = self.plane.is_exclusive();
+        found
+            .services
+            .retain(|key, _| exclusive || self.owned.contains(key) || desired.services.contains_key(key));
         Ok(diff(&found, desired))
     }
 

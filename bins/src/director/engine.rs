@@ -160,6 +160,10 @@ impl Director {
                     Some(Order::Reload) => self.reload(),
                     Some(Order::Stop) | None => break,
                 },
+                () = Upkeep::changed(Some(&self.upkeep)) => {
+                    let found = self.upkeep.full_sync(&self.state.desired().table).await;
+                    self.found(found);
+                }
                 _ = beat.tick() => self.beat().await,
             }
         }
@@ -207,6 +211,7 @@ impl Director {
         let source = self.options.config.display().to_string();
         let events = self.state.configure(policy(&config), now, &source);
         self.config = config;
+        self.effects.configured(&self.config);
         self.tell(events);
         let events = self.state.adopt(held, now);
         self.tell(events);
@@ -322,7 +327,7 @@ impl Director {
                 self.note(Subject::Service(service), What::ServiceRemoved, Cause::Lifecycle);
             }
         }
-        let found = self.upkeep.sync(&leaving).await;
+        let found = self.upkeep.stop(&leaving).await;
         self.found(found);
         self.note(Subject::Daemon, What::Stopped, Cause::Lifecycle);
         self.effects.finish().await;

@@ -77,7 +77,9 @@ pub async fn run(
     limits::raise_open_files();
     let freebind = if settings.freebind { Freebind::Always } else { Freebind::Never };
     let relay = RelayConfig { freebind, ..RelayConfig::default() };
-    let plane = plane::open(settings.data_plane, &loaded.config.table(), relay).await?;
+    let nft_table = plane::nft_table("lb-director", &options.config, None);
+    let plane = plane::open(settings.data_plane, &loaded.config.table(), &nft_table, relay).await?;
+    plane::remove_leftovers(Some(&*plane.plane), &nft_table).await;
     let socket = ControlSocket::bind(&settings.socket)
         .map_err(|source| RunError::Socket { path: settings.socket.clone(), source })?;
     for warning in &loaded.warnings {

@@ -227,6 +227,7 @@ fn daemon(arguments: &Arguments) -> ExitCode {
             } else {
                 balance::FreebindPolicy::Configured
             },
+            nft_table: plane::nft_table("lb-failover", &arguments.use_file, arguments.config_id.as_deref()),
             leave: arguments.dont_release_ipvs,
             sysctls: arguments.ipvs_sysctl.clone(),
             ..balance::Settings::default()

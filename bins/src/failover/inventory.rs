@@ -61,6 +61,8 @@ pub enum Entry {
     Service {
         /// Name of the data plane.
         plane: String,
+        /// The table, if that is nftables.
+        nft_table: Option<String>,
         /// Which service.
         key: ServiceKey,
         /// Whether it stays when the daemon ends.

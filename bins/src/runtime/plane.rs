@@ -1,6 +1,6 @@
 //! Which data plane there is on this machine.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, os::unix::ffi::OsStrExt as _, path::Path, str::FromStr, sync::Arc};
 
 use lb_core::{
     DataPlane, MemoryDataPlane,
@@ -9,7 +9,7 @@ use lb_core::{
 };
 use lb_ipvs::{Ipvs, Namespace};
 use lb_nat::{
-    nft::{Nft, NftConfig},
+    nft::{Nft, NftConfig, TableName},
     relay::{Relay, RelayConfig},
 };
 use thiserror::Error;
@@ -89,14 +89,25 @@ impl fmt::Display for Choice {
     }
 }
 
-/// Opens the data plane that was asked for, or the first one that works here and can carry `table`. `relay_config` holds if
-/// that is the relay.
+/// The nftables table of a daemon, by its program, configuration file and the name that tells instances with the same
+/// file apart.
+pub fn nft_table(program: &str, config: &Path, instance: Option<&str>) -> TableName {
+    let path = config.canonicalize().or_else(|_| std::path::absolute(config));
+    let path = path.unwrap_or_else(|_| config.to_owned());
+    let identity =
+        [program.as_bytes(), path.as_os_str().as_bytes(), instance.unwrap_or_default().as_bytes()].join(&0);
+    TableName::for_daemon(&path.file_name().unwrap_or_default().to_string_lossy(), &identity)
+}
+
+/// Opens the data plane that was asked for, or the first one that works here and can carry `table`. In nftables it uses
+/// `nft_table`, which this process has for itself then. `relay_config` holds if that is the relay.
 ///
 /// # Errors
 /// Says for each data plane that was tried why it does not do.
 pub async fn open(
     choice: Choice,
     table: &ServiceTable,
+    nft_table: &TableName,
     relay_config: RelayConfig,
 ) -> Result<Opened, OpenError> {
     let asked = |name, result: Result<Arc<dyn DataPlane>, String>| match result {
@@ -105,23 +116,39 @@ pub async fn open(
     };
     match choice {
         Choice::Ipvs => asked("ipvs", ipvs().await),
-        Choice::Nft => asked("nft", nft(true, None).await),
+        Choice::Nft => asked("nft", nft(true, None, nft_table).await),
         Choice::Relay => asked("relay", relay(None, relay_config)),
         Choice::Memory => asked("memory", Ok(Arc::new(MemoryDataPlane::new()))),
         #[cfg(test)]
         Choice::Never => asked("never", Err("it works nowhere".to_owned())),
-        Choice::Auto => auto(table, relay_config).await,
+        Choice::Auto => auto(table, nft_table, relay_config).await,
+    }
+}
+
+/// Removes the nftables table that a predecessor has left, for a daemon that does not use it now: it has `plane`, or none.
+pub async fn remove_leftovers(plane: Option<&dyn DataPlane>, nft_table: &TableName) {
+    if plane.is_some_and(|plane| matches!(plane.name(), "nft" | "memory")) {
+        return;
+    }
+    let nft = Nft::new(nft_config(false, nft_table));
+    // Where nftables cannot be used there is nothing to remove.
+    if nft.acquire().await.is_ok() {
+        let _ = nft.clear().await;
     }
 }
 
 /// Those that do exactly what is asked first; then nftables with weighted round robin in the place of what it lacks.
-async fn auto(table: &ServiceTable, relay_config: RelayConfig) -> Result<Opened, OpenError> {
+async fn auto(
+    table: &ServiceTable,
+    nft_table: &TableName,
+    relay_config: RelayConfig,
+) -> Result<Opened, OpenError> {
     let mut not = Vec::new();
     match ipvs().await {
         Ok(plane) => return Ok(Opened { plane, why: "the kernel has it".to_owned() }),
         Err(why) => not.push(format!("ipvs: {why}")),
     }
-    match nft(false, Some(table)).await {
+    match nft(false, Some(table), nft_table).await {
         Ok(plane) => return Ok(Opened { plane, why: not.join("; ") }),
         Err(why) => not.push(format!("nft: {why}")),
     }
@@ -129,7 +156,7 @@ async fn auto(table: &ServiceTable, relay_config: RelayConfig) -> Result<Opened,
         Ok(plane) => return Ok(Opened { plane, why: not.join("; ") }),
         Err(why) => not.push(format!("relay: {why}")),
     }
-    match nft(true, Some(table)).await {
+    match nft(true, Some(table), nft_table).await {
         Ok(plane) => Ok(Opened { plane, why: not.join("; ") }),
         Err(_) => Err(OpenError::None(not.join("; "))),
     }
@@ -140,13 +167,22 @@ async fn ipvs() -> Result<Arc<dyn DataPlane>, String> {
     Ok(Arc::new(ipvs))
 }
 
-async fn nft(approximate: bool, table: Option<&ServiceTable>) -> Result<Arc<dyn DataPlane>, String> {
-    let nft = Nft::new(NftConfig { approximate, ..NftConfig::default() });
+async fn nft(
+    approximate: bool,
+    table: Option<&ServiceTable>,
+    nft_table: &TableName,
+) -> Result<Arc<dyn DataPlane>, String> {
+    let nft = Nft::new(nft_config(approximate, nft_table));
     if let Some(table) = table {
         nft.supports(table).map_err(|error| error.to_string())?;
     }
     nft.probe().await.map_err(|error| error.to_string())?;
+    nft.acquire().await.map_err(|error| error.to_string())?;
     Ok(Arc::new(nft))
+}
+
+fn nft_config(approximate: bool, table: &TableName) -> NftConfig {
+    NftConfig { table: table.clone(), exclusive: true, approximate, ..NftConfig::default() }
 }
 
 fn relay(table: Option<&ServiceTable>, config: RelayConfig) -> Result<Arc<dyn DataPlane>, String> {

@@ -141,13 +141,37 @@ impl Upkeep {
         if now < self.next_full_sync {
             return self.sync(desired).await;
         }
-        self.next_full_sync = now + self.interval;
+        let mut findings = self.full_sync(desired).await;
+        findings.extend(self.tuning.look().into_iter().map(Finding::Plane));
+        findings
+    }
+
+    /// Returns when somebody else has changed the data plane, if there is one, and a full sync is due. Cancel safe.
+    pub async fn changed(upkeep: Option<&Self>) {
+        match upkeep {
+            Some(upkeep) => upkeep.plane().changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Reads the whole data plane and puts it right.
+    pub async fn full_sync(&mut self, desired: &ServiceTable) -> Vec<Finding> {
+        self.next_full_sync = self.clock.now() + self.interval;
         let result = self.reconciler.full_sync(desired).await;
         if let Ok(report) = &result {
             self.foreign.retain(|service| report.foreign.contains(service));
         }
-        let mut findings = self.found(result);
-        findings.extend(self.tuning.look().into_iter().map(Finding::Plane));
+        self.found(result)
+    }
+
+    /// Leaves these services in the data plane, and nothing else of ours.
+    pub async fn stop(&mut self, leaving: &ServiceTable) -> Vec<Finding> {
+        let mut findings = self.full_sync(leaving).await;
+        if let Err(error) = self.plane().release().await {
+            findings.push(Finding::Plane(format!(
+                "The data plane keeps what holds no service any more: {error}"
+            )));
+        }
         findings
     }
 

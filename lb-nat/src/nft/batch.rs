@@ -77,6 +77,13 @@ impl Picture {
         (pieces, refused)
     }
 
+    /// Whether there is a service, or anything that was not made here.
+    pub(super) fn has_more_than_base(&self, config: &NftConfig) -> bool {
+        let mut rest = self.objects.clone();
+        rest.replace(&readback::base_part(&self.objects, config), &Objects::default());
+        rest != Objects::default()
+    }
+
     fn base(&self, config: &NftConfig) -> Piece {
         let (from, to) = (readback::base_part(&self.objects, config), plan::base(config));
         let steps = Transition::between(&from, &to);

@@ -1,10 +1,12 @@
 //! Runs `nft` and tells what its complaints mean.
 
 use std::{
+    collections::VecDeque,
     ffi::OsString,
     io,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -17,6 +19,28 @@ use lb_core::dataplane::{DataPlaneError, ErrorKind};
 pub(super) struct Program {
     candidates: Vec<PathBuf>,
     timeout: Duration,
+    runs: Runs,
+}
+
+/// Process ids of the last runs, by which our own changes are known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Runs(Arc<Mutex<VecDeque<u32>>>);
+
+impl Runs {
+    /// More than can run between two looks at the notifications.
+    const CAPACITY: usize = 256;
+
+    fn record(&self, pid: u32) {
+        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if runs.len() == Self::CAPACITY {
+            runs.pop_front();
+        }
+        runs.push_back(pid);
+    }
+
+    pub(super) fn contains(&self, pid: u32) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&pid)
+    }
 }
 
 /// Why a run did not do what it was asked.
@@ -53,7 +77,11 @@ impl Program {
         if program.components().count() == 1 {
             candidates.extend(["/usr/sbin", "/sbin"].map(|folder| Path::new(folder).join(program)));
         }
-        Self { candidates, timeout }
+        Self { candidates, timeout, runs: Runs::default() }
+    }
+
+    pub(super) fn runs(&self) -> &Runs {
+        &self.runs
     }
 
     /// Runs it with these arguments and this text as input; the output.
@@ -67,7 +95,10 @@ impl Program {
             command.args(arguments).env("LC_ALL", "C").kill_on_drop(true);
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             match command.spawn() {
-                Ok(child) => found = Some(child),
+                Ok(child) => {
+                    child.id().inspect(|pid| self.runs.record(*pid));
+                    found = Some(child);
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => {
                     return Err(unavailable(format!("cannot run {}: {error}", candidate.display())));

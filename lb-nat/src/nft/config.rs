@@ -1,7 +1,8 @@
 //! What can be chosen about the nftables data plane.
 
-use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, hash::Hasher as _, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
+use siphasher::sip::SipHasher13;
 use thiserror::Error;
 
 /// How an [`Nft`](super::Nft) works. [`NftConfig::default`] suits a balancer that its servers route through.
@@ -9,6 +10,9 @@ use thiserror::Error;
 pub struct NftConfig {
     /// Name of the table in family `inet`, default `lb`. Nothing outside it is ever read or changed.
     pub table: TableName,
+    /// Nobody else uses the table: services in it that are not desired were left behind by a predecessor and are
+    /// removed. Take it with [`Nft::acquire`](super::Nft::acquire). Default `false`: they are left alone.
+    pub exclusive: bool,
     /// Hide clients behind the balancer's own address (`masquerade`), so that servers need no route back through
     /// the balancer. Default `false`: servers see the clients.
     pub snat: bool,
@@ -34,6 +38,7 @@ impl Default for NftConfig {
     fn default() -> Self {
         Self {
             table: TableName::default(),
+            exclusive: false,
             snat: false,
             approximate: false,
             quiescent_keeps_clients: false,
@@ -52,6 +57,19 @@ pub struct TableName(String);
 impl Default for TableName {
     fn default() -> Self {
         Self("lb".to_owned())
+    }
+}
+
+impl TableName {
+    /// The table of one daemon: `lb-`, what of the label fits and may stand in a name, and a hash of what identifies
+    /// the daemon. Equal for equal arguments in every version, so that a daemon finds what its predecessor has left.
+    pub fn for_daemon(label: &str, identity: &[u8]) -> Self {
+        const LABEL_LENGTH: usize = 18;
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let label: String = label.chars().take(LABEL_LENGTH).map(plain).collect();
+        let mut hasher = SipHasher13::new();
+        hasher.write(identity);
+        Self(format!("lb-{label}-{:08x}", hasher.finish() >> 32))
     }
 }
 
@@ -79,3 +97,19 @@ impl FromStr for TableName {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{0}` is no name for a table: a letter, then up to 30 letters, digits, `-` or `_`")]
 pub struct TableNameError(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_daemon_has_a_table_of_its_own_and_keeps_it() {
+        let name = TableName::for_daemon("web.cf", b"lb-director /etc/ha.d/web.cf");
+        assert_eq!(name.to_string(), "lb-web-cf-5dba31b7");
+        assert_ne!(name, TableName::for_daemon("web.cf", b"lb-director /etc/ha.d/conf/web.cf"));
+        for label in ["", "\u{1f600} {drop}", &"x".repeat(100)] {
+            let name = TableName::for_daemon(label, label.as_bytes());
+            assert_eq!(name.to_string().parse(), Ok(name));
+        }
+    }
+}

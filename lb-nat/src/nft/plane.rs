@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fs,
+    sync::OnceLock,
 };
 
 use async_trait::async_trait;
@@ -22,6 +23,8 @@ use super::{
     conntrack, name,
     objects::Transition,
     plan, readback, support,
+    table_lock::TableLock,
+    watch::Watch,
 };
 
 /// A data plane in nftables. See the [module](super) for what it can do.
@@ -30,6 +33,9 @@ pub struct Nft {
     config: NftConfig,
     program: Program,
     state: Mutex<State>,
+    lock: OnceLock<TableLock>,
+    /// `None` when the kernel's notifications cannot be had.
+    watch: OnceLock<Option<Watch>>,
 }
 
 #[derive(Debug)]
@@ -47,7 +53,20 @@ impl Nft {
     pub fn new(config: NftConfig) -> Self {
         let program = Program::new(&config.program, config.timeout);
         let state = State { picture: None, longest: usize::MAX, said: BTreeSet::new() };
-        Self { config, program, state: Mutex::new(state) }
+        Self { config, program, state: Mutex::new(state), lock: OnceLock::new(), watch: OnceLock::new() }
+    }
+
+    /// Takes the table for this process until the data plane is dropped or the process has ended. Waits a moment for a
+    /// predecessor that is about to end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] when another process has taken it.
+    pub async fn acquire(&self) -> Result<(), DataPlaneError> {
+        if self.lock.get().is_none() {
+            let lock = TableLock::acquire(&self.config.table).await?;
+            let _ = self.lock.set(lock);
+        }
+        Ok(())
     }
 
     /// Whether it works here: the program, the privilege, the kernel's support and forwarding. Changes nothing.
@@ -221,6 +240,36 @@ impl DataPlane for Nft {
     /// Connection tracking keeps them.
     fn removal_ends_connections(&self, _service: &ServiceKey) -> bool {
         false
+    }
+
+    fn is_exclusive(&self) -> bool {
+        self.config.exclusive
+    }
+
+    /// By the kernel's notifications. Several changes within 50 ms are one, and there is at most one report in a second.
+    async fn changed(&self) {
+        let watch = self.watch.get_or_init(|| {
+            Watch::start(&self.config.table, self.program.runs().clone())
+                .inspect_err(|error| {
+                    warn!("nftables: the kernel's notifications cannot be had, changes by others are found with the next full sync: {error}");
+                })
+                .ok()
+        });
+        match watch {
+            Some(watch) => watch.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Removes the table with its hooks if there is no service in it, and nothing of somebody else.
+    async fn release(&self) -> Result<(), DataPlaneError> {
+        let mut state = self.state.lock().await;
+        state.picture = None;
+        let picture = self.load(&mut state.said).await?;
+        if picture.exists && !picture.has_more_than_base(&self.config) {
+            self.program.run(&["-f", "-"], &format!("delete table inet {}\n", self.config.table)).await?;
+        }
+        Ok(())
     }
 
     /// Only services of this table: other tables are none of its business. A service whose rules were changed by hand

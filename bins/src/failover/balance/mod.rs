@@ -35,6 +35,7 @@ use std::{collections::BTreeSet, fmt, io, net::IpAddr, sync::Arc, time::Duration
 
 use lb_core::{Event, model::ServiceKey};
 use lb_ipvs::sysctl::Assignment;
+use lb_nat::nft::TableName;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -60,6 +61,8 @@ pub struct Settings {
     pub plane: Choice,
     /// Which addresses the relay may listen at before they are here. Default: those that instances bring, and static ones.
     pub freebind: FreebindPolicy,
+    /// The table of this daemon, if that is nftables. Default: `lb`.
+    pub nft_table: TableName,
     /// How often the whole data plane is read and put right. Default 10 s.
     pub sync_interval: Duration,
     /// At the end everything stays in the data plane, and nobody is told that it is down. Default: no.
@@ -79,6 +82,7 @@ impl Default for Settings {
         Self {
             plane: Choice::Auto,
             freebind: FreebindPolicy::Configured,
+            nft_table: TableName::default(),
             sync_interval: Duration::from_secs(10),
             leave: false,
             sysctls: Vec::new(),
@@ -91,10 +95,11 @@ impl Default for Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plane, freebind, sync_interval, leave, sysctls, .. } = self;
+        let Self { plane, freebind, nft_table, sync_interval, leave, sysctls, .. } = self;
         f.debug_struct("Settings")
             .field("plane", plane)
             .field("freebind", freebind)
+            .field("nft_table", nft_table)
             .field("sync_interval", sync_interval)
             .field("leave", leave)
             .field("sysctls", sysctls)

@@ -9,12 +9,25 @@ use crate::{
     services::upkeep::{Finding, Upkeep},
 };
 
-/// Makes the data plane this table, with a record of its services; `periodic` as [`Upkeep::beat`] does it.
+/// Which sync is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SyncKind {
+    /// [`Upkeep::sync`].
+    Incremental,
+    /// [`Upkeep::beat`].
+    Periodic,
+    /// [`Upkeep::full_sync`].
+    Full,
+    /// [`Upkeep::stop`].
+    Final,
+}
+
+/// Makes the data plane this table, with a record of its services.
 pub(super) async fn keep(
     upkeep: &mut Upkeep,
     table: &ServiceTable,
     settings: &Settings,
-    periodic: bool,
+    kind: SyncKind,
 ) -> Vec<Finding> {
     let plane = upkeep.plane().name();
     // Services of the others end with this process.
@@ -22,10 +35,20 @@ pub(super) async fn keep(
         "ipvs" | "nft" => settings.recorder.clone(),
         _ => Recorder::default(),
     };
-    let entry =
-        |key: &ServiceKey| Entry::Service { plane: plane.to_owned(), key: *key, stays: settings.leave };
+    let nft_table = (plane == "nft").then(|| settings.nft_table.to_string());
+    let entry = |key: &ServiceKey| Entry::Service {
+        plane: plane.to_owned(),
+        nft_table: nft_table.clone(),
+        key: *key,
+        stays: settings.leave,
+    };
     recorder.add(table.services.keys().map(entry)).await;
-    let found = if periodic { upkeep.beat(table).await } else { upkeep.sync(table).await };
+    let found = match kind {
+        SyncKind::Incremental => upkeep.sync(table).await,
+        SyncKind::Periodic => upkeep.beat(table).await,
+        SyncKind::Full => upkeep.full_sync(table).await,
+        SyncKind::Final => upkeep.stop(table).await,
+    };
     // What was refused may be there still.
     if upkeep.is_settled() {
         recorder.remove_if(|entry| match entry {

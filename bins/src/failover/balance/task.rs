@@ -19,7 +19,8 @@ use super::{
     expected::ExpectedAddresses,
     news::{News, Quorum, View},
     policy::{places, policy},
-    record, suspension,
+    record::{self, SyncKind},
+    suspension,
     watch::{Seat, Watch},
     wording,
 };
@@ -30,7 +31,7 @@ use crate::{
     runtime::{
         clock::Clock,
         log::Log,
-        plane::{self, OpenError},
+        plane::{self, Choice, OpenError},
     },
     services::{
         state::{Place, State},
@@ -96,6 +97,11 @@ impl Task {
             closed: None,
         };
         task.configure(config).await;
+        if task.servers.is_empty() && task.settings.plane != Choice::Memory {
+            // A predecessor may have had some. Whoever opens the data plane later waits until this is done.
+            let table = task.settings.nft_table.clone();
+            tokio::spawn(async move { plane::remove_leftovers(None, &table).await });
+        }
         task
     }
 
@@ -116,6 +122,13 @@ impl Task {
                         self.checked(&verdict);
                     }
                     self.sync().await;
+                }
+                () = Upkeep::changed(self.upkeep.as_ref()) => {
+                    if let Some(upkeep) = &mut self.upkeep {
+                        let desired = &self.state.desired().table;
+                        let found = record::keep(upkeep, desired, &self.settings, SyncKind::Full).await;
+                        self.found(found);
+                    }
                 }
                 _ = beat.tick() => self.beat().await,
             }
@@ -140,7 +153,9 @@ impl Task {
     /// Opens the data plane for these services.
     async fn open(&mut self, wanted: &Wanted) -> Result<(), OpenError> {
         let relay = RelayConfig { freebind: self.expected.freebind(), ..RelayConfig::default() };
-        let opened = plane::open(self.settings.plane, &whole(wanted), relay).await?;
+        let opened =
+            plane::open(self.settings.plane, &whole(wanted), &self.settings.nft_table, relay).await?;
+        plane::remove_leftovers(Some(&*opened.plane), &self.settings.nft_table).await;
         self.log.line(&format!("Data plane {}: {}", opened.plane.name(), opened.why));
         let mut upkeep = Upkeep::new(opened, self.settings.sync_interval, self.clock);
         if let Ok(held) = upkeep.plane().snapshot().await {
@@ -305,7 +320,8 @@ impl Task {
             self.reopen().await;
         }
         if let Some(upkeep) = &mut self.upkeep {
-            let found = record::keep(upkeep, &self.state.desired().table, &self.settings, true).await;
+            let found =
+                record::keep(upkeep, &self.state.desired().table, &self.settings, SyncKind::Periodic).await;
             self.found(found);
         }
     }
@@ -350,7 +366,9 @@ impl Task {
 
     async fn sync(&mut self) {
         if let Some(upkeep) = &mut self.upkeep {
-            let found = record::keep(upkeep, &self.state.desired().table, &self.settings, false).await;
+            let found =
+                record::keep(upkeep, &self.state.desired().table, &self.settings, SyncKind::Incremental)
+                    .await;
             self.found(found);
         }
     }
@@ -390,7 +408,7 @@ impl Task {
             {
                 upkeep.own(held.services.keys().copied());
             }
-            let found = record::keep(upkeep, &ServiceTable::new(), &self.settings, false).await;
+            let found = record::keep(upkeep, &ServiceTable::new(), &self.settings, SyncKind::Final).await;
             self.found(found);
         }
     }

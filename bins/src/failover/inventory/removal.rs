@@ -1,12 +1,15 @@
 //! Removes what a daemon that is gone has installed.
 
-use std::{collections::BTreeMap, fs, io, thread};
+use std::{collections::BTreeMap, fs, io, sync::Arc, thread};
 
 use lb_core::{
-    Reconciler,
+    DataPlane, Reconciler,
     model::{ServiceKey, ServiceTable},
 };
-use lb_nat::relay::RelayConfig;
+use lb_nat::{
+    nft::{Nft, NftConfig, TableName, TableNameError},
+    relay::RelayConfig,
+};
 use lb_vrrp::{
     driver::{AddressAttributes, AddressChange, Platform as _, VirtualAddress, linux::Linux},
     wire::Mac,
@@ -27,14 +30,16 @@ const BATCH: usize = 256;
 pub(in crate::failover) async fn remove(inventory: Inventory) -> BTreeMap<Entry, String> {
     let mut failed = BTreeMap::new();
     let (mut addresses, mut links, mut items) = (Vec::new(), Vec::new(), Vec::new());
-    let mut services: BTreeMap<String, Vec<(ServiceKey, bool)>> = BTreeMap::new();
+    let mut services: BTreeMap<(String, Option<String>), Vec<(ServiceKey, bool)>> = BTreeMap::new();
     let mut settings = Vec::new();
     for entry in inventory {
         match entry {
             Entry::Address { .. } => addresses.push(entry),
             Entry::Link { .. } => links.push(entry),
             Entry::Item(item) => items.push(item),
-            Entry::Service { plane, key, stays } => services.entry(plane).or_default().push((key, stays)),
+            Entry::Service { plane, nft_table, key, stays } => {
+                services.entry((plane, nft_table)).or_default().push((key, stays));
+            }
             Entry::Table(_) | Entry::PromoteSecondaries { .. } | Entry::Ipvs(_) => settings.push(entry),
         }
     }
@@ -44,9 +49,14 @@ pub(in crate::failover) async fn remove(inventory: Inventory) -> BTreeMap<Entry,
     for (item, said) in kernel::remove(items).await {
         failed.insert(Entry::Item(item), said);
     }
-    for (plane, keys) in services {
-        if let Err(said) = remove_services(&plane, &keys).await {
-            let entry = |(key, stays)| Entry::Service { plane: plane.clone(), key, stays };
+    for ((plane, nft_table), keys) in services {
+        if let Err(said) = remove_services(&plane, nft_table.as_deref(), &keys).await {
+            let entry = |(key, stays)| Entry::Service {
+                plane: plane.clone(),
+                nft_table: nft_table.clone(),
+                key,
+                stays,
+            };
             failed.extend(keys.into_iter().map(|service| (entry(service), said.clone())));
         }
     }
@@ -124,14 +134,28 @@ fn link(name: &str, mac: Mac) -> Option<u32> {
     if_nametoindex(name).ok()
 }
 
-async fn remove_services(name: &str, keys: &[(ServiceKey, bool)]) -> Result<(), String> {
-    let choice = name.parse()?;
-    let opened = plane::open(choice, &ServiceTable::new(), RelayConfig::default())
-        .await
-        .map_err(|error| error.to_string())?;
-    let mut reconciler = Reconciler::new(opened.plane);
+async fn remove_services(
+    name: &str,
+    nft_table: Option<&str>,
+    keys: &[(ServiceKey, bool)],
+) -> Result<(), String> {
+    let nothing = ServiceTable::new();
+    let data_plane: Arc<dyn DataPlane> = match nft_table {
+        // Not exclusive: other services of the table may stay.
+        Some(table) => {
+            let table = table.parse().map_err(|error: TableNameError| error.to_string())?;
+            Arc::new(Nft::new(NftConfig { table, ..NftConfig::default() }))
+        }
+        None => {
+            let (table, config) = (TableName::default(), RelayConfig::default());
+            let opened = plane::open(name.parse()?, &nothing, &table, config).await;
+            opened.map_err(|error| error.to_string())?.plane
+        }
+    };
+    let mut reconciler = Reconciler::new(data_plane);
     reconciler.adopt(keys.iter().map(|(key, _)| *key));
-    let report = reconciler.sync(&ServiceTable::new()).await.map_err(|error| error.to_string())?;
+    let report = reconciler.sync(&nothing).await.map_err(|error| error.to_string())?;
+    reconciler.plane().release().await.map_err(|error| error.to_string())?;
     match report.refused.first() {
         Some((_, error)) => Err(error.to_string()),
         None => Ok(()),

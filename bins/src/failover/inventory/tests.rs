@@ -39,6 +39,7 @@ fn addresses_that_no_instance_goes_on_with_are_stale() {
 fn entries_survive_the_line_to_the_supervisor() {
     let service = Entry::Service {
         plane: "nft".to_owned(),
+        nft_table: Some("lb-keepalived-conf-5dba31b7".to_owned()),
         key: ServiceKey::new(Protocol::Tcp, "192.0.2.1:80".parse().unwrap()),
         stays: false,
     };

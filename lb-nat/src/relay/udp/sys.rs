@@ -165,11 +165,14 @@ impl Outbox {
         self.controls.clear();
         self.controls.extend(messages.iter().map(|message| Control::segments(message.segment)));
         self.headers.clear();
+        // Taken once: a reference to the slices, made after a header has a pointer into them, would end that pointer.
+        let (first, count) = (self.slices.as_mut_ptr(), self.slices.len());
         for ((message, name), control) in messages.iter().zip(&mut self.names).zip(&mut self.controls) {
-            let slices = &mut self.slices[message.pieces.clone()];
+            let Range { start, end } = message.pieces;
+            assert!(start <= end && end <= count, "the message names pieces that are not there");
             let mut header = empty_header();
-            header.msg_hdr.msg_iov = slices.as_mut_ptr();
-            header.msg_hdr.msg_iovlen = slices.len() as _;
+            header.msg_hdr.msg_iov = first.wrapping_add(start);
+            header.msg_hdr.msg_iovlen = (end - start) as _;
             if let Some(to) = message.to {
                 header.msg_hdr.msg_name = ptr::from_mut(name).cast();
                 header.msg_hdr.msg_namelen = Name::length(to);
@@ -181,8 +184,8 @@ impl Outbox {
             self.headers.push(header);
         }
         // SAFETY: there are as many headers as said. Each points to slices, a name and a control message in vectors of
-        // `self` that do not change until the call returns; the slices point into `inbox`, which is borrowed, lie
-        // inside it by the checks above, and are only read by the kernel.
+        // `self` that do not change, and that no reference is made to, until the call returns. The slices point into
+        // `inbox`, which is borrowed, lie inside it by the checks above, and are only read by the kernel.
         let sent = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),

@@ -6,6 +6,7 @@ mod support;
 
 use std::{
     fs,
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Command, Output},
 };
@@ -128,6 +129,25 @@ fn a_pid_file_without_a_daemon_is_stale() {
     resource.code("stop");
     fs::write(resource.0.pid_file(), "1\n").unwrap();
     assert_eq!(resource.code("status"), 1);
+}
+
+#[test]
+fn a_bystander_with_the_name_of_the_program_is_left_alone() {
+    let resource = Resource::new();
+    let mut bystander = Command::new("sleep").arg0("lb-director").arg("1000").spawn().unwrap();
+    for word in ["status", "reload", "stop", "try-restart"] {
+        fs::write(resource.0.pid_file(), format!("{}\n", bystander.id())).unwrap();
+        let expected = if matches!(word, "status" | "reload") { 1 } else { 0 };
+        assert_eq!(resource.code(word), expected, "{word}");
+    }
+    assert_eq!(resource.code("start"), 0);
+    assert_ne!(resource.pid(), i32::try_from(bystander.id()).ok(), "a daemon was started");
+    assert_eq!(resource.code("restart"), 0);
+    assert_eq!(resource.code("stop"), 0);
+    let ended = bystander.try_wait().unwrap();
+    let _ = bystander.kill();
+    let _ = bystander.wait();
+    assert_eq!(ended, None, "the bystander lives");
 }
 
 #[test]

@@ -85,13 +85,13 @@ pub fn perform(command: Command, config: &Path, pid_file: &Path, options: &[OsSt
             start(config, pid_file, options)
         }
         (Command::Start | Command::Restart, Running::No | Running::Stale) => start(config, pid_file, options),
-        (Command::Reload, Running::Yes(pid)) => signal(pid, Signal::SIGHUP).map(|()| 0),
+        (Command::Reload, Running::Yes(_)) => Ok(u8::from(!signal(pid_file, Signal::SIGHUP)?)),
         (Command::Reload, Running::No | Running::Stale) => Ok(1),
     }
 }
 
 fn stop(pid: i32, pid_file: &Path) -> io::Result<()> {
-    signal(pid, Signal::SIGTERM)?;
+    signal(pid_file, Signal::SIGTERM)?;
     let until = Instant::now() + PATIENCE;
     while running(pid_file) == Running::Yes(pid) {
         if Instant::now() > until {

@@ -8,10 +8,21 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
-    os::unix::{fs::PermissionsExt as _, net::UnixStream, process::CommandExt as _},
-    process::Command,
+    os::{
+        fd::OwnedFd,
+        unix::{fs::PermissionsExt as _, net::UnixStream, process::CommandExt as _},
+    },
+    process::{Child, Command},
 };
 
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    sys::{
+        signal::{Signal, kill},
+        stat::Mode,
+    },
+    unistd::{Pid, mkfifo, pipe, write},
+};
 use support::{Lab, Web, free, get, run, text, wait};
 
 fn config(front: impl ToString, server: impl ToString) -> String {
@@ -152,4 +163,64 @@ fn nft_without_privilege_is_one_clear_line() {
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.starts_with("lb-director: the data plane nft does not work here: "), "{said}");
     assert!(said.contains("root") || said.contains("CAP_NET_ADMIN"), "the remedy: {said}");
+}
+
+#[test]
+fn a_log_and_a_monitor_file_that_nobody_reads_stop_nothing() {
+    let (mut one, two) = (Web::start("one"), Web::start("two"));
+    let lab = Lab::new("");
+    let fifo = lab.path("monitor");
+    mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    let addresses = [one.address, two.address];
+    let text = |extra: &str| {
+        let reals = addresses.map(|address| format!("\treal={address} masq\n")).concat();
+        let service = "\tscheduler=wlc\n\tservice=http\n\trequest=\"/\"\n\tprotocol=tcp\n";
+        format!(
+            "checkinterval=1\nvirtual=192.0.2.80:80\n{reals}{service}\tmonitorfile={}\n{extra}",
+            fifo.display()
+        )
+    };
+    lab.configure(&text(""));
+    // Full from the beginning, and never read.
+    let (_reader, writer) = pipe().unwrap();
+    fill(&writer);
+    let mut command = lab.director("memory");
+    command.arg(lab.config()).stderr(writer);
+    let mut daemon = Ended(command.spawn().unwrap());
+    let status = |what: &str| {
+        let output = lab.lbctl(&["status", "--json"]);
+        output.status.success().then(|| support::text(&output.stdout))?.contains(what).then_some(())
+    };
+    wait("an answer", || status("192.0.2.80:80"));
+    wait("both servers", || {
+        (lab.lbctl(&["list", "-n"]).stdout.windows(4).filter(|w| w == b"Masq").count() == 2).then_some(())
+    });
+    one.die();
+    wait("the dead server's end", || status("\"down\""));
+    lab.configure(&text("virtual=192.0.2.81:80\n\treal=192.0.2.1:80 masq\n\tchecktype=on\n"));
+    kill(Pid::from_raw(i32::try_from(daemon.0.id()).unwrap()), Signal::SIGHUP).unwrap();
+    wait("the new configuration", || status("192.0.2.81:80"));
+    kill(Pid::from_raw(i32::try_from(daemon.0.id()).unwrap()), Signal::SIGTERM).unwrap();
+    let ended = wait("the end", || daemon.0.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(0));
+}
+
+/// Writes until nothing more fits.
+fn fill(pipe: &OwnedFd) {
+    let flags = OFlag::from_bits_truncate(fcntl(pipe, FcntlArg::F_GETFL).unwrap());
+    fcntl(pipe, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).unwrap();
+    for length in [4096, 1] {
+        while write(pipe, &vec![b'x'; length]).is_ok() {}
+    }
+    fcntl(pipe, FcntlArg::F_SETFL(flags)).unwrap();
+}
+
+/// A process that is killed with its test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

@@ -37,6 +37,9 @@ const CANNOT_RUN: u8 = 1;
 /// The command line makes no sense; ldirectord's number.
 const USAGE: u8 = 255;
 
+/// How long the end waits for a log that is slow.
+const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Checks real servers and balances over the healthy ones, by an ldirectord.cf.
 ///
 /// `lb-director FILE.cf` runs in the foreground; `lb-director [FILE.cf] COMMAND` does what ldirectord does.
@@ -239,7 +242,13 @@ fn run(config: &Path, loaded: Loaded, arguments: &Arguments) -> ExitCode {
     let clock = Clock::start();
     let tag = config.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let target = if arguments.detached { target(&loaded.config.globals.log) } else { Target::Stderr };
-    let log = Log::new(target, clock, &tag);
+    let log = match Log::new(target, clock, &tag).behind() {
+        Ok(log) => log,
+        Err(error) => {
+            complain(&format!("the log cannot have a thread: {error}"));
+            return CANNOT_RUN.into();
+        }
+    };
     log::capture(&log);
     let options = Options {
         strict: arguments.strict,
@@ -263,8 +272,18 @@ fn run(config: &Path, loaded: Loaded, arguments: &Arguments) -> ExitCode {
             detach::say();
         }
     };
-    let result =
-        runtime.block_on(service::run(options, settings, loaded, log, clock, ready, std::future::pending()));
+    let result = runtime.block_on(service::run(
+        options,
+        settings,
+        loaded,
+        log.clone(),
+        clock,
+        ready,
+        std::future::pending(),
+    ));
+    // Work on a file system that hangs keeps nobody alive.
+    runtime.shutdown_background();
+    log.flush(LOG_FLUSH_TIMEOUT);
     drop(pid_file);
     match result {
         Ok(()) => ExitCode::SUCCESS,

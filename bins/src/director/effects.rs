@@ -2,8 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::OpenOptions,
-    io::Write as _,
     path::Path,
 };
 
@@ -19,6 +17,7 @@ use lb_health::Outcome;
 use super::{
     hooks::{Hook, Hooks},
     maintenance::Watcher,
+    monitor::MonitorFiles,
     wording,
 };
 use crate::{
@@ -50,6 +49,7 @@ impl Stage {
 /// Sends mails, runs commands, writes monitor files, looks for maintenance files.
 pub struct Effects {
     hooks: Hooks,
+    monitor: MonitorFiles,
     log: Log,
     /// Options of the instances that `execute` names.
     companions: Vec<String>,
@@ -70,6 +70,7 @@ impl Effects {
     pub fn start(log: Log, companions: Vec<String>) -> Self {
         Self {
             hooks: Hooks::start(log.clone()),
+            monitor: MonitorFiles::new(log.clone()),
             log,
             companions,
             stage: Stage::Starting,
@@ -97,6 +98,12 @@ impl Effects {
         self.execute(config, "reload");
     }
 
+    /// This configuration is in force.
+    pub fn configured(&mut self, config: &Config) {
+        let named = config.virtuals.iter().filter_map(|entry| entry.monitor_file.as_deref());
+        self.monitor.retain(&named.map(Path::new).collect());
+    }
+
     /// The daemon stops.
     pub fn stopping(&mut self, config: &Config) {
         self.stage = Stage::Stopping;
@@ -106,6 +113,7 @@ impl Effects {
     /// Waits until what was asked for has been done.
     pub async fn finish(&mut self) {
         self.hooks.finish().await;
+        self.monitor.flush().await;
     }
 
     /// `execute`: other instances that go along with this one.
@@ -133,7 +141,7 @@ impl Effects {
     }
 
     /// `monitorfile`: every result of a check.
-    pub fn checked(&self, places: &[Place], outcome: &Outcome, at: Time, config: &Config) {
+    pub fn checked(&mut self, places: &[Place], outcome: &Outcome, at: Time, config: &Config) {
         for (service, server) in places {
             let entry = config.virtuals.iter().find(|entry| entry.key == *service);
             let Some(file) = entry.and_then(|entry| entry.monitor_file.as_ref()) else { continue };
@@ -145,10 +153,7 @@ impl Effects {
             let seen = seen.replace('%', "%25").replace('|', "%7c");
             let (when, pid, name) = (ctime(at), std::process::id(), wording::name(service));
             let line = format!("[{when}] [{pid}] {server} ({name}) [{word}] {seen}\n");
-            let written = OpenOptions::new().create(true).append(true).open(file);
-            if let Err(error) = written.and_then(|mut file| file.write_all(line.as_bytes())) {
-                self.log.line(&format!("monitorfile {} can not be written to: {error}", file.display()));
-            }
+            self.monitor.record(file, line);
         }
     }
 

@@ -10,6 +10,7 @@ pub mod hooks;
 pub mod journal;
 pub mod loading;
 pub mod maintenance;
+pub mod monitor;
 pub mod policy;
 pub mod script;
 pub mod service;

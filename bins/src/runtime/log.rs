@@ -250,7 +250,10 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Sends what the libraries have to say, from warnings on (or as `RUST_LOG` says), to this log.
+/// How long a panic waits until its line is written, since it may be the last.
+const PANIC_FLUSH_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Sends what the libraries have to say, from warnings on (or as `RUST_LOG` says), and panics to this log.
 pub fn capture(log: &Log) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
@@ -262,6 +265,12 @@ pub fn capture(log: &Log) {
         .finish();
     // A second daemon in the same process (a test) keeps the first one's.
     let _ = tracing::subscriber::set_global_default(subscriber);
+    // The default hook waits for standard error, and a probe that panics ends nothing but itself.
+    let log = log.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        log.line(&panic.to_string());
+        log.flush(PANIC_FLUSH_TIMEOUT);
+    }));
 }
 
 #[cfg(test)]

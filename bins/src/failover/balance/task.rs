@@ -1,6 +1,7 @@
 //! The task: verdicts, orders and time come in; decisions go to the data plane, news to those who are told.
 
 mod answer;
+mod notify;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -14,10 +15,11 @@ use lb_health::{Leaning, RunnerSettings, Verdict};
 use lb_nat::relay::RelayConfig;
 use tokio::sync::mpsc;
 
+use self::notify::notify;
 use super::{
     Order, Output, Settings,
     expected::ExpectedAddresses,
-    news::{News, Quorum, View},
+    news::View,
     policy::{places, policy},
     record::{self, SyncKind},
     suspension,
@@ -195,7 +197,7 @@ impl Task {
             let Some(view) = views.get(&server.name) else { continue };
             self.log.line(&format!("Removing Virtual Server {}", server.name));
             for item in view.farewell() {
-                tell(&self.log, &self.outputs, server, &item, "configuration");
+                notify(&self.log, &self.outputs, server, &item, "configuration");
             }
         }
         for (server, view) in self.servers.iter().zip(self.look_at_all()) {
@@ -207,7 +209,7 @@ impl Task {
                 // Of one that is gone only the old configuration knows whom to tell.
                 let is_gone = item.real().is_some_and(|key| server.reals.iter().all(|real| real.key != key));
                 let knows = was.filter(|_| is_gone).unwrap_or(server);
-                tell(&self.log, &self.outputs, knows, &item, "configuration");
+                notify(&self.log, &self.outputs, knows, &item, "configuration");
             }
         }
         self.suspended = vec![false; self.servers.len()];
@@ -296,7 +298,7 @@ impl Task {
             let news = view.news_since(Some(before), server.sorry.map(|sorry| sorry.key));
             *before = view;
             for item in news {
-                tell(&self.log, &self.outputs, server, &item, cause);
+                notify(&self.log, &self.outputs, server, &item, cause);
             }
         }
     }
@@ -399,7 +401,7 @@ impl Task {
         }
         for (server, view) in self.servers.iter().zip(&self.views).filter(|(server, _)| server.omega) {
             for item in view.farewell() {
-                tell(&self.log, &self.outputs, server, &item, "shutdown");
+                notify(&self.log, &self.outputs, server, &item, "shutdown");
             }
         }
         if let Some(upkeep) = &mut self.upkeep {
@@ -423,40 +425,4 @@ fn whole(policy: &Wanted) -> ServiceTable {
         }
     }
     desired(policy, &health, &Overrides::new(), None).table
-}
-
-/// Tells one thing to everybody who wants to know.
-fn tell(
-    log: &Log,
-    outputs: &mpsc::UnboundedSender<Output>,
-    server: &VirtualServer,
-    news: &News,
-    cause: &str,
-) {
-    if let Some(line) = wording::line(server, news) {
-        log.line(&line);
-    }
-    if let Some(line) = wording::fifo(server, news) {
-        // Nobody may listen any more.
-        let _ = outputs.send(Output::Fifo(line));
-    }
-    let real = |key| server.reals.iter().find(|real| real.key == key);
-    let (script, mail) = match news {
-        News::Alive(key, true) => {
-            (real(*key).map(|real| ("notify_up", &real.notify_up)), real(*key).is_some_and(|real| real.mail))
-        }
-        News::Alive(key, false) => (
-            real(*key).map(|real| ("notify_down", &real.notify_down)),
-            real(*key).is_some_and(|real| real.mail),
-        ),
-        News::Quorum(Quorum::Gained, _) => (Some(("quorum_up", &server.quorum_up)), server.mail),
-        News::Quorum(..) => (Some(("quorum_down", &server.quorum_down)), server.mail),
-        _ => (None, false),
-    };
-    if let Some((purpose, Some(command))) = script {
-        let _ = outputs.send(Output::Run { of: server.name.clone(), purpose, command: command.clone() });
-    }
-    if let Some((subject, body)) = wording::mail(server, news, cause).filter(|_| mail) {
-        let _ = outputs.send(Output::Mail { subject, body });
-    }
 }

@@ -9,7 +9,7 @@ async fn omega_says_goodbye() {
     assert_eq!(bench.fifo().await, "VS [10.0.0.1]:tcp:80 UP");
     let Bench { mut balance, mut told, .. } = bench;
     balance.stop().await;
-    let name = format!("[127.0.0.1]:tcp:{}", a.address.port());
+    let name = named(a.address);
     let rest: Vec<Output> =
         std::iter::from_fn(|| told.try_recv().ok()).filter(|told| matches!(told, Output::Fifo(_))).collect();
     let lines = [format!("RS {name} [10.0.0.1]:tcp:80 DOWN"), "VS [10.0.0.1]:tcp:80 DOWN".to_owned()];
@@ -36,7 +36,7 @@ async fn who_is_left_out_by_a_reload_is_down() {
             Output::Event(_) | Output::Mail { .. } => {}
         }
     }
-    let name = |server: &Server| format!("[127.0.0.1]:tcp:{}", server.address.port());
+    let name = |server: &Server| named(server.address);
     let expected = [
         format!("RS {} [10.0.0.1]:tcp:81 DOWN", name(&a)),
         "VS [10.0.0.1]:tcp:81 DOWN".to_owned(),
@@ -54,7 +54,7 @@ async fn with_alpha_a_first_failure_is_told_and_why_the_sorry_server_answers() {
     let real = format!("real_server {} {} {{\nTCP_CHECK {{\n}}\n}}", address.ip(), address.port());
     let lines = format!("alpha\nquorum_down /bin/down\nsorry_server 127.0.0.9 80\n{real}");
     let mut bench = Bench::start(&virtual_server(&lines)).await;
-    let name = format!("[127.0.0.1]:tcp:{}", address.port());
+    let name = named(address);
     assert_eq!(bench.fifo().await, format!("RS {name} [10.0.0.1]:tcp:80 DOWN"));
     assert_eq!(bench.fifo().await, "VS [10.0.0.1]:tcp:80 DOWN");
     assert!(
@@ -124,9 +124,9 @@ async fn a_plan_is_what_the_data_plane_then_holds() {
     let down = Server::start().await.close().await;
     let [up, new, checked] = [8001, 8002, 8003].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
     let real = |server: SocketAddr, lines: &str| {
-        format!("real_server 127.0.0.1 {} {{\nTCP_CHECK {{\n{lines}\n}}\n}}\n", server.port())
+        format!("real_server {} {} {{\nTCP_CHECK {{\n{lines}\n}}\n}}\n", server.ip(), server.port())
     };
-    let sure = |server: SocketAddr| format!("real_server 127.0.0.1 {} {{\n}}\n", server.port());
+    let sure = |server: SocketAddr| format!("real_server {} {} {{\n}}\n", server.ip(), server.port());
     let bench = Bench::start(&virtual_server(&(real(down, "") + &sure(up)))).await;
     bench.until("the one that is down", |status| of(status, down).state == ServerState::Down).await;
     let wanted = virtual_server(&(real(down, "") + &sure(new) + &real(checked, "alpha")));

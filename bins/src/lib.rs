@@ -8,5 +8,8 @@ pub mod director;
 pub mod failover;
 pub mod ipvsadm;
 pub mod lab;
+#[cfg(test)]
+#[path = "../tests/support/requirements.rs"]
+mod requirements;
 pub mod runtime;
 pub mod services;

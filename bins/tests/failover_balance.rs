@@ -19,7 +19,7 @@ use nix::{
     unistd::Pid,
 };
 
-use support::{Web, free, skip, wait};
+use support::{Web, free, require_program, wait};
 
 /// A process that does not outlive its test.
 struct Process(Child);
@@ -38,7 +38,7 @@ impl Drop for Process {
 }
 
 /// An nginx that answers with its name.
-fn nginx(folder: &Path, name: &str, address: SocketAddr) -> Process {
+fn nginx(program: &Path, folder: &Path, name: &str, address: SocketAddr) -> Process {
     let home = folder.join(name);
     fs::create_dir_all(&home).unwrap();
     let root = home.display();
@@ -50,7 +50,7 @@ fn nginx(folder: &Path, name: &str, address: SocketAddr) -> Process {
          server {{ listen {address}; location / {{ default_type text/plain; return 200 \"{name}\\n\"; }} }} }}\n"
     );
     fs::write(home.join("conf"), config).unwrap();
-    let child = Command::new("nginx")
+    let child = Command::new(program)
         .arg("-p")
         .arg(&home)
         .arg("-c")
@@ -74,20 +74,11 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     wait(what, || is_so().then_some(()));
 }
 
-fn has_nginx() -> bool {
-    let found =
-        Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-    if !found {
-        skip("failover_balance", "nginx (apt-get install nginx-light)");
-    }
-    found
-}
-
 #[test]
 fn clients_are_served_while_servers_die_return_and_the_file_changes() {
-    if !has_nginx() {
-        return;
-    }
+    let test = "clients_are_served_while_servers_die_return_and_the_file_changes";
+    let Some(program) = require_program(test, "nginx") else { return };
+    let nginx = |folder: &Path, name: &str, address: SocketAddr| nginx(&program, folder, name, address);
     let folder = tempfile::tempdir().unwrap();
     let (service, first, second) = (free(), free(), free());
     let sorry = Web::start("sorry");

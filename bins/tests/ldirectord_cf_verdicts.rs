@@ -3,12 +3,13 @@
 //! `corpus/ldirectord/verdicts.tsv` holds the recorded verdicts; where the real daemon is installed, it is asked
 //! again.
 
+#[path = "support/requirements.rs"]
+mod requirements;
+
 use std::{
     collections::HashMap,
     fs,
-    io::Write as _,
     net::IpAddr,
-    path::Path,
     process::{Command, Stdio},
     sync::Mutex,
 };
@@ -20,6 +21,8 @@ use lb_bins::config::{
     names::{Resolver, Services},
 };
 use lb_core::model::{Family, Protocol};
+
+use self::requirements::require_program;
 
 const VERDICTS: &str = include_str!("corpus/ldirectord/verdicts.tsv");
 
@@ -171,11 +174,7 @@ fn kind(message: &str) -> String {
 /// Asks the daemon again: every eleventh case, or all of them with `LB_ORACLE_ALL=1` (some minutes).
 #[test]
 fn ldirectord_still_decides_as_recorded() {
-    let program = Path::new("/usr/sbin/ldirectord");
-    if !program.exists() {
-        skip("ldirectord_still_decides_as_recorded", "ldirectord (apt-get install ldirectord)");
-        return;
-    }
+    let Some(program) = require_program("ldirectord_still_decides_as_recorded", "ldirectord") else { return };
     let stride = if std::env::var_os("LB_ORACLE_ALL").is_some() { 1 } else { 11 };
     let cases: Vec<Case> = cases().into_iter().step_by(stride).collect();
     let directory = tempfile::tempdir().unwrap();
@@ -183,7 +182,8 @@ fn ldirectord_still_decides_as_recorded() {
     let next = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for worker in 0..2 {
-            let (cases, wrong, next, directory) = (&cases, &wrong, &next, directory.path());
+            let (program, cases, wrong, next) = (&program, &cases, &wrong, &next);
+            let directory = directory.path();
             scope.spawn(move || {
                 while let Some(case) = cases.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
                     let file = directory.join(format!("{worker}.cf"));
@@ -210,10 +210,4 @@ fn ldirectord_still_decides_as_recorded() {
     });
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
-}
-
-fn skip(name: &str, needs: &str) {
-    assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "{name}: needs {needs}");
-    // By hand, since `cargo test` keeps what the macros print of a test that passes.
-    let _ = writeln!(std::io::stderr(), "skipped: {name}: needs {needs}");
 }

@@ -6,6 +6,8 @@
 )]
 
 mod datagrams;
+#[path = "../tests/support/requirements.rs"]
+pub(crate) mod requirements;
 
 use std::future::Future;
 use std::net::SocketAddr;

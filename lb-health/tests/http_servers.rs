@@ -2,11 +2,14 @@
 #![cfg(feature = "http")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and says what it skips")]
 
+#[path = "support/requirements.rs"]
+mod requirements;
+
 use std::{
     fs,
     io::Write,
     net::{SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -19,6 +22,8 @@ use lb_health::{
         tcp::Tcp,
     },
 };
+
+use self::requirements::require_program;
 
 /// A daemon of the test's own, ended with it.
 struct Daemon {
@@ -58,8 +63,8 @@ impl Daemon {
         daemon
     }
 
-    fn nginx() -> Option<Self> {
-        let program = installed("nginx", "nginx")?;
+    fn nginx(test: &str) -> Option<Self> {
+        let program = require_program(test, "nginx")?;
         let arguments = |config: &Path| vec!["-c".into(), config.display().to_string()];
         Some(Self::start(&program, arguments, |folder, port| {
             let folder = folder.display();
@@ -83,8 +88,8 @@ impl Daemon {
         }))
     }
 
-    fn squid() -> Option<Self> {
-        let program = installed("squid", "squid")?;
+    fn squid(test: &str) -> Option<Self> {
+        let program = require_program(test, "squid")?;
         let arguments = |config: &Path| vec!["-N".into(), "-f".into(), config.display().to_string()];
         Some(Self::start(&program, arguments, |folder, port| {
             let folder = folder.display();
@@ -115,19 +120,6 @@ impl Drop for Daemon {
     }
 }
 
-fn installed(program: &str, package: &str) -> Option<PathBuf> {
-    let found = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"]
-        .map(|folder| Path::new(folder).join(program))
-        .into_iter()
-        .find(|path| path.exists());
-    if found.is_none() {
-        assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "needs {program}");
-        // By hand, since `cargo test` keeps what the macros print of a test that passes.
-        let _ = writeln!(std::io::stderr(), "skipped: needs {program} (apt-get install {package})");
-    }
-    found
-}
-
 async fn look(settings: HttpSettings, target: &Target) -> Outcome {
     tokio::time::timeout(Duration::from_secs(30), Http::new(settings).unwrap().check(target)).await.unwrap()
 }
@@ -142,7 +134,7 @@ fn body(pattern: &str) -> BodyRules {
 
 #[tokio::test]
 async fn nginx() {
-    let Some(nginx) = Daemon::nginx() else { return };
+    let Some(nginx) = Daemon::nginx("nginx") else { return };
     let target = nginx.target();
     let fails = async |settings| -> Failure { look(settings, &target).await.unwrap_err() };
 
@@ -172,7 +164,7 @@ async fn nginx() {
 
 #[tokio::test]
 async fn squid() {
-    let (Some(squid), Some(nginx)) = (Daemon::squid(), Daemon::nginx()) else { return };
+    let (Some(squid), Some(nginx)) = (Daemon::squid("squid"), Daemon::nginx("squid")) else { return };
     let through = |path: &str| {
         let settings = HttpSettings { body: body("^hello 127"), ..HttpSettings::default() };
         HttpProxy::new(&format!("http://{}{path}", nginx.address), settings).unwrap()

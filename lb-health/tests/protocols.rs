@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and says what it skips")]
 
+#[path = "support/requirements.rs"]
+mod requirements;
+
 mod protocols {
     mod daemon;
     mod databases;

@@ -2,6 +2,8 @@
 
 #[path = "relay/datagrams.rs"]
 mod datagrams;
+#[path = "support/requirements.rs"]
+mod requirements;
 #[path = "relay/world.rs"]
 mod world;
 
@@ -20,8 +22,9 @@ use nix::sched::{CloneFlags, unshare};
 
 use datagrams::{
     UdpEcho, ask, client, datagram, free_udp, free_udp_at, insist, receive, receive_train, round_robin,
-    send_burst, send_train, serve, serve_at, skip, take_trains,
+    send_burst, send_train, serve, serve_at, take_trains,
 };
+use requirements::{require_program, skip};
 use world::{PATIENCE, World, add, weigh};
 
 #[tokio::test]
@@ -285,10 +288,9 @@ fn datagrams_larger_than_the_path_takes_go_on_in_fragments() {
         if unshare(CloneFlags::CLONE_NEWNET).is_err() {
             return skip(NAME, "the right to make a network namespace (root)");
         }
-        let up = Command::new("ip").args(["link", "set", "lo", "up", "mtu", "1500"]).status();
-        if !up.is_ok_and(|status| status.success()) {
-            return skip(NAME, "ip (apt-get install iproute2)");
-        }
+        let Some(ip) = require_program(NAME, "ip") else { return };
+        let up = Command::new(ip).args(["link", "set", "lo", "up", "mtu", "1500"]).status().unwrap();
+        assert!(up.success(), "{up}");
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(exchange_fragments());
     })
     .join()

@@ -5,11 +5,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/requirements.rs"]
+mod requirements;
+
 mod conformance {
     // The name under which the rig knows the crate; the unit tests of the router have another.
     use lb_vrrp as vrrp;
 
     mod maps;
+    mod mib;
     mod rfc2338;
     mod rfc3768;
     mod rfc3768_states;

@@ -7,10 +7,10 @@ mod driver_lab;
 
 use std::{
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
 };
 
-use driver_lab::{Lab, Running, VIP, VRID, instance, ip, isolated, skip, wait_until};
+use driver_lab::{Lab, Running, VIP, VRID, has_programs, instance, ip, isolated, wait_until};
 use lb_vrrp::{
     Cause, Config, ConfigBuilder, Event, Family, Interval, Priority, State, Vrid,
     driver::{Happening, Instance, VirtualMac, linux::Resigner},
@@ -239,12 +239,8 @@ impl Drop for Keepalived {
 
 #[test]
 fn keepalived_and_we_take_over_from_each_other() {
-    let mut version = Command::new("keepalived");
-    if version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_err() {
-        return skip(
-            "keepalived_and_we_take_over_from_each_other",
-            "keepalived (apt-get install keepalived)",
-        );
+    if !has_programs("keepalived_and_we_take_over_from_each_other", &["keepalived"]) {
+        return;
     }
     isolated("keepalived_and_we_take_over_from_each_other", || {
         let lab = Lab::new();

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 
 use crate::{
     node::{Kind::Ours, Node, instance, lab, nodes},
-    support::{skip, wait},
+    support::{has_programs, skip, wait},
 };
 
 const VIP: &str = "10.0.0.100";
@@ -126,8 +126,11 @@ fn without_respawn_a_crash_is_the_end() {
 fn without_the_right_to_run_it_says_so_in_one_line() {
     let test = "without_the_right_to_run_it_says_so_in_one_line";
     let Some((lab, node)) = configured(test) else { return };
-    if lab.right() != Right::Root || !std::path::Path::new("/usr/bin/setpriv").exists() {
-        return skip(test, "root and setpriv (apt-get install util-linux)");
+    if lab.right() != Right::Root {
+        return skip(test, "root");
+    }
+    if !has_programs(test, &["setpriv"]) {
+        return;
     }
     let mut command = Command::new("setpriv");
     command.args(["--bounding-set=-net_admin,-net_raw", "--inh-caps=-net_admin,-net_raw"]);

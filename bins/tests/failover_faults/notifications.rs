@@ -88,7 +88,7 @@ fn a_round_of_states_is_told_in_order_with_a_reload_in_the_middle() {
 
 #[test]
 fn a_change_is_mailed() {
-    let Some(lab) = lab("a_change_is_mailed", &[("/usr/bin/python3", "python3")]) else { return };
+    let Some(lab) = lab("a_change_is_mailed", &["/usr/bin/python3"]) else { return };
     let [mut node, relay] = nodes(&lab, [Ours, Ours]);
     relay.host.write("/etc/relay.py", RELAY).unwrap();
     let relay = relay.host.spawn(Command::new("/usr/bin/python3").args(["-u", "/etc/relay.py"])).unwrap();

@@ -17,7 +17,7 @@ const SECOND: &str = "192.168.2.102";
 #[test]
 fn two_proxies_go_through_three_failures_and_back() {
     let test = "two_proxies_go_through_three_failures_and_back";
-    let Some(lab) = lab(test, &[(SQUID, "squid")]) else { return };
+    let Some(lab) = lab(test, &[SQUID, "curl"]) else { return };
     for switch in ["lan", "outside"] {
         lab.switch(switch).unwrap();
     }

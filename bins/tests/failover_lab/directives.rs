@@ -2,6 +2,7 @@
 
 use crate::{
     node::{
+        KEEPALIVED,
         Kind::{Keepalived, Ours},
         Node, instance, lab, nodes, settle,
     },
@@ -97,8 +98,7 @@ fn keys_in_files_are_read_and_read_again() {
 #[test]
 fn virtual_routers_that_are_not_configured_are_logged() {
     let test = "virtual_routers_that_are_not_configured_are_logged";
-    let keepalived = ("/usr/sbin/keepalived", "keepalived");
-    let Some(lab) = lab(test, &[keepalived]) else { return };
+    let Some(lab) = lab(test, &[KEEPALIVED]) else { return };
     let [mut a, mut b] = nodes(&lab, [Ours, Keepalived]);
     let globals = "global_defs {\n  log_unknown_vrids\n}\n";
     a.configure(&format!("{globals}{}", with(150, "")));

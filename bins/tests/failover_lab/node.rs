@@ -1,12 +1,12 @@
 //! Two nodes and a client at one switch.
 
-use std::{net::IpAddr, path::Path, process::Command};
+use std::{net::IpAddr, process::Command};
 
 use lb_bins::lab::{Host, Lab, Process};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{skip, wait};
+use crate::support::{has_programs, skip, wait};
 
 /// Whose daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub(crate) enum Kind {
     Keepalived,
 }
 
-/// What is started as keepalived, and the package that has it.
-pub(crate) const KEEPALIVED: (&str, &str) = ("/usr/sbin/keepalived", "keepalived");
+/// What is started as keepalived.
+pub(crate) const KEEPALIVED: &str = "/usr/sbin/keepalived";
 
 /// A host with a daemon, or without one for the time being.
 pub(crate) struct Node {
@@ -26,12 +26,9 @@ pub(crate) struct Node {
 }
 
 /// An empty lab; none where something is missing that it needs.
-pub(crate) fn lab(test: &str, programs: &[(&str, &str)]) -> Option<Lab> {
-    for (program, package) in programs {
-        if !Path::new(program).exists() {
-            skip(test, &format!("{program} (apt-get install {package})"));
-            return None;
-        }
+pub(crate) fn lab(test: &str, programs: &[&str]) -> Option<Lab> {
+    if !has_programs(test, programs) {
+        return None;
     }
     match Lab::new() {
         Ok(lab) => Some(lab),
@@ -71,7 +68,7 @@ impl Node {
     pub(crate) fn start_with(&mut self, arguments: &[&str]) {
         let mut command = match self.kind {
             Kind::Ours => Command::new(env!("CARGO_BIN_EXE_lb-failover")),
-            Kind::Keepalived => Command::new("/usr/sbin/keepalived"),
+            Kind::Keepalived => Command::new(KEEPALIVED),
         };
         command.args(["-n", "-l", "-D"]).args(arguments);
         self.daemon = Some(self.host.spawn(&command).unwrap());

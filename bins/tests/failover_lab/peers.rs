@@ -8,7 +8,7 @@ use crate::{
         Kind::{self, Keepalived, Ours},
         instance, lab, nodes, settle,
     },
-    support::wait,
+    support::{has_programs, wait},
 };
 
 const VIP: &str = "10.0.0.100";
@@ -77,11 +77,13 @@ fn go_through_everything(test: &str, kinds: [Kind; 2]) {
     settle(&a, &b, VIP);
 
     // Nothing gets through from the leader, and both have the addresses, until it does again.
-    lab.partition(&a.host, &b.host).unwrap();
-    b.wait_for(VIP, true);
-    assert!(a.has(VIP), "who hears nothing better stays");
-    lab.heal().unwrap();
-    settle(&a, &b, VIP);
+    if has_programs(test, &["nft"]) {
+        lab.partition(&a.host, &b.host).unwrap();
+        b.wait_for(VIP, true);
+        assert!(a.has(VIP), "a MASTER that hears no higher priority stays");
+        lab.heal().unwrap();
+        settle(&a, &b, VIP);
+    }
 
     // It stands still, and goes on.
     a.daemon().pause().unwrap();

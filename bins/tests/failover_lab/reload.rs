@@ -14,7 +14,7 @@ const TSHARK: &str = "/usr/bin/tshark";
 
 #[test]
 fn reloads_move_nothing_that_stays() {
-    let Some(lab) = lab("reloads_move_nothing_that_stays", &[(TSHARK, "tshark")]) else { return };
+    let Some(lab) = lab("reloads_move_nothing_that_stays", &[TSHARK]) else { return };
     let [mut a, mut b] = nodes(&lab, [Ours, Ours]);
     let kept = |priority| instance("web", 51, priority, &format!("{VIP}/24"), "");
     a.configure(&kept(150));

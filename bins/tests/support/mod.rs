@@ -11,12 +11,10 @@
 
 mod client;
 mod daemon;
+mod requirements;
 mod web;
 
 use std::{
-    io::Write as _,
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
-    sync::atomic::{AtomicU8, Ordering::SeqCst},
     thread,
     time::{Duration, Instant},
 };
@@ -24,6 +22,9 @@ use std::{
 pub(crate) use self::{
     client::{Clients, Connection, get},
     daemon::{Daemon, Lab, lines, run, text},
+    requirements::{
+        NETWORK, address, free, has_programs, require_program, search_path, skip, unshare_command,
+    },
     web::Web,
 };
 
@@ -41,26 +42,4 @@ pub(crate) fn wait<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < until, "waited in vain for: {what}");
         thread::sleep(PAUSE);
     }
-}
-
-/// A loopback address that no other test, and no outgoing connection, has: a port on it stays free while nobody
-/// listens there.
-pub(crate) fn address() -> IpAddr {
-    static NEXT: AtomicU8 = AtomicU8::new(1);
-    let [_, _, high, low] = std::process::id().to_be_bytes();
-    let next = NEXT.fetch_add(1, SeqCst);
-    assert_ne!(next, 0, "a test program has 255 addresses");
-    Ipv4Addr::new(127, next, high, low).into()
-}
-
-/// An address and port that nobody listens on.
-pub(crate) fn free() -> SocketAddr {
-    TcpListener::bind((address(), 0)).unwrap().local_addr().unwrap()
-}
-
-/// Prints why a test does nothing here; with `LB_REQUIRE_ALL=1` that is a failure.
-pub(crate) fn skip(name: &str, needs: &str) {
-    assert!(std::env::var_os("LB_REQUIRE_ALL").is_none_or(|all| all != "1"), "{name} needs {needs}");
-    // By hand, since `cargo test` keeps what the macros print of a test that passes.
-    let _ = writeln!(std::io::stderr(), "skipped: {name}: needs {needs}");
 }

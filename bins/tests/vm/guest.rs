@@ -17,7 +17,10 @@ use nix::{
     unistd::geteuid,
 };
 
-use crate::{selftest, support::skip};
+use crate::{
+    selftest,
+    support::{has_programs, skip},
+};
 
 /// Many times what all cases take together.
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -39,6 +42,9 @@ pub(crate) fn alone_on_ipvs<F: FnOnce()>(case: F) {
 
 /// Here, behind a lock, or in a machine.
 fn place<F: FnOnce(), L>(case: F, lock: impl FnOnce() -> L) {
+    if !has_programs(name_of::<F>(), &["ip", "ipvsadm"]) {
+        return;
+    }
     if !has_ipvs() {
         in_guest::<F>();
     } else if is_ours::<F>() {
@@ -179,8 +185,10 @@ impl Guest {
         // A panic must not keep it from the others.
         drop(told);
         assert!(passed, "in the machine:\n{text}");
-        if let Some(needs) = text.lines().find_map(|line| line.strip_prefix("skipped: ")) {
-            skip(name, needs);
+        for (test, needs) in
+            text.lines().filter_map(|line| line.strip_prefix("skipped: ")?.split_once(": needs "))
+        {
+            skip(test, needs);
         }
         print!("{text}");
     }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -11,7 +10,7 @@ use lb_ipvs::{Client, Destination, ServerKey, Service, ServiceKey};
 use crate::{
     guest::on_ipvs,
     site::{Net, patiently},
-    support::{Lab, Web, skip},
+    support::{Lab, Web, has_programs},
 };
 
 const CONFIG: &str = r#"checktimeout = 20
@@ -76,8 +75,8 @@ impl Drop for Running {
 #[test]
 fn tables_are_the_same_while_servers_die_and_return() {
     on_ipvs(|| {
-        if !Path::new("/usr/sbin/ldirectord").exists() {
-            return skip("the tables of ldirectord", "ldirectord (apt-get install ldirectord)");
+        if !has_programs("tables_are_the_same_while_servers_die_and_return", &["ldirectord"]) {
+            return;
         }
         let (farm, theirs, ours) = (Net::new("farm"), Net::new("theirs"), Net::new("ours"));
         for (number, director) in (251..).zip([&theirs, &ours]) {

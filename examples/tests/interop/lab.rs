@@ -4,7 +4,7 @@
 
 use std::{
     io::Write as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::mpsc,
     thread,
@@ -17,37 +17,34 @@ use nix::{
     unistd::{Pid, gettid},
 };
 
+use crate::{
+    LAB,
+    requirements::{has_programs, unshare_command},
+};
+
 /// Only to notice what hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Set in the process of a case to its name.
 const INSIDE: &str = "LB_INTEROP_CASE";
 
-/// Runs all cases at once, each in namespaces of its own, and fails when one of them does. `needs` names programs and the
-/// packages that have them.
-pub(crate) fn run_cases(test: &str, needs: &[(&str, &str)], cases: &[(&'static str, fn())]) {
+/// Runs all cases at once, each in namespaces of its own, and fails when one of them does. `programs` are those of the peer.
+pub(crate) fn run_cases(test: &str, programs: &[&str], cases: &[(&'static str, fn())]) {
     if let Ok(name) = std::env::var(INSIDE) {
         let (_, case) = cases.iter().find(|(case, _)| *case == name).unwrap();
         return case();
     }
-    for (program, package) in needs {
-        if !Path::new(program).exists() {
-            return skip(test, &format!("{program} (apt-get install {package})"));
-        }
+    if !has_programs(test, &LAB) || !has_programs(test, programs) {
+        return;
     }
-    let choices: [&[&str]; 2] = [&["--user", "--map-root-user"], &[]];
-    let isolation = ["--net", "--mount", "--pid", "--fork", "--kill-child"];
-    let works = |choice: &&[&str]| {
-        let mut unshare = Command::new("unshare");
-        unshare.args(*choice).args(isolation).arg("true").stdout(Stdio::null()).stderr(Stdio::null());
-        unshare.status().is_ok_and(|status| status.success())
-    };
-    let Some(choice) = choices.into_iter().find(works) else {
-        return skip(test, "user namespaces (sysctl -w kernel.unprivileged_userns_clone=1), or root");
-    };
+    let namespaces: &[&str] =
+        &["--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child"];
+    let choices = [namespaces, &namespaces[2..]];
+    if unshare_command(test, &choices).is_none() {
+        return;
+    }
     let start = |(name, _): &(&'static str, fn())| {
-        let child = Command::new("unshare")
-            .args(choice)
-            .args(isolation)
+        let child = unshare_command(test, &choices)
+            .unwrap()
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture", "--test-threads=1"])
             .env(INSIDE, name)
@@ -70,12 +67,6 @@ pub(crate) fn run_cases(test: &str, needs: &[(&str, &str)], cases: &[(&'static s
         }
     }
     assert!(failed.is_empty(), "failed: {failed:?}");
-}
-
-fn skip(test: &str, needs: &str) {
-    assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "{test}: needs {needs}");
-    // By hand, since `cargo test` keeps what the macros print of a test that passes.
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: needs {needs}");
 }
 
 /// A bridge with two routers; a recorder and our monitor listen at it.

@@ -9,6 +9,8 @@ mod daemon;
 mod judge;
 mod lab;
 mod peer;
+#[path = "../support/requirements.rs"]
+mod requirements;
 
 use daemon::Daemon;
 use lab::{Lab, run_cases, until};
@@ -180,14 +182,10 @@ impl Case {
     }
 }
 
-const JUDGES: [(&str, &str); 3] =
-    [("/usr/sbin/ip", "iproute2"), ("/usr/bin/dumpcap", "tshark"), ("/usr/bin/scapy", "python3-scapy")];
-const THEIR_KEEPALIVED: (&str, &str) = ("/usr/sbin/keepalived", "keepalived");
-const THEIR_FRR: (&str, &str) = ("/usr/lib/frr/vrrpd", "frr");
-
-fn with(peer: (&'static str, &'static str)) -> Vec<(&'static str, &'static str)> {
-    JUDGES.into_iter().chain([peer]).collect()
-}
+/// What the lab and the judges run.
+const LAB: [&str; 7] = ["ip", "bridge", "mount", "dumpcap", "tshark", "/usr/bin/python3", "/usr/bin/scapy"];
+const THEIR_KEEPALIVED: &[&str] = &["keepalived"];
+const THEIR_FRR: &[&str] = &["vrrpd", "zebra", "vtysh"];
 
 #[test]
 fn keepalived_version_2() {
@@ -202,7 +200,7 @@ fn keepalived_version_2() {
         ("text", || Case { version: 2, authentication: Some(Authentication::Text), ..KEEPALIVED }.prove()),
         ("virtual-mac", || Case { version: 2, virtual_mac: true, ..KEEPALIVED }.prove()),
     ];
-    run_cases("keepalived_version_2", &with(THEIR_KEEPALIVED), &cases);
+    run_cases("keepalived_version_2", THEIR_KEEPALIVED, &cases);
 }
 
 #[test]
@@ -218,7 +216,7 @@ fn keepalived_version_3() {
         ("ipv6-unicast", || Case { family: 6, unicast: true, ..KEEPALIVED }.prove()),
         ("ipv6-virtual-mac", || Case { family: 6, virtual_mac: true, ..KEEPALIVED }.prove()),
     ];
-    run_cases("keepalived_version_3", &with(THEIR_KEEPALIVED), &cases);
+    run_cases("keepalived_version_3", THEIR_KEEPALIVED, &cases);
 }
 
 #[test]
@@ -231,5 +229,5 @@ fn frr() {
         ("ipv6", || Case { family: 6, ..FRR }.prove()),
         ("ipv6-virtual-mac", || Case { family: 6, virtual_mac: true, ..FRR }.prove()),
     ];
-    run_cases("frr", &with(THEIR_FRR), &cases);
+    run_cases("frr", THEIR_FRR, &cases);
 }

@@ -1,7 +1,6 @@
 //! A server as a child process with a directory of its own.
 
 use std::fs;
-use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -19,28 +18,6 @@ const START: Duration = Duration::from_secs(120);
 
 /// How long one look may take.
 const LOOK: Duration = Duration::from_secs(20);
-
-/// Says that a test cannot run here; panics where everything has to run.
-pub(super) fn skipped(test: &str, needs: &str) {
-    let line = format!("skipped: {test}: needs {needs}");
-    assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "{line}");
-    // By hand, since `cargo test` keeps what the macros print of a test that passes.
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// The program, or `None` after a word about the package that is missing.
-pub(super) fn program(test: &str, name: &str, package: &str) -> Option<PathBuf> {
-    let mut places: Vec<PathBuf> = ["/usr/sbin", "/usr/bin", "/usr/local/bin"].map(PathBuf::from).into();
-    // PostgreSQL's programs are kept by version.
-    for version in fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
-        places.push(version.path().join("bin"));
-    }
-    let found = places.into_iter().map(|place| place.join(name)).find(|path| path.exists());
-    if found.is_none() {
-        skipped(test, &format!("{name} (apt-get install {package})"));
-    }
-    found
-}
 
 pub(super) fn is_root() -> bool {
     Uid::effective().is_root()

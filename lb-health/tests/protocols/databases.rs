@@ -8,15 +8,15 @@ use lb_health::probe::pgsql::Pgsql;
 use lb_health::{FailureKind, Login, Security};
 
 use super::daemon::{
-    Daemon, as_user, directory, free_port, give, is_root, kind_of_failure, look, program, run, target,
+    Daemon, as_user, directory, free_port, give, is_root, kind_of_failure, look, run, target,
 };
+use crate::requirements::require_program;
 
 #[tokio::test]
 async fn mariadb() {
-    let (Some(install), Some(server)) = (
-        program("mariadb", "mariadb-install-db", "mariadb-server"),
-        program("mariadb", "mariadbd", "mariadb-server"),
-    ) else {
+    let (Some(install), Some(server)) =
+        (require_program("mariadb", "mariadb-install-db"), require_program("mariadb", "mariadbd"))
+    else {
         return;
     };
     let directory = directory();
@@ -66,9 +66,9 @@ async fn mariadb() {
 #[tokio::test]
 async fn postgresql() {
     let (Some(initdb), Some(server)) = (
-        program("postgresql", "initdb", "postgresql"),
+        require_program("postgresql", "initdb"),
         // Beside the other, where the same version is.
-        program("postgresql", "postgres", "postgresql"),
+        require_program("postgresql", "postgres"),
     ) else {
         return;
     };

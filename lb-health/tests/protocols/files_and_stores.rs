@@ -7,11 +7,12 @@ use lb_health::probe::ftp::Ftp;
 use lb_health::probe::redis::{Redis, Role};
 use lb_health::{FailureKind, Login, Pattern};
 
-use super::daemon::{Daemon, directory, free_port, is_root, kind_of_failure, look, program, target};
+use super::daemon::{Daemon, directory, free_port, is_root, kind_of_failure, look, target};
+use crate::requirements::require_program;
 
 #[tokio::test]
 async fn redis() {
-    let Some(server) = program("redis", "redis-server", "redis-server") else { return };
+    let Some(server) = require_program("redis", "redis-server") else { return };
     let directory = directory();
     let port = free_port();
     let mut command = Command::new(server);
@@ -47,7 +48,7 @@ async fn redis() {
 
 #[tokio::test]
 async fn vsftpd() {
-    let Some(server) = program("vsftpd", "vsftpd", "vsftpd") else { return };
+    let Some(server) = require_program("vsftpd", "vsftpd") else { return };
     let directory = directory();
     let (root, empty) = (directory.path().join("root"), directory.path().join("empty"));
     fs::create_dir(&root).unwrap();

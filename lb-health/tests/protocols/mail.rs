@@ -8,15 +8,14 @@ use lb_health::probe::pop::Pop;
 use lb_health::probe::smtp::Smtp;
 use lb_health::{FailureKind, Login, Security};
 
-use super::daemon::{
-    Daemon, directory, free_port, give, is_root, kind_of_failure, look, program, skipped, target,
-};
+use super::daemon::{Daemon, directory, free_port, give, is_root, kind_of_failure, look, target};
+use crate::requirements::{require_program, skip};
 
 #[tokio::test]
 async fn opensmtpd() {
-    let Some(server) = program("opensmtpd", "smtpd", "opensmtpd") else { return };
+    let Some(server) = require_program("opensmtpd", "smtpd") else { return };
     if !is_root() {
-        return skipped("opensmtpd", "root");
+        return skip("opensmtpd", "root");
     }
     let directory = directory();
     let port = free_port();
@@ -47,9 +46,9 @@ async fn opensmtpd() {
 
 #[tokio::test]
 async fn dovecot() {
-    let Some(server) = program("dovecot", "dovecot", "dovecot-imapd dovecot-pop3d") else { return };
+    let Some(server) = require_program("dovecot", "dovecot") else { return };
     if !is_root() {
-        return skipped("dovecot", "root");
+        return skip("dovecot", "root");
     }
     let directory = directory();
     let home = directory.path().join("home");

@@ -8,11 +8,12 @@ use lb_health::probe::ldap::Ldap;
 use lb_health::probe::radius::Radius;
 use lb_health::{FailureKind, Login, Pattern, Secret, Security};
 
-use super::daemon::{Daemon, directory, free_port, kind_of_failure, look, program, run, target};
+use super::daemon::{Daemon, directory, free_port, kind_of_failure, look, run, target};
+use crate::requirements::require_program;
 
 #[tokio::test]
 async fn bind() {
-    let Some(server) = program("bind", "named", "bind9") else { return };
+    let Some(server) = require_program("bind", "named") else { return };
     let directory = directory();
     let port = free_port();
     let place = directory.path().display();
@@ -88,8 +89,7 @@ async fn bind() {
 
 #[tokio::test]
 async fn slapd() {
-    let (Some(server), Some(add)) =
-        (program("slapd", "slapd", "slapd"), program("slapd", "slapadd", "slapd"))
+    let (Some(server), Some(add)) = (require_program("slapd", "slapd"), require_program("slapd", "slapadd"))
     else {
         return;
     };
@@ -150,7 +150,7 @@ async fn slapd() {
 
 #[tokio::test]
 async fn freeradius() {
-    let Some(server) = program("freeradius", "freeradius", "freeradius") else { return };
+    let Some(server) = require_program("freeradius", "freeradius") else { return };
     let directory = directory();
     let port = free_port();
     let place = directory.path().display();

@@ -4,6 +4,9 @@
 #![allow(dead_code, unreachable_pub, reason = "not every test file uses everything")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "as in any test")]
 
+#[path = "../support/requirements.rs"]
+mod requirements;
+
 use std::{
     io::{BufRead, BufReader, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
@@ -21,6 +24,8 @@ use lb_nat::nft::{Nft, NftConfig};
 use nix::{sched, unistd};
 use socket2::{Domain, Socket, Type};
 
+use self::requirements::{NETWORK, has_programs, run_isolated, skip};
+
 /// Only to notice what hangs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const VIP: &str = "10.0.0.1";
@@ -29,12 +34,9 @@ pub const SERVERS: usize = 3;
 /// Ports on which every server answers, TCP and UDP.
 const PORTS: [u16; 3] = [80, 8080, 53];
 
-const INSIDE: &str = "LB_NFT_LAB";
-
 /// Runs the body as root of new user and network namespaces.
 pub fn isolated(test: &str, body: impl FnOnce()) {
-    // Where user namespaces are forbidden, root can do without.
-    run_in(&[&["--user", "--map-root-user", "--net"], &["--net"]], test, body);
+    run_in(NETWORK, test, body);
 }
 
 /// The same without any privilege.
@@ -43,34 +45,9 @@ pub fn unprivileged(test: &str, body: impl FnOnce()) {
 }
 
 fn run_in(choices: &[&[&str]], test: &str, body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return body();
+    if has_programs(test, &["nft", "ip"]) {
+        run_isolated(test, choices, body);
     }
-    let works = |command: &mut Command| {
-        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-    };
-    if !works(Command::new("nft").arg("--version")) {
-        return skip(test, "nft (apt-get install nftables)");
-    }
-    if !works(Command::new("ip").arg("-V")) {
-        return skip(test, "ip (apt-get install iproute2)");
-    }
-    let Some(namespaces) =
-        choices.iter().find(|choice| works(Command::new("unshare").args(**choice).arg("true")))
-    else {
-        return skip(test, "user namespaces (sysctl -w kernel.unprivileged_userns_clone=1), or root");
-    };
-    let output = Command::new("unshare")
-        .args(*namespaces)
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    println!("{out}{err}");
-    assert!(output.status.success(), "in its namespaces {test} failed");
-    assert!(out.contains("1 passed"), "{test} is not the name of the test");
 }
 
 /// Whether the kernel's list of connections can be read; the kernel shows it to root of the first user namespace only.
@@ -80,12 +57,6 @@ pub fn lists_connections(test: &str) -> bool {
         skip(test, "root, to read nf_conntrack, for a part of it");
     }
     is_readable
-}
-
-fn skip(test: &str, needs: &str) {
-    assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "{test}: needs {needs}");
-    // By hand, since `cargo test` keeps what the macros print of a test that passes.
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: needs {needs}");
 }
 
 /// A network namespace, and a thread that lives in it.

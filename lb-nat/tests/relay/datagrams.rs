@@ -8,7 +8,7 @@
 )]
 
 use std::{
-    io::{IoSlice, IoSliceMut, Write as _},
+    io::{IoSlice, IoSliceMut},
     net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     os::fd::AsRawFd,
     sync::{
@@ -222,13 +222,6 @@ pub(crate) fn nudge(client: &UdpSocket, address: SocketAddr) {
     client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     client.send_to(b"busy", address).unwrap();
     let _ = client.recv_from(&mut [0; 16]);
-}
-
-/// Says that a test was skipped, or fails where nothing may be.
-pub(crate) fn skip(test: &str, needs: &str) {
-    assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "{test} needs {needs}");
-    // By hand, since `cargo test` keeps what the macros print of a test that passes.
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: needs {needs}");
 }
 
 /// Sends datagrams one after the other.

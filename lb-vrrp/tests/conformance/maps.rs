@@ -3,9 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
 };
+
+use crate::requirements::skip;
 
 const MAPS: [(&str, &[(char, u32)]); 2] =
     [("rfc9568-map.md", &[('A', 81)]), ("rfc3768-map.md", &[('B', 17), ('C', 8)])];
@@ -101,11 +102,7 @@ fn is_id(word: &str) -> bool {
 fn maps(test: &str) -> Option<Vec<Vec<Row>>> {
     let folder = manifest().join("../docs");
     if !folder.join(MAPS[0].0).exists() {
-        let needs = "the maps, in docs/ beside the crate (get the repository)";
-        assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "{test}: needs {needs}");
-        // By hand, since `cargo test` keeps what the macros print of a test that passes; in one piece.
-        let line = format!("skipped: {test}: needs {needs}\n");
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        skip(test, "the maps, in docs/ beside the crate (get the repository)");
         return None;
     }
     Some(MAPS.iter().map(|(name, _)| rows(&fs::read_to_string(folder.join(name)).unwrap())).collect())

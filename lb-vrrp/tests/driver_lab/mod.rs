@@ -1,9 +1,12 @@
 //! Routers in network namespaces on one bridge, without root where user namespaces are allowed, and without leftovers:
 //! each test runs again in a process with namespaces of its own, each router is a thread of it in one more namespace, and
 //! all of it is gone when the process is.
-#![allow(dead_code, unreachable_pub, reason = "not every test file uses everything")]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "not every test file uses everything")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "as in any test")]
 #![allow(clippy::disallowed_methods, reason = "a test notices what hangs by the clock of the machine")]
+
+#[path = "../support/requirements.rs"]
+mod requirements;
 
 use std::{
     collections::VecDeque,
@@ -23,49 +26,20 @@ use nix::{sched, unistd};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{runtime, sync::oneshot};
 
+use self::requirements::{NETWORK, run_isolated};
+pub use self::requirements::{has_programs, succeeds};
+
 /// Only to notice what hangs.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 pub const VRID: u8 = 51;
 pub const VIP: &str = "10.0.0.100";
 pub const VIP6: [&str; 2] = ["fe80::100", "fd00::100"];
 
-const INSIDE: &str = "LB_VRRP_LAB";
-
 /// Runs the body as root of new user and network namespaces.
 pub fn isolated(test: &str, body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return body();
+    if has_programs(test, &["ip"]) {
+        run_isolated(test, NETWORK, body);
     }
-    let works = |command: &mut Command| {
-        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
-    };
-    if !works(Command::new("ip").arg("-V")) {
-        return skip(test, "ip (apt-get install iproute2)");
-    }
-    // Where user namespaces are forbidden, root can do without.
-    let choices: [&[&str]; 2] = [&["--user", "--map-root-user", "--net"], &["--net"]];
-    let Some(namespaces) =
-        choices.iter().find(|choice| works(Command::new("unshare").args(**choice).arg("true")))
-    else {
-        return skip(test, "user namespaces (sysctl -w kernel.unprivileged_userns_clone=1), or root");
-    };
-    let output = Command::new("unshare")
-        .args(*namespaces)
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    println!("{out}{err}");
-    assert!(output.status.success(), "in its namespaces {test} failed");
-    assert!(out.contains("1 passed"), "{test} is not the name of the test");
-}
-
-pub fn skip(test: &str, needs: &str) {
-    assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "{test}: needs {needs}");
-    // By hand, since `cargo test` keeps what the macros print of a test that passes.
-    let _ = writeln!(std::io::stderr(), "skipped: {test}: needs {needs}");
 }
 
 /// A network namespace, and a thread that lives in it.

@@ -6,6 +6,8 @@
 mod corpus;
 mod judges;
 mod recording;
+#[path = "../support/requirements.rs"]
+mod requirements;
 
 use core::net::IpAddr;
 

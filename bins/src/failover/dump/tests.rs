@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
     process::{Child, Command},
     thread,
     time::{Duration, Instant},
@@ -17,7 +16,10 @@ use nix::{
 use serde_json::Value;
 
 use super::*;
-use crate::failover::{testing, view::sample::Sample};
+use crate::{
+    failover::{testing, view::sample::Sample},
+    requirements::has_programs,
+};
 
 /// Fields of its text that are about its own buffers, sockets and timers, or that this daemon does not have.
 const LEFT_OUT: [&str; 20] = [
@@ -214,14 +216,8 @@ struct Keepalived {
 
 impl Keepalived {
     fn start(test: &str) -> Option<Self> {
-        let exists = |program: &str| {
-            ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter().any(|f| Path::new(f).join(program).exists())
-        };
-        for program in ["keepalived", "unshare", "ip", "mount"] {
-            if !exists(program) {
-                testing::skip(test, &format!("{program} (apt-get install keepalived iproute2 util-linux)"));
-                return None;
-            }
+        if !has_programs(test, &["keepalived", "unshare", "ip", "mount", "kill"]) {
+            return None;
         }
         if !nix::unistd::geteuid().is_root() {
             testing::skip(test, "root, for a network namespace");

@@ -7,7 +7,6 @@ mod pair;
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
-    path::Path,
     thread,
 };
 
@@ -16,7 +15,7 @@ use nix::sys::signal::Signal;
 use self::{forms::forms, pair::Pair};
 use crate::{
     guest::{alone_on_ipvs, on_ipvs},
-    support::{Web, skip},
+    support::{Web, has_programs},
 };
 
 const SERVERS: &str = include_str!("servers.conf");
@@ -38,11 +37,7 @@ const ALL: [(&str, &str); 10] = [
 
 /// Both of them, where there is a keepalived to compare with.
 fn pair() -> Option<Pair> {
-    if !Path::new("/usr/sbin/keepalived").exists() {
-        skip("the tables of keepalived", "keepalived (apt-get install keepalived)");
-        return None;
-    }
-    Some(Pair::new())
+    has_programs("the tables of keepalived", &["keepalived"]).then(Pair::new)
 }
 
 #[test]

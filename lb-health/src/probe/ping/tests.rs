@@ -1,19 +1,17 @@
-use std::{io::Write as _, net::SocketAddr, num::NonZeroU32, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use super::{Echo, Ping, unprivileged};
-use crate::{FailureKind, HealthCheck, Outcome, Target, testing::look};
+use crate::{
+    FailureKind, HealthCheck, Outcome, Target,
+    testing::{look, requirements::skip},
+};
 
 /// The outcome, or `None` with a line where this may not ping.
 async fn ping(address: &str) -> Option<Outcome> {
     let target = Target::new(SocketAddr::new(address.parse().unwrap(), 0));
     match look(&Ping::default(), &target).await {
         Err(failure) if failure.kind == FailureKind::Misconfigured => {
-            assert!(std::env::var_os("LB_REQUIRE_ALL").is_none(), "{failure}");
-            // By hand, since `cargo test` keeps what the macros print of a test that passes.
-            let _ = writeln!(
-                std::io::stderr(),
-                "skipped: ping {address}: needs CAP_NET_RAW, ping_group_range or IPv6: {failure}"
-            );
+            skip("ping", &format!("CAP_NET_RAW or net.ipv4.ping_group_range, and {address}: {failure}"));
             None
         }
         outcome => Some(outcome),
@@ -33,12 +31,7 @@ async fn loopback_answers() {
 async fn silence_is_waited_for_and_attempts_are_counted() {
     let target = Target::new(SocketAddr::from(([127, 0, 0, 1], 0)));
     let Ok(echo) = Echo::open(&target) else {
-        // By hand, since `cargo test` keeps what the macros print of a test that passes.
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: ping: needs CAP_NET_RAW or the sysctl net.ipv4.ping_group_range"
-        );
-        return;
+        return skip("ping", "CAP_NET_RAW or net.ipv4.ping_group_range");
     };
     // Nothing was sent: nothing comes, and a foreign answer does not count.
     let waiting = tokio::time::timeout(Duration::from_millis(50), echo.answer()).await;
@@ -49,7 +42,9 @@ async fn silence_is_waited_for_and_attempts_are_counted() {
 
 #[tokio::test]
 async fn only_our_own_answers_count() {
-    let Ok(mut echo) = Echo::open(&Target::new(SocketAddr::from(([127, 0, 0, 1], 0)))) else { return };
+    let Ok(mut echo) = Echo::open(&Target::new(SocketAddr::from(([127, 0, 0, 1], 0)))) else {
+        return skip("ping", "CAP_NET_RAW or net.ipv4.ping_group_range");
+    };
     echo.raw = false;
     let mut reply = echo.request(1);
     assert!(!echo.is_answer(&reply), "a request is no answer");

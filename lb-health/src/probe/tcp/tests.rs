@@ -1,11 +1,11 @@
-use std::{io::Write as _, time::Duration};
+use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::Tcp;
 use crate::{
     FailureKind, HealthCheck, Target,
-    testing::{look, refusing},
+    testing::{look, refusing, requirements::skip},
 };
 
 #[tokio::test]
@@ -18,9 +18,7 @@ async fn up_and_refused() {
 #[tokio::test]
 async fn over_ipv6() {
     let Ok(listener) = tokio::net::TcpListener::bind("[::1]:0").await else {
-        // By hand, since `cargo test` keeps what the macros print of a test that passes.
-        let _ = writeln!(std::io::stderr(), "skipped: tcp over IPv6: needs ::1 on lo");
-        return;
+        return skip("over_ipv6", "::1 on lo");
     };
     look(&Tcp, &listener.local_addr().unwrap().into()).await.unwrap();
 }

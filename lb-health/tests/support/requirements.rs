@@ -1,0 +1,1 @@
+../../../bins/tests/support/requirements.rs

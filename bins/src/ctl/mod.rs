@@ -33,13 +33,14 @@ use crate::{
         client::{Client, ClientError},
         protocol::{Answer, DumpKind, Entry, Request},
     },
-    director::wording,
-    ipvsadm,
+    director::{self, wording},
+    failover, ipvsadm,
     lab::{self, demo},
     runtime::{
         clock::ctime,
         paths,
         printable::{printable_json, printable_lines},
+        role::Role,
     },
 };
 
@@ -176,11 +177,19 @@ type Failure = Box<dyn std::error::Error>;
 
 /// Does what the command line says.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let mut arguments = arguments.peekable();
-    if let Some(name) = arguments.peek().and_then(|program| ipvsadm::Name::of(Path::new(program))) {
-        return ipvsadm::main(name, arguments.skip(1));
+    let words: Vec<OsString> = arguments.collect();
+    if let Some(name) = words.first().and_then(|program| ipvsadm::Name::of(Path::new(program))) {
+        return ipvsadm::main(name, words.into_iter().skip(1));
     }
-    let arguments = match Arguments::parse_from(arguments) {
+    if let Some(role) = words.get(1).and_then(|word| Role::of(word)) {
+        role.assume();
+        let words = words.into_iter().skip(1);
+        return match role {
+            Role::Director => director::cli::main(words),
+            Role::Failover => failover::cli::main(words),
+        };
+    }
+    let arguments = match Arguments::parse_from(words) {
         Arguments { command: Command::Ipvs { arguments }, .. } => {
             return ipvsadm::lbctl_main(arguments.into_iter());
         }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     config::ldirectord::{AlertStates, Config, EmailAlert, Virtual},
-    runtime::{clock::ctime, log::Log, paths},
+    runtime::{clock::ctime, log::Log, paths, role},
     services::state::{Place, State},
 };
 
@@ -123,6 +123,7 @@ impl Effects {
         for other in &config.globals.execute {
             let purpose = format!("execute={other} {command}");
             let mut argv = vec![&*program];
+            argv.extend(role::argument());
             argv.extend(self.companions.iter().map(String::as_str));
             // Said outright, since the environment may name ours.
             let socket = paths::socket(Path::new(other));

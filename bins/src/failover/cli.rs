@@ -30,7 +30,7 @@ use crate::{
         log::{self, Log, Target},
         namespace, paths,
         pidfile::PidFile,
-        plane,
+        plane, role,
     },
 };
 
@@ -190,7 +190,8 @@ fn supervise(words: &[OsString], arguments: &Arguments) -> ExitCode {
         Ok(log) => log,
         Err(error) => return cannot_run(&format!("the log can have no thread: {error}")),
     };
-    let words = words.iter().cloned().chain(["--supervised".into()]).collect();
+    let role = role::argument().map(OsString::from);
+    let words = role.into_iter().chain(words.iter().cloned()).chain(["--supervised".into()]).collect();
     let plan = Plan { arguments: words, respawn: !arguments.dont_respawn };
     let detached = arguments.detached;
     let ready = move || {

@@ -106,7 +106,7 @@ fn up(file: &Path, command: &[OsString]) -> Result<bool, Box<dyn Error>> {
         let texts: Vec<String> = problems.iter().map(|problem| problem.render(&source, Colors::No)).collect();
         format!("{} can not be built\n{}", file.display(), texts.join("\n"))
     })?;
-    let built = topology::build(&topology, folder)?;
+    let built = topology::build(&topology, folder, &std::env::current_exe()?)?;
     let doors = doors(&built);
     let door = built.lab.folder().join("doors.json");
     fs::write(&door, serde_json::to_string(&doors)?)?;
@@ -122,7 +122,7 @@ fn up(file: &Path, command: &[OsString]) -> Result<bool, Box<dyn Error>> {
             inside
         }
     };
-    let status = inside.env(VARIABLE, &door).env("PATH", topology::path()).status();
+    let status = inside.env(VARIABLE, &door).env("PATH", topology::path(built.lab.folder())).status();
     Ok(status.map_err(|error| format!("{}: {error}", inside.get_program().display()))?.success())
 }
 
@@ -166,5 +166,6 @@ fn exec(host: &str, command: &[OsString]) -> Result<bool, Box<dyn Error>> {
         [] => entering.arg(std::env::var_os("SHELL").unwrap_or_else(|| "sh".into())),
         command => entering.args(command),
     };
-    Err(format!("nsenter: {}", entering.env("PATH", topology::path()).exec()).into())
+    let folder = Path::new(&file).parent().unwrap_or(Path::new("/"));
+    Err(format!("nsenter: {}", entering.env("PATH", topology::path(folder)).exec()).into())
 }

@@ -8,6 +8,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use super::role;
+
 /// Starts this program again with these arguments as a daemon, and waits until it [says](say) that it runs; returns its
 /// exit status if it ends before.
 ///
@@ -15,6 +17,7 @@ use std::{
 /// When it can not be started.
 pub fn start(arguments: impl IntoIterator<Item = OsString>) -> io::Result<Option<u8>> {
     let mut child = Command::new(std::env::current_exe()?)
+        .args(role::argument())
         .args(arguments)
         .current_dir("/")
         .stdin(Stdio::null())

@@ -10,4 +10,5 @@ pub mod paths;
 pub mod pidfile;
 pub mod plane;
 pub mod printable;
+pub mod role;
 pub mod systemd;

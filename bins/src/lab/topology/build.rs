@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use thiserror::Error;
 
-use super::Topology;
+use super::{Topology, programs};
 use crate::lab::{Error, Host, Lab, Process};
 
 /// What a topology has become.
@@ -32,11 +32,12 @@ pub enum BuildError {
     },
 }
 
-/// Builds it. Its files are found from `folder`, and programs also in the folder of this one.
+/// Builds it. Its files are found from `folder`, and programs also in the folder of this one. Where lb-failover, lb-director
+/// or ipvsadm is installed nowhere, `lbctl` stands in for it.
 ///
 /// # Errors
 /// When something can not be made or run; what was made until then is gone again.
-pub fn build(topology: &Topology, folder: &Path) -> Result<Built, BuildError> {
+pub fn build(topology: &Topology, folder: &Path, lbctl: &Path) -> Result<Built, BuildError> {
     let lab = Lab::new()?;
     for switch in &topology.switches {
         lab.switch(switch.get_ref())?;
@@ -49,6 +50,8 @@ pub fn build(topology: &Topology, folder: &Path) -> Result<Built, BuildError> {
         }
         hosts.push((host, plan));
     }
+    programs::install_stand_ins(&lab, lbctl)?;
+    let path = programs::path(lab.folder());
     let names = known_hosts(&lab);
     let failed = |host: &Host| {
         let host = host.name().to_owned();
@@ -63,32 +66,25 @@ pub fn build(topology: &Topology, folder: &Path) -> Result<Built, BuildError> {
             host.write(inside, text).map_err(failed(host))?;
         }
         for line in &plan.setup {
-            host.run(&shell(line.get_ref())).map_err(failed(host))?;
+            host.run(&shell(line.get_ref(), &path)).map_err(failed(host))?;
         }
     }
     let mut running = Vec::new();
     for (host, plan) in &hosts {
         for line in &plan.run {
-            let process = host.spawn(&shell(&format!("exec {}", line.get_ref()))).map_err(failed(host))?;
+            let process =
+                host.spawn(&shell(&format!("exec {}", line.get_ref()), &path)).map_err(failed(host))?;
             running.push((host.clone(), line.get_ref().clone(), process));
         }
     }
     Ok(Built { running, lab })
 }
 
-/// A line of shell, which finds our own programs.
-fn shell(line: &str) -> Command {
+/// A line of shell, which finds programs in this path.
+fn shell(line: &str, path: &str) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-ec", line]).env("PATH", path());
+    command.args(["-ec", line]).env("PATH", path);
     command
-}
-
-/// The path of programs, with the folder of this one.
-pub(in crate::lab) fn path() -> String {
-    let own = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.display().to_string()));
-    let path = std::env::var("PATH").unwrap_or_default();
-    let all = [own, Some(path), Some("/usr/local/sbin:/usr/sbin:/sbin".to_owned())];
-    all.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(":")
 }
 
 /// The hosts by name: a text for /etc/hosts.

@@ -14,6 +14,7 @@
 //! ```
 
 mod build;
+mod programs;
 #[cfg(test)]
 mod tests;
 
@@ -28,8 +29,8 @@ use crate::config::{
     document::{Source, Span},
 };
 
-pub(super) use build::path;
 pub use build::{BuildError, Built, build};
+pub(super) use programs::path;
 
 /// Hosts, switches and cables to be.
 #[derive(Clone, Debug, Deserialize)]

@@ -5,7 +5,6 @@ use std::{fmt::Write as _, io, net::SocketAddr, path::PathBuf, process::Command}
 use lb_core::{desired::ServerState, model::ServerKey, overrides::Action};
 use nix::sys::signal::Signal;
 
-use super::program;
 use crate::{
     control::{
         client::Client,
@@ -13,6 +12,7 @@ use crate::{
     },
     failover::event::Condition,
     lab::{Host, Process},
+    runtime::role::Role,
 };
 
 const CONFIGURATION: &str = "/etc/keepalived/keepalived.conf";
@@ -50,8 +50,18 @@ impl Director {
         host.write(CONFIGURATION, configuration(*priority, *front, servers)).map_err(io::Error::other)?;
         // It is ready to balance before its address comes.
         host.sh("echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind").map_err(io::Error::other)?;
-        let mut command = Command::new(program()?);
-        command.args(["-n", "-l", "-D", "--pair", "--data-plane", "relay", "--socket", SOCKET]);
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([
+            Role::Failover.name(),
+            "-n",
+            "-l",
+            "-D",
+            "--pair",
+            "--data-plane",
+            "relay",
+            "--socket",
+            SOCKET,
+        ]);
         let daemon = host.spawn(&command).map_err(io::Error::other)?;
         self.running = Some(Running { daemon, control: Control::new(host.path(SOCKET)) });
         Ok(())

@@ -1,29 +1,37 @@
 # Makes a machine of its own of new namespaces, and stays as their first process.
-# $1 its name, $2 options for overlays, then the entries of /tmp that are seen inside.
+# $1 its name, $2 the lab's folder, $3 `user` in a user namespace, then the entries of /tmp that are seen inside.
 set -e
-name=$1 options=$2
-shift 2
+name=$1 lab=$2 right=$3
+shift 3
 
-echo "$name" >/proc/sys/kernel/hostname
+# By the system call: the file in /proc belongs to the root of the machine.
+hostname "$name"
+
+# What is changed in these folders stays inside. In a user namespace they lie above what the keeper has made.
+etc=/etc var=/var options=
+if [ "$right" = user ]; then
+    cd "$lab/base"
+    etc=etc var=var:/var options=,userxattr
+fi
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/lock /run/outer
-
-# What is changed in these folders stays inside.
 for folder in etc var; do
     mkdir -p "/run/.lab/$folder/upper" "/run/.lab/$folder/work"
+    [ "$folder" = etc ] && lower=$etc || lower=$var
     mount -t overlay overlay \
-        -o "lowerdir=/$folder,upperdir=/run/.lab/$folder/upper,workdir=/run/.lab/$folder/work$options" "/$folder"
+        -o "lowerdir=$lower,upperdir=/run/.lab/$folder/upper,workdir=/run/.lab/$folder/work$options" "/$folder"
 done
+cd /
 [ -L /var/run ] || mount --bind /run /var/run
 
-mount --bind /tmp /run/outer
+mount --rbind /tmp /run/outer
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 for path in "$@"; do
     entry=${path#/tmp/}
     if [ -d "/run/outer/$entry" ]; then mkdir "/tmp/$entry"; else touch "/tmp/$entry"; fi
     mount --bind "/run/outer/$entry" "/tmp/$entry"
 done
-umount /run/outer
+umount -l /run/outer
 rmdir /run/outer
 
 # The interfaces that programs see there are those of the host.

@@ -25,7 +25,7 @@ use super::error::{Error, Result};
 /// What makes each kind of namespace: by `unshare` when it is made, by `nsenter` when it is entered.
 const KINDS: [&str; 5] = ["--net", "--mount", "--uts", "--ipc", "--pid"];
 /// Where administrators' programs are, for users who have them not in their path.
-pub(super) const PATHS: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
+const PATHS: &str = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
 
 /// By what right namespaces are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,9 +43,19 @@ impl Right {
     /// # Errors
     /// When it may not make namespaces, with what to do about it, or programs for it are missing.
     pub fn find() -> Result<Self> {
-        let right = if geteuid().is_root() { Self::Root } else { Self::User };
-        right.check()?;
-        Ok(right)
+        let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let (first, others) = match (geteuid().is_root(), maps_all_users(&map)) {
+            (true, true) => (Self::Root, Some(Self::User)),
+            // Root of a user namespace only, where files of most users can not be changed.
+            (true, false) => (Self::User, Some(Self::Root)),
+            (false, _) => (Self::User, None),
+        };
+        let refused = match first.check() {
+            Ok(()) => return Ok(first),
+            Err(error) => error,
+        };
+        // Root without capabilities may still make a user namespace.
+        others.filter(|other| other.check().is_ok()).ok_or(refused)
     }
 
     /// Whether namespaces can be made by this right.
@@ -54,9 +64,7 @@ impl Right {
     /// As for [`Self::find`].
     pub fn check(self) -> Result<()> {
         for (program, package) in [("unshare", "util-linux"), ("nsenter", "util-linux"), ("ip", "iproute2")] {
-            if !PATHS.split(':').any(|folder| Path::new(folder).join(program).exists()) {
-                return Err(Error::Missing { program, package });
-            }
+            find(program).ok_or(Error::Missing { program, package })?;
         }
         let mut trial = self.unshare();
         trial.arg("true").stdin(Stdio::null());
@@ -66,6 +74,14 @@ impl Right {
         }
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         Err(Error::Denied { said, remedy: remedy(|path| fs::read_to_string(path).ok()) })
+    }
+
+    /// For the scripts of the namespaces.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::User => "user",
+        }
     }
 
     /// A command that runs what is appended to it as the first process of new namespaces.
@@ -97,6 +113,11 @@ impl Right {
         command.args(kinds).arg("--");
         command
     }
+}
+
+/// Whether a `/proc/self/uid_map` is that of the machine, or of a container with all users.
+fn maps_all_users(map: &str) -> bool {
+    map.split_ascii_whitespace().nth(2).is_some_and(|count| count.parse() == Ok(u32::MAX))
 }
 
 /// What has to be changed for namespaces to be allowed, as far as the system tells.
@@ -138,23 +159,26 @@ impl Anchor {
     /// The keeper of a lab. Everything that will ever run in the lab ends with it, and it ends with this process,
     /// whatever that dies of; then it removes the folder.
     pub(super) fn keeper(right: Right, folder: &Path) -> Result<Self> {
-        const SCRIPT: &str =
-            "ip link set lo up && echo ready && exec >/dev/null 2>&1 || exit; cat; rm -rf \"$1\"; exit 0";
         let mut command = right.unshare();
-        command.args(["sh", "-c", SCRIPT, "keeper"]).arg(folder).stdin(Stdio::piped());
+        command.env("LB_LAB_KEEPER", include_str!("keeper.sh"));
+        command.args(["sh", "-c", "eval \"$LB_LAB_KEEPER\"", "keeper"]).arg(folder).arg(right.name());
+        command.stdin(Stdio::piped());
         Self::start(right, command, 1)
     }
 
-    /// Namespaces of a host inside. `kept` are the entries of /tmp that are seen inside.
-    pub(super) fn host(keeper: &Self, name: &str, kept: &[PathBuf]) -> Result<Self> {
+    /// Namespaces of a host in the lab with this folder. `kept` are the entries of /tmp that are seen inside.
+    pub(super) fn host(keeper: &Self, name: &str, folder: &Path, kept: &[PathBuf]) -> Result<Self> {
         let right = keeper.right;
         let mut command = right.nsenter(keeper.pid, &KINDS);
         // Already in the user namespace.
         command.arg("unshare").args(KINDS).args(["--fork", "--kill-child", "--mount-proc"]);
-        let options = if right == Right::User { ",userxattr" } else { "" };
         // By the environment, so that a list of processes can be read.
         command.env("LB_LAB_HOST", include_str!("host.sh"));
-        command.args(["sh", "-c", "eval \"$LB_LAB_HOST\"", "host", name, options]).args(kept);
+        command
+            .args(["sh", "-c", "eval \"$LB_LAB_HOST\"", "host", name])
+            .arg(folder)
+            .arg(right.name())
+            .args(kept);
         command.stdin(Stdio::null());
         Self::start(right, command, 2)
     }
@@ -234,9 +258,19 @@ fn only_child(pid: Pid) -> Option<Pid> {
 /// A program of the system's.
 fn tool(program: &str) -> Command {
     let mut command = Command::new(program);
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", if path.is_empty() { PATHS.to_owned() } else { format!("{path}:{PATHS}") });
+    command.env("PATH", search_path());
     command
+}
+
+/// Where programs are looked for: in the user's path, then where administrators' programs are.
+pub(super) fn search_path() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    if path.is_empty() { PATHS.to_owned() } else { format!("{path}:{PATHS}") }
+}
+
+/// Where a program is.
+pub(super) fn find(program: &str) -> Option<PathBuf> {
+    search_path().split(':').map(|folder| Path::new(folder).join(program)).find(|path| path.is_file())
 }
 
 /// A command as it would be typed, without what gets it into its namespaces.
@@ -270,6 +304,12 @@ mod tests {
         let told = remedy(|_| Some("1".to_owned()));
         assert!(told.contains("apparmor_restrict_unprivileged_userns=0"), "{told}");
         assert!(remedy(|_| None).contains("SYS_ADMIN"));
+    }
+
+    #[test]
+    fn root_of_a_user_namespace_is_recognized() {
+        assert!(maps_all_users("         0          0 4294967295\n"));
+        assert!(!maps_all_users("         0       1000          1\n") && !maps_all_users(""));
     }
 
     #[test]

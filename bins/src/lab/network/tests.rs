@@ -95,6 +95,37 @@ fn cables_carry_what_they_are_told_to() {
 }
 
 #[test]
+fn isolated_hosts_reach_all_others_and_are_healed_without_a_filter() {
+    let Some((lab, a, b)) = pair("isolated_hosts_reach_all_others_and_are_healed_without_a_filter", None)
+    else {
+        return;
+    };
+    let c = lab.host("c").unwrap();
+    lab.link(&c, "lan", "eth0", &["10.0.0.3/24".parse().unwrap()]).unwrap();
+    // Only what a lab needs, so that this runs where there is nothing else: an address resolution that fails or succeeds.
+    let reaches = |from: &Host, address: &str| {
+        from.sh(&format!(
+            "ip neigh del {address} dev eth0 2>/dev/null || :
+             ip neigh replace {address} dev eth0 use
+             for _ in $(seq 150); do
+                 case $(ip neigh show {address} dev eth0) in *REACHABLE*) exit 0;; *FAILED*) exit 1;; esac
+                 sleep 0.2
+             done
+             exit 1"
+        ))
+        .is_ok()
+    };
+    assert!(reaches(&a, "10.0.0.2") && reaches(&b, "10.0.0.1"));
+    lab.isolate(&[&a, &b]).unwrap();
+    assert!(!reaches(&a, "10.0.0.2") && !reaches(&b, "10.0.0.1"));
+    assert!(reaches(&a, "10.0.0.3") && reaches(&c, "10.0.0.2"));
+    assert_eq!(a.read("/sys/class/net/eth0/carrier").unwrap().trim(), "1");
+    lab.cut(&c, "eth0").unwrap();
+    lab.heal().unwrap();
+    assert!(reaches(&a, "10.0.0.2") && reaches(&b, "10.0.0.3"));
+}
+
+#[test]
 fn hosts_have_things_of_their_own_and_leave_none() {
     for right in [None, Some(Right::User)] {
         let Some((lab, a, b)) = pair("hosts_have_things_of_their_own_and_leave_none", right) else {

@@ -8,10 +8,11 @@ use std::{
     process::Command,
 };
 
-use super::{file_error, find, kernel::Kernel};
+use super::{file_error, kernel::Kernel};
 use crate::lab::{
     error::{Error, Result},
     host::complete,
+    namespaces::find,
 };
 
 /// Buses, file systems, and what is handed over by QEMU.

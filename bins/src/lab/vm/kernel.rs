@@ -6,10 +6,11 @@ use std::{
     process::Command,
 };
 
-use super::{file_error, search_path};
+use super::file_error;
 use crate::lab::{
     error::{Error, Result},
     host::complete,
+    namespaces::search_path,
 };
 
 /// The package that depends on the current kernel.

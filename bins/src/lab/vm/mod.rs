@@ -35,7 +35,7 @@ use std::{
 use self::kernel::Kernel;
 use super::{
     error::{Error, Result},
-    namespaces::{PATHS, starting},
+    namespaces::{find, search_path, starting},
 };
 
 /// What is run here; `busybox` is the first program inside.
@@ -241,15 +241,6 @@ pub fn cache() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
     cache.unwrap_or_else(std::env::temp_dir).join("lb-lab")
-}
-
-fn search_path() -> String {
-    let path = std::env::var("PATH").unwrap_or_default();
-    format!("{path}:{PATHS}")
-}
-
-fn find(program: &str) -> Option<PathBuf> {
-    search_path().split(':').map(|folder| Path::new(folder).join(program)).find(|path| path.exists())
 }
 
 /// Waits until nobody else has the lock; it is held until the file is closed.

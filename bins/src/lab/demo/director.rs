@@ -1,45 +1,68 @@
-//! The balancer of the demo: a real director with the relay, in a process of its own.
+//! The balancer of the demo on loopback: a real director with the relay, in a process of its own. It is asked over its standard
+//! input and needs neither a socket nor a file, so that it runs where nothing can be written.
 
-use std::io::{self, Write as _};
+use std::io;
+
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    sync::{mpsc, oneshot},
+};
 
 use super::roles;
 use crate::{
     config::document::Source,
+    control::protocol::Answer,
     director::{
-        engine::Options,
+        engine::{Director, Options, Order},
+        journal::Journal,
         loading,
-        service::{self, Settings},
     },
     runtime::{
         clock::Clock,
+        limits,
         log::{self, Log, Target},
-        plane::Choice,
+        plane::{self, Choice},
     },
 };
 
-/// Balances by this configuration until the parent is gone. Says where its control socket is as soon as everything
-/// is in the data plane.
+/// Name of the configuration in messages; there is no such file.
+const NAME: &str = "demo.cf";
+
+/// Balances by this configuration until the parent is gone. Says `ready` when everything is in the data plane, or what was
+/// refused of it, and then answers each request of a line with a line.
 pub(super) async fn run(configuration: &str) -> io::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("demo.cf");
-    std::fs::write(&file, configuration)?;
-    let socket = folder.path().join("demo.sock");
-    let loaded = loading::check(&Source::new("demo.cf", configuration), false).map_err(io::Error::other)?;
+    limits::raise_open_files();
+    let loaded = loading::check(&Source::new(NAME, configuration), false).map_err(io::Error::other)?;
     let clock = Clock::start();
-    let log = Log::new(Target::File("/dev/null".into()), clock, "demo.cf");
+    let log = Log::new(Target::File("/dev/null".into()), clock, NAME);
     log::capture(&log);
-    let options = Options::new(file);
-    let settings = Settings { data_plane: Choice::Relay, freebind: false, socket: socket.clone() };
-    let greeting = socket.display().to_string();
-    let ready = move |refused: &[String]| {
-        let mut stdout = io::stdout();
-        // A parent that is gone ends this process anyway.
-        let _ = match refused.first() {
-            None => writeln!(stdout, "{greeting}"),
-            Some(refusal) => writeln!(stdout, "refused: {refusal}"),
-        };
+    let plane = plane::open(Choice::Relay, &loaded.config.table()).await.map_err(io::Error::other)?;
+    let (call_sender, mut calls) = mpsc::channel(1);
+    let (order_sender, mut orders) = mpsc::channel(1);
+    let options = Options::new(NAME.into());
+    let mut director = Director::start(options, loaded.config, plane, clock, Journal::new(log)).await;
+    match director.refused().first() {
+        None => roles::say("ready").await?,
+        Some(refusal) => roles::say(&format!("refused: {refusal}")).await?,
+    }
+    let converse = async {
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        while let Some(line) = lines.next_line().await? {
+            let (reply, answer) = oneshot::channel();
+            let request = serde_json::from_str(&line)?;
+            if call_sender.send((request, reply)).await.is_err() {
+                break;
+            }
+            let answer =
+                answer.await.unwrap_or_else(|_| Answer::Error("the balancer is stopping".to_owned()));
+            roles::say(&serde_json::to_string(&answer)?).await?;
+        }
+        Ok(())
     };
-    service::run(options, settings, loaded, log, clock, ready, roles::orphaned())
-        .await
-        .map_err(io::Error::other)
+    let converse = async {
+        let ended: io::Result<()> = converse.await;
+        let _ = order_sender.send(Order::Stop).await;
+        ended
+    };
+    tokio::join!(director.run(&mut orders, &mut calls), converse).1
 }

@@ -12,20 +12,25 @@ mod roles;
 mod view;
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     time::Duration,
 };
 
 use clap::{Args, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Lab;
-
 use self::{
     pair::Pair,
-    play::Play,
-    view::{Plain, Screen, View},
+    play::{Ending, Play, Scene},
+    view::View,
 };
+use super::Lab;
+use crate::runtime::limits;
+
+/// How often the view is drawn and the balancers are asked.
+const STEP: Duration = Duration::from_millis(50);
+/// With fewer open files the relay of a director can not hold the connections of all clients.
+const PAIR_OPEN_FILES: u64 = 512;
 
 /// How the demo is to run.
 #[derive(Clone, Debug, Args)]
@@ -79,13 +84,14 @@ pub fn run_role(role: &Role) -> io::Result<()> {
     }
 }
 
-/// Runs the demo; `true` = no request failed after the balancer had noticed the dead server.
+/// Runs the demo; `true` = the user quit, or no request failed after the balancer had noticed the dead server.
 ///
 /// # Errors
 /// When its processes can not be started, or one of them fails.
 pub fn run(options: &Options) -> io::Result<bool> {
+    let open_files = limits::raise_open_files();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(perform(options))
+    runtime.block_on(perform(options, open_files))
 }
 
 /// Who plays.
@@ -94,38 +100,53 @@ enum Cast {
     Alone(Box<Play>),
 }
 
-async fn perform(options: &Options) -> io::Result<bool> {
+impl Cast {
+    /// The pair, or else one balancer, with the reason.
+    async fn prepare(open_files: u64) -> io::Result<Self> {
+        Ok(match Self::pair(open_files).await {
+            Ok(pair) => Self::Pair(Box::new(pair)),
+            Err(reason) => Self::Alone(Box::new(Play::prepare(reason).await?)),
+        })
+    }
+
+    async fn pair(open_files: u64) -> Result<Pair, String> {
+        if open_files < PAIR_OPEN_FILES {
+            return Err(format!(
+                "{open_files} open files are too few for two directors; raise the limit, `ulimit -Hn`, to {PAIR_OPEN_FILES}"
+            ));
+        }
+        let lab = Lab::new().map_err(|error| error.to_string())?;
+        Pair::prepare(lab).await.map_err(|error| error.to_string())
+    }
+}
+
+async fn perform(options: &Options, open_files: u64) -> io::Result<bool> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let lab = pair::program().map_err(|error| error.to_string());
-    let lab = lab.and_then(|_| Lab::new().map_err(|error| error.to_string()));
-    if let Err(error) = &lab {
-        writeln!(io::stderr(), "on loopback, with one balancer and without failovers: {error}")?;
-    }
-    let prepare = async {
-        Ok::<_, io::Error>(match lab {
-            Ok(lab) => Cast::Pair(Box::new(Pair::prepare(lab).await?)),
-            Err(_) => Cast::Alone(Box::new(Play::prepare().await?)),
-        })
-    };
-    let mut cast = tokio::select! {
-        cast = prepare => cast?,
-        _ = interrupt.recv() => return Ok(false),
-        _ = terminate.recv() => return Ok(false),
-    };
-    let live = io::stdout().is_terminal() && !options.plain && !options.json;
-    let mut view: Box<dyn View> = if live { Box::new(Screen::open()?) } else { Box::new(Plain::default()) };
+    let mut view = view::open(options.plain || options.json);
     let total = Duration::from_secs(options.seconds);
+    let mut cast = {
+        let prepare = Cast::prepare(open_files);
+        let waiting = wait(&mut *view, total);
+        tokio::select! {
+            // So that there is a picture before anything is built.
+            biased;
+            waiting = waiting => return waiting.map(|()| true),
+            _ = interrupt.recv() => return Ok(false),
+            _ = terminate.recv() => return Ok(false),
+            cast = prepare => cast?,
+        }
+    };
     let perform = async {
         match &mut cast {
-            Cast::Pair(pair) => pair.perform(total, live, &mut *view).await,
+            Cast::Pair(pair) => pair.perform(total, &mut *view).await,
             Cast::Alone(play) => play.perform(total, &mut *view).await,
         }
     };
-    let result = tokio::select! {
-        result = perform => result,
-        _ = interrupt.recv() => Ok(()),
-        _ = terminate.recv() => Ok(()),
+    let ending = tokio::select! {
+        ending = perform => ending,
+        _ = interrupt.recv() => Ok(Ending::Over),
+        _ = terminate.recv() => Ok(Ending::Over),
     };
     drop(view);
     let report = match cast {
@@ -136,10 +157,26 @@ async fn perform(options: &Options) -> io::Result<bool> {
             report
         }
     };
-    result?;
+    let ending = ending?;
     write!(io::stdout(), "{}", report.text())?;
     if options.json {
         writeln!(io::stdout(), "{}", serde_json::to_string(&report)?)?;
     }
-    Ok(report.failed_after_detection == 0 && report.detect_ms.is_some())
+    Ok(ending == Ending::Quit || (report.failed_after_detection == 0 && report.detect_ms.is_some()))
+}
+
+/// Shows that something comes, until the user has enough of it.
+async fn wait(view: &mut dyn View, total: Duration) -> io::Result<()> {
+    let scene = Scene {
+        title: "lbctl demo: a client, two directors and three web servers get ready; q ends it".to_owned(),
+        total,
+        ..Scene::default()
+    };
+    let mut beat = tokio::time::interval(STEP);
+    loop {
+        beat.tick().await;
+        if !view.draw(&scene)? {
+            return Ok(());
+        }
+    }
 }

@@ -5,7 +5,6 @@ mod director;
 use std::{
     io,
     net::SocketAddr,
-    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -15,8 +14,9 @@ use nix::sys::signal::Signal;
 
 use self::director::Director;
 use super::{
+    STEP,
     load::{Seen, Told},
-    play::{Actor, Scene},
+    play::{Actor, Ending, Scene},
     report::{Failover, Report, millis},
     roles::Process,
     view::View,
@@ -27,8 +27,6 @@ use crate::{
     lab::{Host, Lab, meter::Meter},
 };
 
-/// How often the view is drawn and the directors are asked.
-const STEP: Duration = Duration::from_millis(50);
 /// A failover is over after so long.
 const SETTLED: Duration = Duration::from_secs(2);
 /// The address that the directors share.
@@ -160,12 +158,7 @@ impl Pair {
     }
 
     /// Plays for this long; a person before a screen may take over by the first key.
-    pub(super) async fn perform(
-        &mut self,
-        total: Duration,
-        live: bool,
-        view: &mut dyn View,
-    ) -> io::Result<()> {
+    pub(super) async fn perform(&mut self, total: Duration, view: &mut dyn View) -> io::Result<Ending> {
         let mut acts = ACTS.iter().peekable();
         let mut by_hand = false;
         let mut beat = tokio::time::interval(STEP);
@@ -185,11 +178,11 @@ impl Pair {
                 }
             }
             self.look().await?;
-            if !view.draw(&self.scene(total, live))? {
-                break;
+            if !view.draw(&self.scene(total))? {
+                return Ok(Ending::Quit);
             }
         }
-        Ok(())
+        Ok(Ending::Over)
     }
 
     /// What a key means now.
@@ -270,10 +263,7 @@ impl Pair {
                     if self.split { "the directors hear nothing of each other" } else { "the split heals" };
                 self.moves(what)?;
                 let [one, two] = [0, 1].map(|index| self.directors[index].host());
-                let done = match self.split {
-                    true => self.lab.partition(one, two).and_then(|()| self.lab.partition(two, one)),
-                    false => self.lab.heal(),
-                };
+                let done = if self.split { self.lab.isolate(&[one, two]) } else { self.lab.heal() };
                 done.map_err(io::Error::other)?;
             }
             Act::Reload => {
@@ -315,7 +305,7 @@ impl Pair {
 
     /// Asks everybody how it is.
     async fn look(&mut self) -> io::Result<()> {
-        let told: Told = serde_json::from_str(&self.clients.ask().await?)?;
+        let told: Told = serde_json::from_str(&self.clients.ask("").await?)?;
         self.seen = told.into();
         self.directors.iter_mut().for_each(Director::look);
         if self.moving.as_ref().is_some_and(|(_, began)| began.elapsed() > SETTLED) {
@@ -340,7 +330,7 @@ impl Pair {
         self.story.push((self.started.elapsed(), text));
     }
 
-    fn scene(&self, total: Duration, live: bool) -> Scene {
+    fn scene(&self, total: Duration) -> Scene {
         let servers = self.servers.iter().enumerate().map(|(index, server)| Actor {
             name: server.name.clone(),
             address: server.address,
@@ -348,14 +338,17 @@ impl Pair {
             status: self.server(index).cloned(),
         });
         Scene {
-            front: SocketAddr::from((VIP, 80)),
+            title: format!(
+                "lbctl demo: http://{}/ balanced over three servers; {KEYS}q ends it",
+                SocketAddr::from((VIP, 80))
+            ),
+            notice: None,
             elapsed: self.started.elapsed(),
             total,
             servers: servers.collect(),
             detect: self.killed.zip(self.noticed).map(|(killed, noticed)| noticed - killed),
             story: self.story.clone(),
             nodes: self.directors.iter().map(Director::summary).collect(),
-            keys: if live { KEYS } else { "" },
             seen: self.seen.clone(),
         }
     }
@@ -384,14 +377,5 @@ async fn await_all(mut directors: [Director; 2], servers: usize) -> io::Result<[
             return Err(io::Error::other(format!("the directors did not get ready in time\n{logs}")));
         }
         tokio::time::sleep(STEP).await;
-    }
-}
-
-/// The program that the directors run, beside this one.
-pub(super) fn program() -> io::Result<std::path::PathBuf> {
-    let path = std::env::current_exe()?.with_file_name("lb-failover");
-    match Path::new(&path).exists() {
-        true => Ok(path),
-        false => Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is missing", path.display()))),
     }
 }

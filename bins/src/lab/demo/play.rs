@@ -3,7 +3,6 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -11,24 +10,20 @@ use lb_core::{desired::ServerState, model::ServerKey, overrides::Action};
 use tokio::task::JoinSet;
 
 use super::{
+    STEP,
     load::{self, Seen, Tallies},
-    report::Report,
+    report::{ALONE, Report},
     roles::Process,
     view::View,
 };
-use crate::control::{
-    client::Client,
-    protocol::{Answer, Request, ServerStatus, Status},
-};
-
-/// How often the view is drawn and the balancer is asked.
-const STEP: Duration = Duration::from_millis(50);
+use crate::control::protocol::{Answer, Request, ServerStatus, Status};
 
 /// The processes, and what was seen of them.
 pub(super) struct Play {
     servers: Vec<Server>,
     director: Process,
-    control: Client,
+    /// Why there is no pair.
+    reason: String,
     front: SocketAddr,
     tallies: Tallies,
     clients: JoinSet<()>,
@@ -46,9 +41,22 @@ struct Server {
     process: Process,
 }
 
+/// How a demo has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// By itself.
+    Over,
+    /// The user had seen enough.
+    Quit,
+}
+
 /// What a view shows.
+#[derive(Default)]
 pub(super) struct Scene {
-    pub(super) front: SocketAddr,
+    /// What this is, and what the keys do.
+    pub(super) title: String,
+    /// What the user should know of the whole demo, such as why it runs on loopback.
+    pub(super) notice: Option<String>,
     pub(super) elapsed: Duration,
     pub(super) total: Duration,
     pub(super) servers: Vec<Actor>,
@@ -57,8 +65,6 @@ pub(super) struct Scene {
     pub(super) story: Vec<(Duration, String)>,
     /// What each node is, in words; none where there is only one balancer.
     pub(super) nodes: Vec<String>,
-    /// What the keys do, in words.
-    pub(super) keys: &'static str,
 }
 
 /// One server in a scene.
@@ -85,8 +91,8 @@ const VICTIM: usize = 1;
 const DRAINED: usize = 0;
 
 impl Play {
-    /// Starts servers, balancer and clients.
-    pub(super) async fn prepare() -> io::Result<Self> {
+    /// Starts servers, balancer and clients on loopback, for the reason that there can be no pair.
+    pub(super) async fn prepare(reason: String) -> io::Result<Self> {
         let mut servers = Vec::new();
         for name in ["web1", "web2", "web3"] {
             let process = Process::start(&["lab", "web", name, "127.0.0.1:0"]).await?;
@@ -96,15 +102,13 @@ impl Play {
         let front = free_address()?;
         let text = configuration(front, servers.iter().map(|server| server.address));
         let director = Process::start(&["lab", "director", &text]).await?;
-        if director.greeting.starts_with("refused") {
+        if director.greeting != "ready" {
             return Err(io::Error::other(director.greeting.clone()));
         }
-        let socket = PathBuf::from(&director.greeting);
-        let control = Client::connect(&socket).map_err(io::Error::other)?;
         let mut play = Self {
             servers,
             director,
-            control,
+            reason,
             front,
             tallies: Tallies::default(),
             clients: JoinSet::new(),
@@ -129,13 +133,13 @@ impl Play {
                 return Err(io::Error::other("the balancer did not find its servers in time"));
             }
             tokio::time::sleep(STEP).await;
-            self.look()?;
+            self.look().await?;
         }
         Ok(())
     }
 
-    /// Plays for this long.
-    pub(super) async fn perform(&mut self, total: Duration, view: &mut dyn View) -> io::Result<()> {
+    /// Plays for this long, or until the user quits.
+    pub(super) async fn perform(&mut self, total: Duration, view: &mut dyn View) -> io::Result<Ending> {
         let mut acts = ACTS.iter().peekable();
         let mut beat = tokio::time::interval(STEP);
         while self.started.elapsed() < total {
@@ -145,12 +149,12 @@ impl Play {
                 acts.next();
                 self.act(*act).await?;
             }
-            self.look()?;
+            self.look().await?;
             if !view.draw(&self.scene(total))? {
-                break;
+                return Ok(Ending::Quit);
             }
         }
-        Ok(())
+        Ok(Ending::Over)
     }
 
     /// The dead server comes back only after its death was noticed.
@@ -175,18 +179,18 @@ impl Play {
                 self.tell(format!("{name} is started again"));
             }
             Act::Drain => {
-                self.order(address, Some(Action::Drain))?;
+                self.order(address, Some(Action::Drain)).await?;
                 self.tell(format!("{name} is drained: no new connections"));
             }
             Act::Undrain => {
-                self.order(address, None)?;
+                self.order(address, None).await?;
                 self.tell(format!("{name} is let in again"));
             }
         }
         Ok(())
     }
 
-    fn order(&mut self, address: SocketAddr, action: Option<Action>) -> io::Result<()> {
+    async fn order(&mut self, address: SocketAddr, action: Option<Action>) -> io::Result<()> {
         let order = Request::Order {
             server: address.into(),
             service: None,
@@ -194,12 +198,20 @@ impl Play {
             reason: "demo".into(),
             lasting: None,
         };
-        self.control.ask(&order).map(drop).map_err(io::Error::other)
+        self.ask(&order).await.map(drop)
+    }
+
+    async fn ask(&mut self, request: &Request) -> io::Result<Answer> {
+        let answer = self.director.ask(&serde_json::to_string(request)?).await?;
+        match serde_json::from_str(&answer)? {
+            Answer::Error(text) => Err(io::Error::other(text)),
+            answer => Ok(answer),
+        }
     }
 
     /// Asks the balancer how it is.
-    fn look(&mut self) -> io::Result<()> {
-        match self.control.ask(&Request::Status).map_err(io::Error::other)? {
+    async fn look(&mut self) -> io::Result<()> {
+        match self.ask(&Request::Status).await? {
             Answer::Status(status) => self.status = Some(*status),
             answer => return Err(io::Error::other(format!("unexpected answer {answer:?}"))),
         }
@@ -234,21 +246,22 @@ impl Play {
             status: self.server_status(index).cloned(),
         });
         Scene {
-            front: self.front,
+            title: format!("lbctl demo: http://{}/ balanced over three servers; q ends it", self.front),
+            notice: Some(notice(&self.reason)),
             elapsed: self.started.elapsed(),
             total,
             servers: servers.collect(),
             detect: self.killed.zip(self.noticed).map(|(killed, noticed)| noticed - killed),
             story: self.story.clone(),
             nodes: Vec::new(),
-            keys: "",
             seen,
         }
     }
 
     pub(super) fn report(&mut self) -> Report {
         self.clients.abort_all();
-        Report::new(&self.tallies.seen(), self.killed, self.noticed)
+        let report = Report::new(&self.tallies.seen(), self.killed, self.noticed);
+        report.alone(self.reason.clone())
     }
 
     /// Ends all processes.
@@ -258,6 +271,11 @@ impl Play {
             server.process.finish().await;
         }
     }
+}
+
+/// The reason in one line, for the view; the report has it whole.
+fn notice(reason: &str) -> String {
+    format!("{ALONE}: {}", reason.lines().next().unwrap_or_default())
 }
 
 /// An address on loopback that nobody listens on at the moment.

@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use super::load::Seen;
 
+/// How the demo says that there is no pair; the reason follows.
+pub(super) const ALONE: &str = "on loopback, with one balancer and without failovers";
+
 /// The result, as `--json` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Report {
@@ -26,6 +29,9 @@ pub(super) struct Report {
     pub(super) servers: Vec<ServerShare>,
     /// The address moved, and how long nobody answered on it.
     pub(super) failovers: Vec<Failover>,
+    /// Why it ran on loopback; absent where the pair ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) alone: Option<String>,
     /// What went wrong with the last request that failed.
     #[serde(skip)]
     pub(super) last_failure: Option<String>,
@@ -70,6 +76,7 @@ impl Report {
                 .map(|(name, requests)| ServerShare { name: name.clone(), requests: *requests })
                 .collect(),
             failovers: Vec::new(),
+            alone: None,
             last_failure: seen.failures.last().map(|failed| failed.why.clone()),
         }
     }
@@ -87,8 +94,15 @@ impl Report {
         self
     }
 
+    /// The same of a demo that ran on loopback for this reason.
+    pub(super) fn alone(mut self, reason: String) -> Self {
+        self.alone = Some(reason);
+        self
+    }
+
     /// The result for people.
     pub(super) fn text(&self) -> String {
+        let alone = self.alone.as_ref().map_or_else(String::new, |reason| format!("{ALONE}: {reason}\n"));
         let shares: Vec<String> =
             self.servers.iter().map(|server| format!("{} {}", server.name, server.requests)).collect();
         let detect = match self.detect_ms {
@@ -99,7 +113,7 @@ impl Report {
             None => "no death of a server was noticed".to_owned(),
         };
         format!(
-            "{} requests ({}), {} failed{}; longest gap between answers {:.0} ms; {detect}\n",
+            "{alone}{} requests ({}), {} failed{}; longest gap between answers {:.0} ms; {detect}\n",
             self.requests,
             shares.join(", "),
             self.failed,

@@ -47,13 +47,13 @@ impl Process {
         Ok(Self { child, greeting: greeting.trim().to_owned(), lines })
     }
 
-    /// Sends it an empty line, for the line that it answers.
+    /// Sends it a line, for the line that it answers.
     ///
     /// # Errors
     /// When it has ended.
-    pub(super) async fn ask(&mut self) -> io::Result<String> {
+    pub(super) async fn ask(&mut self, question: &str) -> io::Result<String> {
         let stdin = self.child.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        stdin.write_all(b"\n").await?;
+        stdin.write_all(format!("{question}\n").as_bytes()).await?;
         let mut line = String::new();
         let read = tokio::time::timeout(PATIENCE, self.lines.read_line(&mut line)).await??;
         if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(line) }

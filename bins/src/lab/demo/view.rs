@@ -1,7 +1,8 @@
 //! The demo as it goes on: live on a terminal, or as plain lines.
 
 use std::{
-    io::{self, Write as _},
+    env,
+    io::{self, IsTerminal as _, Write as _},
     time::Duration,
 };
 
@@ -11,7 +12,7 @@ use ratatui::{
     layout::{Constraint, Layout},
     style::{Color, Modifier, Style},
     text::Line,
-    widgets::{Block, Cell, Gauge, Paragraph, Row, Table},
+    widgets::{Block, Cell, Gauge, Paragraph, Row, Table, Wrap},
 };
 
 use lb_core::desired::ServerState;
@@ -29,21 +30,45 @@ pub(super) trait View {
     }
 }
 
+/// The view that suits the terminal: plain lines if they are asked for, and where there is no screen to draw on.
+pub(super) fn open(plain: bool) -> Box<dyn View> {
+    let terminal = env::var_os("TERM").is_some_and(|name| !name.is_empty() && name != "dumb");
+    if !plain && terminal && io::stdout().is_terminal() {
+        // A terminal that can not be set up still shows lines.
+        if let Ok(screen) = Screen::open() {
+            return Box::new(screen);
+        }
+    }
+    Box::new(Plain::default())
+}
+
 /// One line a second, and one for each thing that happens.
 #[derive(Default)]
-pub(super) struct Plain {
+struct Plain {
+    title: String,
+    notice: bool,
     told: usize,
     seconds: Option<u64>,
 }
 
 impl View for Plain {
     fn draw(&mut self, scene: &Scene) -> io::Result<bool> {
+        if self.title != scene.title {
+            self.title.clone_from(&scene.title);
+            // Keys work on a screen only.
+            let title = scene.title.split(';').next().unwrap_or_default();
+            writeln!(io::stdout(), "{title}")?;
+        }
+        if let Some(notice) = scene.notice.as_ref().filter(|_| !self.notice) {
+            self.notice = true;
+            writeln!(io::stdout(), "{notice}")?;
+        }
         for (at, text) in &scene.story[self.told..] {
             writeln!(io::stdout(), "{:6.2} s  * {text}", at.as_secs_f64())?;
         }
         self.told = scene.story.len();
         let seconds = scene.elapsed.as_secs();
-        if self.seconds != Some(seconds) {
+        if self.seconds != Some(seconds) && !scene.servers.is_empty() {
             self.seconds = Some(seconds);
             let nodes: String = scene.nodes.iter().map(|node| format!("{node}  ")).collect();
             let servers: Vec<String> = scene.servers.iter().map(|server| summary(server, scene)).collect();
@@ -67,14 +92,22 @@ fn summary(server: &Actor, scene: &Scene) -> String {
 }
 
 /// A full screen, redrawn; the terminal is as before when it is dropped, also after a panic.
-pub(super) struct Screen {
+struct Screen {
     terminal: DefaultTerminal,
     keys: Vec<char>,
 }
 
 impl Screen {
-    pub(super) fn open() -> io::Result<Self> {
-        Ok(Self { terminal: ratatui::try_init()?, keys: Vec::new() })
+    fn open() -> io::Result<Self> {
+        match ratatui::try_init() {
+            Ok(terminal) if terminal.size().is_ok_and(|size| size.area() > 0) => {
+                Ok(Self { terminal, keys: Vec::new() })
+            }
+            opened => {
+                let _ = ratatui::try_restore();
+                Err(opened.err().unwrap_or_else(|| io::Error::other("the terminal has no size")))
+            }
+        }
     }
 }
 
@@ -107,22 +140,31 @@ impl View for Screen {
     }
 }
 
+/// Below this size there is no room for a table.
+const TABLE_SIZE: (u16, u16) = (60, 16);
+
 fn render(frame: &mut Frame<'_>, scene: &Scene) {
-    let [head, nodes, table, totals, story, time] = Layout::vertical([
+    let area = frame.area();
+    if area.width < TABLE_SIZE.0 || area.height < TABLE_SIZE.1 {
+        return render_small(frame, scene);
+    }
+    let notice = Paragraph::new(scene.notice.clone().unwrap_or_default()).wrap(Wrap { trim: true });
+    let notice_lines = scene.notice.as_ref().map_or(0, |text| text.len().div_ceil(area.width.into()).min(3));
+    let [head, note, nodes, table, totals, story, time] = Layout::vertical([
         Constraint::Length(1),
+        Constraint::Length(notice_lines as u16),
         Constraint::Length(scene.nodes.len() as u16),
         Constraint::Length(6),
         Constraint::Length(1),
         Constraint::Min(3),
         Constraint::Length(1),
     ])
-    .areas(frame.area());
+    .areas(area);
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    let title =
-        format!("lbctl demo: http://{}/ balanced over three servers; {}q ends it", scene.front, scene.keys);
+    frame.render_widget(Paragraph::new(scene.title.as_str()).style(bold), head);
+    frame.render_widget(notice.style(Style::new().fg(Color::Yellow)), note);
     let lines: Vec<Line<'_>> = scene.nodes.iter().map(|node| Line::from(node.as_str())).collect();
     frame.render_widget(Paragraph::new(lines), nodes);
-    frame.render_widget(Paragraph::new(title).style(bold), head);
 
     let rows = scene.servers.iter().map(|server| row(server, scene));
     let widths = [6, 21, 11, 7, 9, 24].map(Constraint::Length).into_iter().chain([Constraint::Min(20)]);
@@ -142,13 +184,34 @@ fn render(frame: &mut Frame<'_>, scene: &Scene) {
     frame.render_widget(Paragraph::new(sums), totals);
 
     let newest = scene.story.iter().rev().take(usize::from(story.height.saturating_sub(2))).rev();
-    let lines: Vec<Line<'_>> =
-        newest.map(|(at, text)| Line::from(format!("{:6.2} s  {text}", at.as_secs_f64()))).collect();
+    let lines: Vec<Line<'_>> = newest.map(|entry| Line::from(told(entry))).collect();
     frame.render_widget(Paragraph::new(lines).block(Block::bordered().title("what happens")), story);
 
-    let part = (scene.elapsed.as_secs_f64() / scene.total.as_secs_f64()).clamp(0.0, 1.0);
+    let part = scene.elapsed.as_secs_f64() / scene.total.as_secs_f64().max(1.0);
     let label = format!("{:.0} of {} s", scene.elapsed.as_secs_f64(), scene.total.as_secs());
-    frame.render_widget(Gauge::default().ratio(part).label(label), time);
+    frame.render_widget(Gauge::default().ratio(part.clamp(0.0, 1.0)).label(label), time);
+}
+
+/// What matters most, as far as there is room: one line each, and the newest of the story in what is left.
+fn render_small(frame: &mut Frame<'_>, scene: &Scene) {
+    let area = frame.area();
+    let mut lines = vec![scene.notice.clone().unwrap_or_else(|| scene.title.clone())];
+    if !scene.servers.is_empty() {
+        lines.push(format!("{} ok, {} failed", scene.seen.answered(), scene.seen.failures.len()));
+    }
+    lines.extend(scene.nodes.iter().cloned());
+    lines.extend(scene.servers.iter().map(|server| summary(server, scene)));
+    // The story keeps the last line, or a third of a higher screen.
+    let room = usize::from(area.height - (area.height / 3).max(u16::from(area.height > 1)));
+    lines.truncate(room);
+    let newest = scene.story.iter().rev().take(usize::from(area.height).saturating_sub(lines.len())).rev();
+    lines.extend(newest.map(told));
+    let lines: Vec<Line<'_>> = lines.into_iter().map(Line::from).collect();
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+fn told((at, text): &(Duration, String)) -> String {
+    format!("{:6.2} s  {text}", at.as_secs_f64())
 }
 
 fn row<'a>(server: &Actor, scene: &Scene) -> Row<'a> {
@@ -185,3 +248,6 @@ fn share(server: &Actor, scene: &Scene) -> f64 {
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ impl Kernel {
         Self::at(&folder)
     }
 
-    fn at(folder: &Path) -> Result<Self> {
+    pub(super) fn at(folder: &Path) -> Result<Self> {
         let modules = folder.join("lib/modules");
         let entries = fs::read_dir(&modules).map_err(|source| file_error(&modules, source))?;
         let version = entries.flatten().find_map(|entry| entry.file_name().into_string().ok());

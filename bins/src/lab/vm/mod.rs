@@ -3,7 +3,8 @@
 //! QEMU emulates the processor, so that neither KVM nor privileges are needed: a few seconds to start, and then some ten times
 //! slower than this machine. The kernel is Debian's, fetched once. The file system is the one of this machine, read only, below
 //! a layer in memory: every program that is here is there, at the same path, and what is written there is gone with the machine.
-//! There is no network but what is made inside, by a [`Lab`](super::Lab) for one.
+//! There is no network but what is made inside, by a [`Lab`](super::Lab) for one. Programs inside are root and read what the user
+//! who starts the machine can read: as root that is every file.
 //!
 //! ```no_run
 //! use lb_bins::lab::vm::Machine;
@@ -24,13 +25,16 @@ mod kernel;
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{BufRead as _, BufReader, IsTerminal as _},
+    io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
+
+use nix::unistd::geteuid;
 
 use self::kernel::Kernel;
 use super::{
@@ -74,7 +78,7 @@ impl Machine {
             find(program).ok_or(Error::Missing { program, package })?;
         }
         let cache = cache();
-        fs::create_dir_all(&cache).map_err(|source| file_error(&cache, source))?;
+        create_cache(&cache)?;
         let _alone = lock(&cache.join("lock"))?;
         let kernel = Kernel::find_or_fetch(&cache)?;
         let initramfs = initramfs::build(&kernel, &cache)?;
@@ -90,8 +94,8 @@ impl Machine {
     /// # Errors
     /// When the machine does not start, dies, or has not finished after `limit`, which counts from when it is started.
     pub fn run(&self, command: &Command, limit: Duration, mut line: impl FnMut(&str)) -> Result<i32> {
-        let _slot = self.slot()?;
-        let mut qemu = self.qemu(&format!("exec </dev/null\n{}", script(command)));
+        let slot = self.slot()?;
+        let mut qemu = self.qemu(&slot, &format!("exec </dev/null\n{}", script(command)))?;
         qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut running = Running(qemu.spawn().map_err(|source| starting(&qemu, source))?);
         let (sender, receiver) = mpsc::channel();
@@ -129,23 +133,25 @@ impl Machine {
     /// # Errors
     /// When the machine does not start or dies.
     pub fn attach(&self, command: &Command) -> Result<i32> {
-        if !std::io::stdin().is_terminal() {
+        if !io::stdin().is_terminal() {
             const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
             return self.run(command, WEEK, |line| {
-                let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{line}\n").as_bytes());
+                let _ = writeln!(io::stdout(), "{line}");
             });
         }
-        let _slot = self.slot()?;
+        let slot = self.slot()?;
         // The terminal is the command's, so that what runs in it can be interrupted. Without one it must not be: when who has a
         // terminal ends, what is not printed yet is dropped.
-        let mut qemu = self.qemu(&format!("exec setsid --ctty --wait sh -c {}", quoted(&script(command))));
+        let script = format!("exec setsid --ctty --wait sh -c {}", quoted(&script(command)));
+        let mut qemu = self.qemu(&slot, &script)?;
         let mut running = Running(qemu.spawn().map_err(|source| starting(&qemu, source))?);
         let status = running.0.wait().map_err(|source| starting(&qemu, source))?;
         guest_status(status.code(), String::new())
     }
 
-    /// A command that is QEMU, and ends with the thread that starts it.
-    fn qemu(&self, script: &str) -> Command {
+    /// A command that is QEMU, and ends with the thread that starts it. The script has the environment of a command, which
+    /// a list of processes must not show: it is handed over in a file.
+    fn qemu(&self, slot: &Slot, script: &str) -> Result<Command> {
         let mut command = Command::new("setpriv");
         command.env("PATH", search_path()).args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
         command.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", PROCESSORS, "-m", MEMORY]);
@@ -160,28 +166,46 @@ impl Machine {
         command
             .arg("-append")
             .arg("console=ttyS0 panic=-1 quiet loglevel=1 random.trust_cpu=on mitigations=off net.ifnames=0");
-        let modules = self.kernel.modules();
-        for (name, text) in [("modules", &*modules.to_string_lossy()), ("script", script)] {
+        for (name, text) in [("modules", &*self.kernel.modules().to_string_lossy()), ("script", script)] {
+            let path = self.cache.join(format!("{name}.{}", slot.number));
+            write_private(&path, text).map_err(|source| file_error(&path, source))?;
             // A comma stands for the end of the option, two for one.
-            command.arg("-fw_cfg").arg(format!("name=opt/lb/{name},string={}", text.replace(',', ",,")));
+            let path = path.to_string_lossy().replace(',', ",,");
+            command.arg("-fw_cfg").arg(format!("name=opt/lb/{name},file={path}"));
         }
-        command
+        Ok(command)
     }
 
-    /// Waits until another machine may run; it may until the file is closed.
-    fn slot(&self) -> Result<File> {
+    /// Waits until another machine may run.
+    fn slot(&self) -> Result<Slot> {
         let path = |number: usize| self.cache.join(format!("slot.{number}"));
         for number in 0..SLOTS {
             let path = path(number);
-            let file = File::create(&path).map_err(|source| file_error(&path, source))?;
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
+            let lock = File::create(&path).map_err(|source| file_error(&path, source))?;
+            match lock.try_lock() {
+                Ok(()) => return Ok(Slot { number, _lock: lock }),
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(source)) => return Err(file_error(&path, source)),
             }
         }
-        lock(&path(std::process::id() as usize % SLOTS))
+        let number = std::process::id() as usize % SLOTS;
+        Ok(Slot { number, _lock: lock(&path(number))? })
     }
+}
+
+/// A place for one machine, and its files in the cache; free again when this is dropped.
+#[derive(Debug)]
+struct Slot {
+    number: usize,
+    _lock: File,
+}
+
+/// Writes a file that only this user can read.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let _ = fs::remove_file(path);
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 /// Kills the machine when it is not waited for.
@@ -204,8 +228,8 @@ fn guest_status(code: Option<i32>, said: String) -> Result<i32> {
     }
 }
 
-fn read_lines(from: impl std::io::Read, mut each: impl FnMut(String) -> bool) {
-    for line in BufReader::new(from).split(b'\n').map_while(std::io::Result::ok) {
+fn read_lines(from: impl io::Read, mut each: impl FnMut(String) -> bool) {
+    for line in BufReader::new(from).split(b'\n').map_while(io::Result::ok) {
         let text = String::from_utf8_lossy(&line);
         if !each(text.trim_end_matches('\r').to_owned()) {
             return;
@@ -236,11 +260,35 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Where kernel and initramfs are kept between runs: `lb-lab` in the user's cache folder (`$XDG_CACHE_HOME`, `~/.cache`).
+/// Where kernel and initramfs are kept between runs: `lb-lab` in the user's cache folder (`$XDG_CACHE_HOME`, `~/.cache`), or
+/// `lb-lab-UID` in the folder for temporary files.
 pub fn cache() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
-    cache.unwrap_or_else(std::env::temp_dir).join("lb-lab")
+    match set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache"))) {
+        Some(cache) => cache.join("lb-lab"),
+        None => std::env::temp_dir().join(format!("lb-lab-{}", geteuid())),
+    }
+}
+
+/// Makes the folder for this user alone. One that is there already must be safe from others, who could put their own kernel
+/// into it, and that kernel reads every file that this user can read.
+fn create_cache(folder: &Path) -> Result<()> {
+    let failed = |source| file_error(folder, source);
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(failed)?;
+    let found = fs::symlink_metadata(folder).map_err(failed)?;
+    let owner = found.uid();
+    let problem = if !found.is_dir() {
+        "it is not a folder".to_owned()
+    } else if owner != geteuid().as_raw() {
+        format!("it belongs to user {owner}")
+    } else if found.mode() & 0o002 != 0 {
+        format!("others can write to it (mode {:03o})", found.mode() & 0o777)
+    } else {
+        return Ok(());
+    };
+    let text = format!("{problem}; remove it, or set XDG_CACHE_HOME to a folder of your own");
+    Err(failed(io::Error::new(io::ErrorKind::PermissionDenied, text)))
 }
 
 /// Waits until nobody else has the lock; it is held until the file is closed.

@@ -3,6 +3,7 @@
 
 use std::io;
 
+use lb_nat::relay::RelayConfig;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     sync::{mpsc, oneshot},
@@ -36,7 +37,8 @@ pub(super) async fn run(configuration: &str) -> io::Result<()> {
     let clock = Clock::start();
     let log = Log::new(Target::File("/dev/null".into()), clock, NAME);
     log::capture(&log);
-    let plane = plane::open(Choice::Relay, &loaded.config.table()).await.map_err(io::Error::other)?;
+    let relay = RelayConfig::default();
+    let plane = plane::open(Choice::Relay, &loaded.config.table(), relay).await.map_err(io::Error::other)?;
     let (call_sender, mut calls) = mpsc::channel(1);
     let (order_sender, mut orders) = mpsc::channel(1);
     let options = Options::new(NAME.into());

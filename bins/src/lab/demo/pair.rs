@@ -240,8 +240,9 @@ impl Pair {
                 let index = self.leader();
                 let name = self.directors[index].name().to_owned();
                 self.moves(&format!("{name} dies, its cable is cut"))?;
-                self.directors[index].kill()?;
+                // In this order: a machine that dies refuses no connection.
                 self.lab.cut(self.directors[index].host(), "eth0").map_err(io::Error::other)?;
+                self.directors[index].kill()?;
             }
             Act::Revive => {
                 self.moves("the director that was dead is back, with a higher priority")?;
@@ -299,7 +300,7 @@ impl Pair {
         // A request that was sent just before may be lost, too.
         let before = began.checked_sub(Duration::from_secs(1)).unwrap_or(began);
         self.tell(format!("nobody answered for {outage_ms:.1} ms"));
-        self.failovers.push(Failover { cause, outage_ms, during: before..Instant::now() });
+        self.failovers.push(Failover { cause, outage_ms, failed: 0, during: before..Instant::now() });
         Ok(())
     }
 

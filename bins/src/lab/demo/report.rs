@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::load::Seen;
+use super::load::{Failed, Seen};
 
 /// How the demo says that there is no pair; the reason follows.
 pub(super) const ALONE: &str = "on loopback, with one balancer and without failovers";
@@ -53,6 +53,8 @@ pub(super) struct Failover {
     pub(super) cause: String,
     /// The longest time between two echo requests of a client that were answered, in milliseconds.
     pub(super) outage_ms: f64,
+    /// Requests that were sent meanwhile and got no good answer.
+    pub(super) failed: u64,
     /// While it went on.
     #[serde(skip)]
     pub(super) during: Range<Instant>,
@@ -83,7 +85,16 @@ impl Report {
 
     /// The same with failovers. A request that was on its way when a director died is lost with it; it failed, but not for
     /// the sake of the dead server.
-    pub(super) fn with(mut self, failovers: Vec<Failover>, seen: &Seen, noticed: Option<Instant>) -> Self {
+    pub(super) fn with(
+        mut self,
+        mut failovers: Vec<Failover>,
+        seen: &Seen,
+        noticed: Option<Instant>,
+    ) -> Self {
+        for failover in &mut failovers {
+            let during = |failed: &&Failed| failover.during.contains(&failed.sent);
+            failover.failed = seen.failures.iter().filter(during).count() as u64;
+        }
         let moved = |sent: Instant| failovers.iter().any(|failover| failover.during.contains(&sent));
         let late = seen
             .failures
@@ -125,7 +136,8 @@ impl Report {
 
 impl Failover {
     fn text(&self) -> String {
-        format!("{}: nobody answered for {:.1} ms\n", self.cause, self.outage_ms)
+        let Self { cause, outage_ms, failed, .. } = self;
+        format!("{cause}: nobody answered for {outage_ms:.1} ms, {failed} requests failed\n")
     }
 }
 
@@ -139,7 +151,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::lab::demo::load::Failed;
 
     #[test]
     fn only_requests_that_were_sent_after_the_detection_count_as_late() {

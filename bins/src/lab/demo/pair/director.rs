@@ -48,8 +48,6 @@ impl Director {
     pub(super) fn start(&mut self) -> io::Result<()> {
         let Self { host, priority, front, servers, .. } = self;
         host.write(CONFIGURATION, configuration(*priority, *front, servers)).map_err(io::Error::other)?;
-        // It is ready to balance before its address comes.
-        host.sh("echo 1 >/proc/sys/net/ipv4/ip_nonlocal_bind").map_err(io::Error::other)?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args([
             Role::Failover.name(),

@@ -297,8 +297,9 @@ impl Pair {
     fn moved(&mut self) -> io::Result<()> {
         let Some((cause, began)) = self.moving.take() else { return Ok(()) };
         let outage_ms = millis(self.meter.lap().map_err(io::Error::other)?.longest_gap);
-        // A request that was sent just before may be lost, too.
+        // A request that was sent just before may be lost, too, but counts for one failover only.
         let before = began.checked_sub(Duration::from_secs(1)).unwrap_or(began);
+        let before = self.failovers.last().map_or(before, |last| before.max(last.during.end));
         self.tell(format!("nobody answered for {outage_ms:.1} ms"));
         self.failovers.push(Failover { cause, outage_ms, failed: 0, during: before..Instant::now() });
         Ok(())

@@ -10,6 +10,7 @@ mod support;
 
 mod article;
 mod directives;
+mod drain;
 mod faults;
 mod groups;
 #[allow(dead_code, reason = "every test program uses its part")]

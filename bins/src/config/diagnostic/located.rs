@@ -1,10 +1,10 @@
 //! Problems that know the lines that they are about, so that they can be sent and shown where the files are not.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Diagnostic, Severity};
+use super::{Diagnostic, Severity, secrets::Masked};
 use crate::config::{
     document::Span,
     sources::{Place, Places},
@@ -77,20 +77,49 @@ impl LocatedDiagnostic {
 }
 
 impl Diagnostic {
-    /// The problem with the lines that it is about.
+    /// The problem with the lines that it is about, without the passwords and keys in them.
     pub fn locate(&self, places: &impl Places) -> LocatedDiagnostic {
-        let related = self.related.as_ref();
+        let Self { severity, message, span, label, related, notes, help } = self.without_secrets(places);
         LocatedDiagnostic {
-            severity: self.severity,
-            message: self.message.clone(),
-            file: places.place(self.span.start).source.name().to_owned(),
-            place: Some(Excerpt::new(places, self.span)),
-            label: self.label.clone(),
-            related: related.map(|(span, label)| (Excerpt::new(places, *span), label.clone())),
-            notes: self.notes.clone(),
-            help: self.help.clone(),
+            severity,
+            message,
+            file: places.place(span.start).source.name().to_owned(),
+            place: Some(Excerpt::new(places, span)),
+            label,
+            related: related.map(|(span, label)| (Excerpt::new(places, span), label)),
+            notes,
+            help,
         }
     }
+
+    /// The same without what the lines that it is about hide.
+    fn without_secrets(&self, places: &impl Places) -> Self {
+        let mut shown = self.clone();
+        let spans = std::iter::once(self.span).chain(self.related.iter().map(|(span, _)| *span));
+        for span in spans {
+            let masked = Masked::new(line_of(places, span).2);
+            let hide = |text: &mut String| {
+                if let Cow::Owned(hidden) = masked.hide_in(text) {
+                    *text = hidden;
+                }
+            };
+            hide(&mut shown.message);
+            shown.label.iter_mut().for_each(hide);
+            shown.related.iter_mut().for_each(|(_, label)| hide(label));
+            shown.notes.iter_mut().for_each(hide);
+            shown.help.iter_mut().for_each(hide);
+        }
+        shown
+    }
+}
+
+/// The file of a span, the offset where its line starts there, and the line.
+fn line_of(places: &impl Places, span: Span) -> (Place<'_>, usize, &str) {
+    let place = places.place(span.start);
+    let number = place.source.line_number(span.start - place.base);
+    let line = place.source.line(number);
+    let (text, start) = line.map_or(("", 0), |line| (line.text.trim_end_matches('\r'), line.span.start));
+    (place, start, text)
 }
 
 impl Excerpt {
@@ -99,14 +128,16 @@ impl Excerpt {
     const AFTER: usize = 90;
 
     fn new(places: &impl Places, span: Span) -> Self {
-        let Place { source, base } = places.place(span.start);
+        let (Place { source, base }, line_start, line) = line_of(places, span);
         let span = Span::new(span.start - base, span.end.saturating_sub(base));
         let location = source.location(span.start);
-        let (text, line_start) = source
-            .line(location.line)
-            .map_or(("", 0), |line| (line.text.trim_end_matches('\r'), line.span.start));
-        let start = floor(text, span.start.saturating_sub(line_start));
-        let end = floor(text, span.end.saturating_sub(line_start)).max(start);
+        let masked = Masked::new(line);
+        let text = &*masked.text;
+        let start = floor(line, span.start.saturating_sub(line_start));
+        let end = floor(line, span.end.saturating_sub(line_start)).max(start);
+        // A mark within the secret is one at all of it.
+        let start = if masked.is_inside(start) { masked.start() } else { masked.shift(start) };
+        let end = masked.shift(end).max(start);
         let cut = text.len() > Self::BEFORE + Self::AFTER;
         let (from, to) = if cut {
             (back(text, start, Self::BEFORE), forth(text, start, Self::AFTER))

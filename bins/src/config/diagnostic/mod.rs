@@ -3,6 +3,7 @@
 mod located;
 mod problems;
 mod render;
+mod secrets;
 mod suggestion;
 #[cfg(test)]
 mod tests;

@@ -90,7 +90,8 @@ pub(super) fn quoted(context: &mut Context<'_>, value: &Value<'_>, empty: bool) 
         } else if text.is_empty() {
             error.label("expected a text in double quotes")
         } else {
-            let bare = text.trim_matches(['"', '\'']);
+            let is_secret = matches!(context.directive, Directive::Passwd | Directive::Secret);
+            let bare = if is_secret { "…" } else { text.trim_matches(['"', '\'']) };
             error
                 .label("expected `\"` at the beginning and at the end")
                 .help(format!("write: {name} = \"{}\"", clip(bare)))

@@ -1,5 +1,7 @@
 //! A bounded collection: a file of a million mistakes yields a message that can be read.
 
+use std::collections::HashMap;
+
 use super::{Diagnostic, Severity};
 use crate::config::document::Span;
 
@@ -9,11 +11,16 @@ pub struct Problems {
     kept: Vec<Diagnostic>,
     seen: [usize; 2],
     last: Span,
+    /// How often a place had a problem that it had already.
+    repeated: HashMap<(Severity, Span), u32>,
 }
 
 impl Problems {
     /// So many errors, and so many warnings, are kept.
     pub const LIMIT: usize = 100;
+
+    /// A place that has repeated its problems so often has no new ones.
+    const MAX_REPEATED: u32 = 8;
 
     /// None yet.
     pub fn new() -> Self {
@@ -23,6 +30,7 @@ impl Problems {
     /// Adds one, unless it is there already: a place that is read many times has its problems once.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         if self.kept.contains(&diagnostic) {
+            *self.repeated.entry((diagnostic.severity, diagnostic.span)).or_default() += 1;
             return;
         }
         let seen = &mut self.seen[diagnostic.severity as usize];
@@ -35,6 +43,9 @@ impl Problems {
 
     /// Adds one that is costly to make: it is only made if it will be kept.
     pub fn push_with(&mut self, severity: Severity, span: Span, make: impl FnOnce() -> Diagnostic) {
+        if self.repeated.get(&(severity, span)).is_some_and(|times| *times >= Self::MAX_REPEATED) {
+            return;
+        }
         if self.seen[severity as usize] < Self::LIMIT {
             self.push(make());
         } else {

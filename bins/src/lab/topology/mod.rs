@@ -18,14 +18,18 @@ mod programs;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
+use toml_parser::lexer::TokenKind;
 
 use crate::config::{
-    diagnostic::{Diagnostic, Problems},
+    diagnostic::{Diagnostic, Problems, Severity},
     document::{Source, Span},
 };
 
@@ -85,14 +89,19 @@ impl Topology {
     /// # Errors
     /// Everything that is wrong, in the order of the text.
     pub fn parse(source: &Source, folder: &Path) -> Result<Self, Vec<Diagnostic>> {
+        if let Some(place) = too_deep(source.text()) {
+            let message = format!("more than {MAX_DEPTH} tables and arrays within each other");
+            return Err(vec![Diagnostic::error(place, message).help("close the `{` or `[` before it")]);
+        }
         let topology: Self = toml::from_str(source.text()).map_err(|error| {
             let span = error.span().map_or_else(Span::default, |range| Span::new(range.start, range.end));
             vec![Diagnostic::error(span, error.message().trim_end_matches('.').to_owned())]
         })?;
         let mut problems = Problems::new();
+        let switches: BTreeSet<&str> = topology.switches.iter().map(|name| name.get_ref().as_str()).collect();
         for plan in topology.hosts.values() {
             for link in plan.links.values() {
-                topology.check(link, &mut problems);
+                topology.check(link, &switches, &mut problems);
             }
             for file in plan.files.values() {
                 if !folder.join(file.get_ref()).is_file() {
@@ -104,12 +113,13 @@ impl Topology {
         if problems.is_empty() { Ok(topology) } else { Err(problems.finish()) }
     }
 
-    fn check(&self, link: &LinkPlan, problems: &mut Problems) {
+    fn check(&self, link: &LinkPlan, switches: &BTreeSet<&str>, problems: &mut Problems) {
         let name = link.switch.get_ref();
-        let known = || self.switches.iter().map(|switch| switch.get_ref().as_str());
-        if !known().any(|switch| switch == name) {
-            let unknown = Diagnostic::error(place(&link.switch), format!("there is no switch `{name}`"));
-            problems.push(unknown.did_you_mean(name, known()));
+        if !switches.contains(name.as_str()) {
+            problems.push_with(Severity::Error, place(&link.switch), || {
+                Diagnostic::error(place(&link.switch), format!("there is no switch `{name}`"))
+                    .did_you_mean(name, switches.iter().copied().take(1_000))
+            });
         }
         for address in &link.addresses {
             if address.get_ref().parse::<IpNet>().is_err() {
@@ -120,6 +130,28 @@ impl Topology {
             }
         }
     }
+}
+
+/// Tables and arrays within each other; a topology needs three.
+const MAX_DEPTH: usize = 32;
+
+/// The bracket that opens one more than [`MAX_DEPTH`]. The parser recurses, and its own limit does not hold where a text
+/// has errors.
+fn too_deep(text: &str) -> Option<Span> {
+    let (mut tables, mut arrays) = (0_usize, 0_usize);
+    for token in toml_parser::Source::new(text).lex() {
+        match token.kind() {
+            TokenKind::LeftCurlyBracket => tables += 1,
+            TokenKind::RightCurlyBracket => tables = tables.saturating_sub(1),
+            TokenKind::LeftSquareBracket => arrays += 1,
+            TokenKind::RightSquareBracket => arrays = arrays.saturating_sub(1),
+            _ => {}
+        }
+        if tables + arrays > MAX_DEPTH {
+            return Some(Span::new(token.span().start(), token.span().end()));
+        }
+    }
+    None
 }
 
 fn place<T>(value: &Spanned<T>) -> Span {

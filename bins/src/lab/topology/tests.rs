@@ -44,3 +44,16 @@ fn no_text_makes_it_panic() {
         let _ = Topology::parse(&Source::new("x", text), Path::new("/"));
     }
 }
+
+#[test]
+fn tables_within_each_other_do_not_exhaust_the_stack() {
+    // Found by the fuzzer: the brackets that close nothing keep the parser from counting.
+    let broken = "[hosts.a]\nlinks.eth0 = { switch = \"lan\", aks]\neth0\"= ".repeat(5_000);
+    for text in [broken, format!("x = {}", "{a = ".repeat(100_000)), format!("x = {}", "[".repeat(100_000))] {
+        let problems = Topology::parse(&Source::new("lab.toml", text), Path::new("")).unwrap_err();
+        assert!(problems[0].message.contains("within each other"), "{problems:?}");
+    }
+    let flat = "[hosts.a]\n".to_owned() + &"x = [{ a = [] }]\n".repeat(100);
+    let problems = Topology::parse(&Source::new("lab.toml", flat), Path::new("")).unwrap_err();
+    assert!(!problems[0].message.contains("within each other"), "{problems:?}");
+}

@@ -31,6 +31,8 @@ pub(super) struct Context<'a> {
     pub(super) config_id: &'a str,
     /// Environment and chance.
     pub(super) surroundings: &'a mut dyn Surroundings,
+    /// Bytes that were read, to which those of an expansion are added, also if nothing comes of it.
+    pub(super) cost: &'a mut usize,
 }
 
 /// A line with everything put in.
@@ -44,7 +46,12 @@ pub(super) struct Expansion {
     pub(super) reference: Span,
     /// How many definitions were put in.
     pub(super) replaced: usize,
+    /// Quotation marks in the line, and up to where they are counted.
+    quotes: (usize, usize),
 }
+
+/// What it takes to look up one definition, in bytes that are read.
+const LOOKUP: usize = 64;
 
 /// Why nothing can be put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +98,7 @@ impl Definitions {
     pub(super) fn expand(&self, line: Line<'_>, context: &mut Context<'_>) -> Result<Expansion, Impossible> {
         let mut expansion = Expansion::default();
         let mut from = 0;
+        *context.cost += line.text.len();
         while let Some((at, reference)) = next_reference(line.text, from) {
             let end = at + reference.length;
             let span = line.span(at..end);
@@ -140,12 +148,13 @@ impl Definitions {
                 expansion.reference = span;
                 return Ok(true);
             }
-            None => match built_in(reference, expansion.line.text(), context) {
+            None => match built_in(reference, expansion, context) {
                 Some(value) => value.into(),
                 None => return Ok(false),
             },
         };
         expansion.replaced += 1;
+        *context.cost += LOOKUP + value.len();
         if depth == DEEPEST || expansion.replaced > MOST {
             return Err(Impossible::Endless);
         }
@@ -166,6 +175,17 @@ impl Definitions {
         }
         expansion.line.push(&value[from..]);
         if expansion.line.text().len() > LONGEST { Err(Impossible::TooLong) } else { Ok(true) }
+    }
+}
+
+impl Expansion {
+    /// Whether the end of the line so far is in quotes. Looks at each byte once, however often it is asked.
+    fn is_quoted(&mut self) -> bool {
+        let (count, until) = self.quotes;
+        let text = self.line.text();
+        let more = text.as_bytes()[until..].iter().filter(|byte| **byte == b'"').count();
+        self.quotes = (count + more, text.len());
+        self.quotes.0 % 2 == 1
     }
 }
 
@@ -192,15 +212,12 @@ fn next_reference(text: &str, mut from: usize) -> Option<(usize, Reference<'_>)>
         let rest = &text[at + 1..];
         if let Some(inside) = rest.strip_prefix('{') {
             let length = name_length(inside);
-            if let Some(close) = inside.find('}')
-                && length > 0
-            {
-                let arguments = &inside[length..close];
-                if arguments.is_empty() || arguments.starts_with([' ', '\t']) {
-                    let reference =
-                        Reference { name: &inside[..length], arguments: arguments.trim(), length: close + 3 };
-                    return Some((at, reference));
-                }
+            // Only then, as each look for the end may go through the whole line.
+            if length > 0 && inside[length..].starts_with(['}', ' ', '\t']) {
+                let close = length + inside[length..].find('}')?;
+                let arguments = inside[length..close].trim();
+                let reference = Reference { name: &inside[..length], arguments, length: close + 3 };
+                return Some((at, reference));
             }
         } else {
             let length = name_length(rest);
@@ -225,10 +242,13 @@ fn name_length(text: &str) -> usize {
 }
 
 /// `_PWD`, `_INSTANCE`, `_RANDOM`, `_ENV`, `_HASH` and `_BANG`.
-fn built_in(reference: Reference<'_>, before: &str, context: &mut Context<'_>) -> Option<String> {
+fn built_in(
+    reference: Reference<'_>,
+    expansion: &mut Expansion,
+    context: &mut Context<'_>,
+) -> Option<String> {
     // What stands in quotes is no comment anyway; elsewhere the backslash keeps it from being one.
-    let quoted = before.matches('"').count() % 2 == 1;
-    let mark = |mark: &str| if quoted { mark.to_owned() } else { format!("\\{mark}") };
+    let mut mark = |mark: &str| if expansion.is_quoted() { mark.to_owned() } else { format!("\\{mark}") };
     match reference.name {
         "_PWD" => Some(context.directory.display().to_string()),
         "_INSTANCE" => Some(context.config_id.to_owned()),

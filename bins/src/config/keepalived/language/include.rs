@@ -87,13 +87,21 @@ pub(super) struct Matches {
 }
 
 const ALTERNATIVES: usize = 1_000;
+/// Groups of braces that are resolved for one name, each as often as it is.
+const STEPS: usize = 10_000;
+/// Bytes of a name with all its alternatives.
+const LONGEST_NAME: usize = 4_096;
 const FILES: usize = 10_000;
 
 /// Looks for the files. A name without wildcards and braces is its own match, whether it exists or not.
 pub(super) fn matches(name: &str, directory: &Path, surroundings: &dyn Surroundings) -> Matches {
     let mut found = Matches { wildcards: has_wildcards(name), ..Matches::default() };
     let mut alternatives = Vec::new();
-    braces(name, &mut alternatives);
+    let mut steps = STEPS;
+    // Longer names are those of no file, and each step makes a copy.
+    if name.len() <= LONGEST_NAME {
+        braces(name, &mut alternatives, &mut steps);
+    }
     for alternative in &alternatives {
         let before = found.paths.len();
         if has_wildcards(alternative) {
@@ -123,10 +131,11 @@ fn has_wildcards(text: &str) -> bool {
 }
 
 /// `a{b,c}d` stands for `abd` and `acd`; braces may nest. `{}` and a brace without its other half are themselves.
-fn braces(rest: &str, found: &mut Vec<String>) {
-    if found.len() >= ALTERNATIVES {
+fn braces(rest: &str, found: &mut Vec<String>, steps: &mut usize) {
+    if found.len() >= ALTERNATIVES || *steps == 0 {
         return;
     }
+    *steps -= 1;
     let group = rest.find('{').and_then(|open| Some((open, close(&rest[open..])? + open)));
     let Some((open, close)) = group else {
         found.push(rest.to_owned());
@@ -142,7 +151,7 @@ fn braces(rest: &str, found: &mut Vec<String>) {
             b',' if depth == 0 => {
                 let joined = format!("{}{}{}", &rest[..open], &inside[start..at], &rest[close + 1..]);
                 // Two bytes shorter at least, so this ends.
-                braces(&joined, found);
+                braces(&joined, found, steps);
                 start = at + 1;
             }
             _ => {}
@@ -279,8 +288,10 @@ mod tests {
     fn patterns_that_explode_end() {
         assert!(!fits("*a".repeat(100).as_bytes(), &[b'a'; 90]));
         let mut found = Vec::new();
-        braces(&"{a,b}".repeat(60), &mut found);
+        braces(&"{a,b}".repeat(60), &mut found, &mut STEPS.clone());
         assert_eq!(found.len(), ALTERNATIVES);
+        let nested = matches(&"{a}".repeat(1_000_000), Path::new(""), &Memory::default());
+        assert_eq!(nested.paths, [Path::new(""); 0]);
     }
 
     #[test]

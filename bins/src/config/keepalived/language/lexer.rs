@@ -109,9 +109,8 @@ fn plain(text: &str, start: usize) -> (Token, Range<usize>) {
 /// The name in `{NAME}` at this place.
 fn undefined(text: &str, at: usize) -> Option<&str> {
     let inside = &text[at + 1..];
-    let name = &inside[..inside.find('}')?];
-    let known = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    known.then_some(name)
+    let length = inside.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+    (length > 0 && inside[length..].starts_with('}')).then(|| &inside[..length])
 }
 
 /// A word as a shell reads it.

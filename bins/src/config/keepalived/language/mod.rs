@@ -49,21 +49,22 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-/// What a configuration may grow to by its definitions, sequences and included files; a larger one is an error. The defaults
-/// leave room for 65,024 instances of twenty words, the largest example in the manual of keepalived.
+/// What reading a configuration may cost, with its definitions, sequences and included files; a larger one is an error. The
+/// defaults leave room for 65,024 instances of twenty words, the largest example in the manual of keepalived, and are
+/// used up within some second.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Lines that are read, each as often as it is. Default: 4,000,000.
+    /// Lines that are read, each as often as it is. Default: 1,000,000.
     pub lines: usize,
-    /// Words in the tree. Default: 4,000,000.
+    /// Words in the tree. Default: 1,500,000.
     pub words: usize,
-    /// Bytes of included files and of lines that something was put into. Default: 256 MiB.
+    /// Bytes that are read, each as often as it is: of lines, and of what is put into them. Default: 128 MiB.
     pub bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lines: 4_000_000, words: 4_000_000, bytes: 256 << 20 }
+        Self { lines: 1_000_000, words: 1_500_000, bytes: 128 << 20 }
     }
 }
 

@@ -178,7 +178,6 @@ impl Reader<'_> {
 
     fn expanded(&mut self, expansion: &Expansion, depth: usize) {
         let mut line = expansion.line.line().trim();
-        self.bytes += line.text.len();
         let mut lines = expansion.lines.as_deref().map(Vec::as_slice).unwrap_or_default();
         // What stands before a definition of several lines belongs to the first of them.
         let joined;
@@ -275,6 +274,7 @@ impl Reader<'_> {
             directory: file.parent().unwrap_or(Path::new("")),
             config_id: &self.settings.config_id,
             surroundings: &mut *self.surroundings,
+            cost: &mut self.bytes,
         };
         let problem = match self.definitions.expand(line, &mut context) {
             Ok(expansion) => return Some(expansion),
@@ -326,13 +326,14 @@ impl Reader<'_> {
                     return;
                 }
                 Token::Undefined(name) => {
-                    let problem =
-                        Diagnostic::error(line.span(range.clone()), format!("`{name}` is not defined"))
+                    let place = line.span(range.clone());
+                    self.problems.push_with(Severity::Error, place, || {
+                        let problem = Diagnostic::error(place, format!("`{name}` is not defined"))
                             .note("unlike keepalived this takes it for a word, not for a block");
-                    let near = nearest(&name, self.definitions.names().take(1_000));
-                    self.problems.push(match near {
-                        Some(near) => problem.help(format!("did you mean `${{{near}}}`?")),
-                        None => problem.help(format!("define it before: ${name}=VALUE")),
+                        match nearest(&name, self.definitions.names()) {
+                            Some(near) => problem.help(format!("did you mean `${{{near}}}`?")),
+                            None => problem.help(format!("define it before: ${name}=VALUE")),
+                        }
                     });
                     words.push(Word { text: line.text[range.clone()].into(), span: line.span(range) });
                 }
@@ -357,9 +358,10 @@ impl Reader<'_> {
         self.builder.directive(words);
     }
 
-    /// Counts a line, and says once when there are too many.
+    /// Counts a line and its bytes, and says once when there are too many.
     fn is_exhausted(&mut self, line: Line<'_>) -> bool {
         self.lines += 1;
+        self.bytes += line.text.len();
         let limits = &self.settings.limits;
         let limit = if self.exhausted {
             return true;
@@ -374,7 +376,11 @@ impl Reader<'_> {
         };
         self.exhausted = true;
         let message = format!("the configuration grows to more than {limit}");
-        self.problems.push(Diagnostic::error(line.whole(), message).label("the rest is left out"));
+        self.problems.push(
+            Diagnostic::error(line.whole(), message)
+                .label("the rest is left out")
+                .help("make the sequences and definitions that lead here smaller"),
+        );
         true
     }
 }

@@ -1,5 +1,7 @@
 //! What keepalived 2.2.7 understood, measured with `keepalived -t` and `--dump-conf`, and where this differs.
 
+mod work;
+
 use std::path::Path;
 
 use super::*;

@@ -16,7 +16,7 @@ use super::{
     values::{first, number, positive_seconds, seconds},
 };
 use crate::config::{
-    diagnostic::{Diagnostic, Problems},
+    diagnostic::{Diagnostic, Problems, Severity},
     keepalived::{
         language::{Block, Directive},
         model::{Checker, CheckerKind, Pace, ScriptCommand, Sni, Weight},
@@ -368,10 +368,10 @@ fn file(
         return None;
     };
     let Some(file) = context.files.named(&name.text) else {
-        problems.push(
+        problems.push_with(Severity::Error, name.span, || {
             Diagnostic::error(name.span, format!("there is no track_file `{}`", name.text))
-                .did_you_mean(&name.text, context.files.names()),
-        );
+                .did_you_mean(&name.text, context.files.names())
+        });
         return None;
     };
     // What is wrong with it was said there.

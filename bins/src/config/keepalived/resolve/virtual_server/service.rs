@@ -18,7 +18,7 @@ use super::{
     values::{self, first, number, put_right},
 };
 use crate::config::{
-    diagnostic::{Diagnostic, Problems},
+    diagnostic::{Diagnostic, Problems, Severity},
     document::Span,
     keepalived::{
         language::{Block, Directive, Word},
@@ -176,11 +176,10 @@ fn services(
         }
         Head::Group(word) => {
             let Some(group) = context.groups.get(&*word.text) else {
-                let known = context.groups.keys().map(String::as_str);
-                problems.push(
+                problems.push_with(Severity::Error, word.span, || {
                     Diagnostic::error(word.span, format!("there is no virtual_server_group `{}`", word.text))
-                        .did_you_mean(&word.text, known),
-                );
+                        .did_you_mean(&word.text, context.groups.keys().map(String::as_str))
+                });
                 return None;
             };
             let addresses = group.addresses.iter().map(|address| ServiceKey::new(protocol, *address));

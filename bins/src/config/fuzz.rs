@@ -14,6 +14,7 @@ use super::{
     ldirectord::{self, Mode},
     names::Resolver,
 };
+use crate::lab::topology::Topology;
 
 /// Reads bytes as ldirectord.cf in both modes, renders every problem, and what was understood.
 ///
@@ -76,8 +77,21 @@ pub fn keepalived(bytes: &[u8]) {
     }
 }
 
+/// Reads bytes as the topology of a lab, and renders every problem.
+///
+/// # Panics
+/// When a problem is not one line.
+pub fn topology(bytes: &[u8]) {
+    let source = Source::from_bytes("fuzz", bytes);
+    for problem in Topology::parse(&source, Path::new("/nonexistent")).err().unwrap_or_default() {
+        let line = problem.line(&source);
+        assert!(!line.contains('\n'), "{line}");
+        let _ = problem.render(&source, Colors::No);
+    }
+}
+
 /// Knows no host and one service.
-struct NoNames;
+pub(crate) struct NoNames;
 
 impl Resolver for NoNames {
     fn address(&self, _: &str, _: Family) -> Option<IpAddr> {

@@ -7,6 +7,8 @@
 mod address;
 mod command;
 mod fault;
+#[doc(hidden)]
+pub mod fuzz;
 mod help;
 mod lbctl;
 mod line;

@@ -1,7 +1,7 @@
 //! The balancer of the demo on loopback: a real director with the relay, in a process of its own. It is asked over its standard
 //! input and needs neither a socket nor a file, so that it runs where nothing can be written.
 
-use std::io;
+use std::{io, path::Path};
 
 use lb_nat::relay::RelayConfig;
 use tokio::{
@@ -38,7 +38,10 @@ pub(super) async fn run(configuration: &str) -> io::Result<()> {
     let log = Log::new(Target::File("/dev/null".into()), clock, NAME);
     log::capture(&log);
     let relay = RelayConfig::default();
-    let plane = plane::open(Choice::Relay, &loaded.config.table(), relay).await.map_err(io::Error::other)?;
+    // The relay has no use for it.
+    let nft_table = plane::nft_table("lbctl-demo", Path::new(NAME), None);
+    let opened = plane::open(Choice::Relay, &loaded.config.table(), &nft_table, relay).await;
+    let plane = opened.map_err(io::Error::other)?;
     let (call_sender, mut calls) = mpsc::channel(1);
     let (order_sender, mut orders) = mpsc::channel(1);
     let options = Options::new(NAME.into());

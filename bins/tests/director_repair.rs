@@ -45,7 +45,8 @@ async fn with_director(
     let opened = Opened { plane: plane.clone(), why: "test".into() };
     let (orders, mut order_queue) = mpsc::channel(1);
     let (_calls, mut call_queue) = mpsc::channel(1);
-    let mut director = Director::start(options, loaded.config, opened, clock, Journal::new(log)).await;
+    let mut director =
+        Director::start(options, loaded.config, opened, clock, Journal::new(log), Default::default()).await;
     let logged = |text: &str| fs::read_to_string(&path).unwrap().matches(text).count();
     let act = async {
         act(&plane, &logged).await;

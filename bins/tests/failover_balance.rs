@@ -121,6 +121,8 @@ fn clients_are_served_while_servers_die_return_and_the_file_changes() {
         .arg(folder.path().join("socket"))
         .arg("--pid")
         .arg(folder.path().join("pid"))
+        .arg("--state-dir")
+        .arg(folder.path().join("state"))
         .stdout(Stdio::null())
         .stderr(log)
         .spawn();

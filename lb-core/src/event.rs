@@ -9,6 +9,7 @@ use crate::{
     change::Change,
     desired::ServerState,
     model::{ServerKey, ServiceKey, Weight},
+    overrides::Action,
 };
 
 /// Something that happened.
@@ -47,6 +48,8 @@ pub enum What {
     Started,
     /// The daemon stops.
     Stopped,
+    /// The process before this one ended without stopping: it crashed, was killed, or the host went down.
+    Crashed,
     /// A configuration is in force from now on.
     Configured,
     /// A configuration was refused; the old one stays in force.
@@ -70,6 +73,8 @@ pub enum What {
         /// Weight in the data plane now; `None` = it is not in it.
         after: Option<Weight>,
     },
+    /// The operator gave an order about a server; `None` = the order that was in force ends.
+    Ordered(Option<Action>),
     /// The data plane did not hold what it should; it was put right.
     Repaired,
     /// The data plane holds a service that is not ours; it is left alone.

@@ -1,6 +1,6 @@
 //! What the operator has said, beside configuration and checks: each with a reason, some with an end.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +16,31 @@ pub struct Override {
     pub action: Action,
     /// Why, in the operator's words.
     pub reason: String,
-    /// When it ends by itself; `None` = when the operator says so.
+    /// The operator; `None` = the program itself gave it, and gives it again after a restart if it still holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When it ends by itself, by the clock that [`Overrides::expire`] is given; `None` = when the operator says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
+}
+
+impl Override {
+    /// The reason with the operator's name: `new disk (by root)`.
+    pub fn words(&self) -> String {
+        match &self.by {
+            Some(by) => format!("{} (by {by})", self.reason),
+            None => self.reason.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Drain => "drain",
+            Self::Maintenance => "maintenance",
+        })
+    }
 }
 
 /// What the operator wants of a real server.

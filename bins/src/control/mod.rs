@@ -5,3 +5,4 @@ mod idle;
 pub mod protocol;
 pub mod server;
 mod socket;
+pub mod store;

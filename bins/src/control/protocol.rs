@@ -1,6 +1,7 @@
 //! Requests and answers, as they go over the socket and as `lbctl --json` prints them.
 
 mod failover;
+mod orders;
 mod plan;
 
 use std::{
@@ -25,6 +26,7 @@ pub use failover::{
     DumpKind, Entry, Explanation, GroupStatus, InstanceStatus, Maintenance, MasterStatus, ShareStatus,
     TrackerStatus,
 };
+pub use orders::ServerOrder;
 pub use plan::{
     Connected, GroupChange, InstanceChange, InstanceChangeKind, Outcome, Plan, ProposedConfig, Step,
 };
@@ -193,9 +195,15 @@ pub struct Status {
     /// Services in the data plane that are not ours.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub foreign: BTreeSet<ServiceKey>,
+    /// What else is wrong with the daemon.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
     /// Set while the whole node is in maintenance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
+    /// Orders about real servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<ServerOrder>,
     /// Virtual routers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instances: Vec<InstanceStatus>,

@@ -2,6 +2,7 @@
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
+use nix::unistd::{Uid, User};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{UnixListener, UnixStream, unix::OwnedReadHalf},
@@ -22,9 +23,19 @@ const MAX_PROPOSALS: usize = 2;
 const PROPOSAL: &[u8] = b"{\"plan\":{";
 /// A client that neither asks nor takes its answer for so long is cut off.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the name of a client's user is looked for.
+const USER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A request, and where its answer goes.
-pub type Call = (Request, oneshot::Sender<Answer>);
+#[derive(Debug)]
+pub struct Call {
+    /// What is asked.
+    pub request: Request,
+    /// Who orders it: the name of the user, or its number; empty for what is not an order.
+    pub user: String,
+    /// Where the answer goes; the client may be gone.
+    pub reply: oneshot::Sender<Answer>,
+}
 
 /// The listening socket. Its file is removed when this is dropped.
 #[derive(Debug)]
@@ -78,6 +89,7 @@ async fn converse(
     places: &Places,
     proposals: &Semaphore,
 ) -> io::Result<()> {
+    let client = stream.peer_cred()?.uid();
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     loop {
@@ -89,7 +101,7 @@ async fn converse(
         }
         let is_whole = line.last() == Some(&b'\n');
         let answer = match is_whole {
-            true => answer(&line, calls).await,
+            true => answer(&line, client, calls).await,
             false => Answer::Error(format!(
                 "a request is one line of JSON of at most {MAX_REQUEST} bytes, or {MAX_PROPOSAL} with a configuration"
             )),
@@ -121,7 +133,7 @@ async fn read_request<'a>(
     Ok((line, turn))
 }
 
-async fn answer(line: &[u8], calls: &mpsc::Sender<Call>) -> Answer {
+async fn answer(line: &[u8], client: u32, calls: &mpsc::Sender<Call>) -> Answer {
     let request: Request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => return Answer::Error(format!("not a request that this version knows: {error}")),
@@ -129,9 +141,22 @@ async fn answer(line: &[u8], calls: &mpsc::Sender<Call>) -> Answer {
     if let Some(length) = request.reason().map(str::len).filter(|length| *length > MAX_REASON) {
         return Answer::Error(format!("the reason has {length} bytes; at most {MAX_REASON} are kept"));
     }
+    let user = if request.reason().is_some() { user_name(client).await } else { String::new() };
     let (reply, answer) = oneshot::channel();
-    if calls.send((request, reply)).await.is_err() {
+    if calls.send(Call { request, user, reply }).await.is_err() {
         return Answer::Error("the daemon is stopping".to_owned());
     }
     answer.await.unwrap_or_else(|_| Answer::Error("the daemon is stopping".to_owned()))
+}
+
+/// The database of users may be on another machine, and may not answer.
+async fn user_name(uid: u32) -> String {
+    if uid == 0 {
+        return "root".to_owned();
+    }
+    let find = tokio::task::spawn_blocking(move || User::from_uid(Uid::from_raw(uid)).ok().flatten());
+    match tokio::time::timeout(USER_TIMEOUT, find).await {
+        Ok(Ok(Some(user))) => user.name,
+        _ => format!("user {uid}"),
+    }
 }

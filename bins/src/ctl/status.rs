@@ -2,7 +2,9 @@
 
 mod instances;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
+
+use lb_core::Time;
 
 pub(super) use instances::{effect, found};
 
@@ -31,10 +33,14 @@ pub fn render(status: &Status) -> String {
     if let Some(error) = &status.config_error {
         let _ = writeln!(out, "PROBLEM: the newest configuration was refused: {error}");
     }
+    for problem in &status.problems {
+        let _ = writeln!(out, "PROBLEM: {problem}");
+    }
     out += &instances::render(status);
     for service in &status.services {
         out += &render_service(service);
     }
+    out += &orders(status);
     if !status.foreign.is_empty() {
         let names: Vec<String> = status.foreign.iter().map(ToString::to_string).collect();
         let _ = writeln!(out, "\nnot ours, left alone: {}", names.join(", "));
@@ -71,6 +77,30 @@ fn row(server: &ServerStatus) -> Vec<String> {
         check(&server.check),
         server.cause.clone(),
     ]
+}
+
+/// Orders about real servers, with the time that is left.
+fn orders(status: &Status) -> String {
+    if status.orders.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![["ORDER", "SERVER", "SERVICE", "LEFT", "BY", "REASON"].map(str::to_owned).to_vec()];
+    rows.extend(status.orders.iter().map(|order| {
+        vec![
+            order.action.to_string(),
+            order.server.to_string(),
+            order.service.map_or_else(|| "all".to_owned(), |service| service.to_string()),
+            order.until.map_or_else(|| "until resume".to_owned(), |until| span(left(status, until))),
+            order.by.clone().unwrap_or_else(|| "-".to_owned()),
+            order.reason.clone(),
+        ]
+    }));
+    format!("\n{}", columns(&rows, "  "))
+}
+
+/// How long it is until then.
+fn left(status: &Status, until: Time) -> Duration {
+    until.since(Time::ZERO + seconds(status.now))
 }
 
 /// `http up 1.2ms: 200 OK, 0.4s ago`.

@@ -1,19 +1,15 @@
 //! What a running director says over its control socket.
 
-use lb_core::{
-    Time,
-    model::{ServerKey, ServiceKey},
-    overrides::Override,
-};
+use lb_core::Time;
 
 use super::engine::{Director, Options};
 use crate::{
     control::{
-        protocol::{Answer, CheckStatus, Request, Status, Table},
+        protocol::{Answer, CheckStatus, Request, ServerOrder, Status, Table},
         server::Call,
     },
     services::{
-        orders,
+        orders::{self, Order},
         state::Place,
         status::{self, seconds},
     },
@@ -21,7 +17,7 @@ use crate::{
 
 impl Director {
     /// Answers a request, if need be when what it asks for is done.
-    pub(super) async fn serve(&mut self, (request, reply): Call) {
+    pub(super) async fn serve(&mut self, Call { request, user, reply }: Call) {
         let answer = match request {
             Request::Status => Answer::Status(Box::new(self.status().await)),
             Request::Table => self.table().await,
@@ -31,11 +27,16 @@ impl Director {
             },
             Request::Events(count) => Answer::Events(self.journal.newest(count)),
             Request::Order { server, service, action, reason, lasting } => {
-                let until = lasting.map(|lasting| self.clock.now() + lasting);
-                let order = action.map(|action| Override { action, reason, until });
-                let answer = self.order(server, service, order);
+                let until = lasting.map(|lasting| self.clock.wall() + lasting);
+                let order = Order { server, service, action, reason, by: Some(user), until };
+                let answer = self.order(order);
                 self.sync().await;
-                answer
+                let store = self.store.clone();
+                // The disk may be slow.
+                tokio::spawn(async move {
+                    let _ = reply.send(store.confirm(answer).await);
+                });
+                return;
             }
             Request::Reload => {
                 self.awaiting.push(reply);
@@ -56,10 +57,11 @@ impl Director {
     }
 
     /// Puts a server under an order, or ends those that it is under.
-    fn order(&mut self, server: ServerKey, service: Option<ServiceKey>, order: Option<Override>) -> Answer {
-        match orders::order(&mut self.state, server, service, order, self.clock.now()) {
+    fn order(&mut self, order: Order) -> Answer {
+        match orders::apply(&mut self.state, order, self.clock.now()) {
             Ok((events, done)) => {
                 self.tell(events);
+                self.keep_orders();
                 Answer::Done(done)
             }
             Err(why) => Answer::Error(why),
@@ -74,7 +76,7 @@ impl Director {
             program: "lb-director".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
-            now: seconds(now, Time::ZERO),
+            now: seconds(self.clock.wall(), Time::ZERO),
             uptime: seconds(now, self.clock.started()),
             config: self.options.config.clone(),
             config_id: None,
@@ -82,7 +84,9 @@ impl Director {
             data_plane: Some(self.upkeep.status()),
             services,
             foreign: self.upkeep.foreign().clone(),
+            problems: self.store.problems(),
             maintenance: None,
+            orders: ServerOrder::all(self.state.overrides()),
             instances: Vec::new(),
             groups: Vec::new(),
             trackers: Vec::new(),

@@ -39,6 +39,8 @@ const USAGE: u8 = 255;
 
 /// How long the end waits for a log that is slow.
 const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// In the name of the folder for its state.
+pub(super) const PROGRAM: &str = "lb-director";
 
 /// Checks real servers and balances over the healthy ones, by an ldirectord.cf.
 ///
@@ -73,6 +75,10 @@ struct Arguments {
     /// Where the process id is written
     #[arg(long, value_name = "PATH")]
     pid_file: Option<PathBuf>,
+    /// Where orders of the operator are kept over a restart [default: $STATE_DIRECTORY, else /var/lib/lb/NAME, or
+    /// ~/.local/state/lb/NAME as an ordinary user]
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
     /// How often the whole data plane is read and put right
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_span)]
     sync_interval: Duration,
@@ -180,6 +186,11 @@ fn script_form(name: &str, command: Command, arguments: &Arguments) -> ExitCode 
         ));
         return 1.into();
     };
+    // By the name that was given, since a link may lead to another file tomorrow.
+    let state = arguments
+        .state_dir
+        .as_deref()
+        .map_or_else(|| paths::state_folder(PROGRAM, &config, &[]), |folder| Ok(absolute(folder)));
     // The daemon changes its folder and reads the file again later.
     let config = config.canonicalize().unwrap_or(config);
     let loaded = match loading::load(&config, arguments.strict) {
@@ -202,6 +213,9 @@ fn script_form(name: &str, command: Command, arguments: &Arguments) -> ExitCode 
     let mut options: Vec<OsString> = shared_options(arguments).into_iter().map(OsString::from).collect();
     if let Some(socket) = &arguments.socket {
         options.extend(["--socket".into(), absolute(socket).into()]);
+    }
+    if let Ok(folder) = state {
+        options.extend(["--state-dir".into(), folder.into()]);
     }
     match script::perform(command, &config, &pid_file, &options) {
         Ok(code) => code.into(),
@@ -255,10 +269,20 @@ fn run(config: &Path, loaded: Loaded, arguments: &Arguments) -> ExitCode {
         sync_interval: arguments.sync_interval,
         sysctls: arguments.ipvs_sysctl.clone(),
         companions: shared_options(arguments),
+        state_dir: arguments.state_dir.as_deref().map(absolute),
         ..Options::new(config.to_owned())
     };
     let socket = arguments.socket.clone().unwrap_or_else(|| paths::socket(config));
-    let settings = Settings { data_plane: arguments.data_plane, freebind: arguments.freebind, socket };
+    let state = arguments
+        .state_dir
+        .as_deref()
+        .map_or_else(|| paths::state_folder(PROGRAM, config, &[]), |folder| Ok(absolute(folder)));
+    let settings = Settings {
+        data_plane: arguments.data_plane,
+        freebind: arguments.freebind,
+        socket,
+        state: Some(state),
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

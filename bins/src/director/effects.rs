@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use lb_core::{
@@ -15,10 +15,11 @@ use lb_core::{
 use lb_health::Outcome;
 
 use super::{
+    cli::PROGRAM,
     hooks::{Hook, Hooks},
     maintenance::Watcher,
     monitor::MonitorFiles,
-    wording,
+    script, wording,
 };
 use crate::{
     config::ldirectord::{AlertStates, Config, EmailAlert, Virtual},
@@ -53,6 +54,8 @@ pub struct Effects {
     log: Log,
     /// Options of the instances that `execute` names.
     companions: Vec<String>,
+    /// `--state-dir`: theirs are below it.
+    state_dir: Option<PathBuf>,
     stage: Stage,
     watcher: Option<Watcher>,
     /// Servers under maintenance because of a file.
@@ -67,12 +70,13 @@ const BY_FILE: &str = "file in maintenancedir";
 
 impl Effects {
     /// Nothing is under way. `companions` are the options of the instances that `execute` names.
-    pub fn start(log: Log, companions: Vec<String>) -> Self {
+    pub fn start(log: Log, companions: Vec<String>, state_dir: Option<PathBuf>) -> Self {
         Self {
             hooks: Hooks::start(log.clone()),
             monitor: MonitorFiles::new(log.clone()),
             log,
             companions,
+            state_dir,
             stage: Stage::Starting,
             watcher: None,
             maintained: BTreeSet::new(),
@@ -128,7 +132,15 @@ impl Effects {
             // Said outright, since the environment may name ours.
             let socket = paths::socket(Path::new(other));
             let socket = socket.to_string_lossy();
-            argv.extend(["--socket", &*socket, other, command]);
+            argv.extend(["--socket", &*socket]);
+            let state = script::find(other).unwrap_or_else(|| other.into());
+            let state = match &self.state_dir {
+                Some(folder) => Ok(folder.join(paths::state_name(PROGRAM, &state, &[]))),
+                None => paths::default_state_folder(PROGRAM, &state, &[]),
+            };
+            let state = state.map(|folder| folder.display().to_string());
+            argv.extend(state.iter().flat_map(|folder| ["--state-dir", folder]));
+            argv.extend([other, command]);
             self.hooks.run(Hook::program(purpose, &argv));
         }
     }
@@ -259,7 +271,8 @@ impl Effects {
             state.policy().values().flat_map(|service| service.servers.keys().copied()).collect();
         let named: BTreeSet<ServerKey> =
             servers.into_iter().filter(|server| named.iter().any(|file| file.means(server))).collect();
-        let order = Override { action: Action::Maintenance, reason: BY_FILE.to_owned(), until: None };
+        let order =
+            Override { action: Action::Maintenance, reason: BY_FILE.to_owned(), by: None, until: None };
         let down = named.difference(&self.maintained).map(|server| (*server, Some(order.clone())));
         // What the operator has ordered since then is not the file's to end.
         let by_file = |server: &ServerKey| {

@@ -25,7 +25,11 @@ use super::{
 };
 use crate::{
     config::ldirectord::Config,
-    control::{protocol::Answer, server::Call},
+    control::{
+        protocol::{Answer, ServerOrder},
+        server::Call,
+        store::{Orders, Store},
+    },
     runtime::{clock::Clock, plane::Opened, systemd},
     services::{
         state::{Place, State},
@@ -50,13 +54,22 @@ pub struct Options {
     pub sysctls: Vec<Assignment>,
     /// Command line options that the instances named by `execute` are started with. Default none.
     pub companions: Vec<String>,
+    /// The folder for state that was asked for; below it is that of the instances named by `execute`. Default none.
+    pub state_dir: Option<PathBuf>,
 }
 
 impl Options {
     /// This configuration file, and the defaults.
     pub const fn new(config: PathBuf) -> Self {
         let sync_interval = Duration::from_secs(10);
-        Self { config, strict: false, sync_interval, sysctls: Vec::new(), companions: Vec::new() }
+        Self {
+            config,
+            strict: false,
+            sync_interval,
+            sysctls: Vec::new(),
+            companions: Vec::new(),
+            state_dir: None,
+        }
     }
 }
 
@@ -77,6 +90,7 @@ pub struct Director {
     pub(super) config: Config,
     pub(super) config_error: Option<String>,
     pub(super) state: State,
+    pub(super) store: Store,
     pub(super) runner: Runner,
     /// Whether the runner tells looks that are no news.
     every_look: bool,
@@ -96,14 +110,15 @@ pub struct Director {
 }
 
 impl Director {
-    /// Puts a configuration in force: takes over what the data plane holds of it, and starts to check. Must be
-    /// called inside a tokio runtime.
+    /// Puts a configuration in force: takes over what the data plane holds of it, and starts to check. `orders` are those
+    /// that an earlier process has left in the store. Must be called inside a tokio runtime.
     pub async fn start(
         options: Options,
         config: Config,
         plane: Opened,
         clock: Clock,
         journal: Journal,
+        (store, orders): (Store, Orders),
     ) -> Self {
         let log = journal.log().clone();
         let file = loading::Fingerprint::of(&options.config);
@@ -112,13 +127,14 @@ impl Director {
             config: Config::default(),
             config_error: None,
             state: State::default(),
+            store,
             runner: Runner::start(checks::settings(&config, &clock)),
             every_look: checks::wants_every_look(&config),
             concerned: BTreeMap::new(),
             soft: BTreeSet::new(),
             check_of: BTreeMap::new(),
             upkeep: Upkeep::new(plane, options.sync_interval, clock),
-            effects: Effects::start(log, options.companions.clone()),
+            effects: Effects::start(log, options.companions.clone(), options.state_dir.clone()),
             file,
             loader: Loader::default(),
             planning: Planning::new(),
@@ -127,6 +143,8 @@ impl Director {
             options,
         };
         director.note(Subject::Daemon, What::Started, Cause::Lifecycle);
+        // Before the first decision: what an operator took out of service stays out.
+        director.state.restore(orders.servers.into_iter().map(ServerOrder::into_override));
         director.effects.starting(&config);
         let found = director.upkeep.tune(&director.options.sysctls);
         director.found(found);
@@ -282,13 +300,14 @@ impl Director {
     async fn beat(&mut self) {
         systemd::alive();
         let now = self.clock.now();
-        let events = self.state.expire(now);
+        let events = self.state.expire(self.clock.wall(), now);
         self.tell(events);
         let orders = self.effects.maintenance(&self.config, &self.state);
         for (server, order) in orders {
             let events = self.state.order(server, None, order, now);
             self.tell(events);
         }
+        self.keep_orders();
         let watched = self.config.globals.autoreload || self.config.globals.callback.is_some();
         if watched && self.file.has_changed(&self.options.config) {
             self.effects.changed(&self.options.config, &self.config);
@@ -299,6 +318,11 @@ impl Director {
         self.effects.repeat(&self.config, &self.state, now);
         let found = self.upkeep.beat(&self.state.desired().table).await;
         self.found(found);
+    }
+
+    /// What an operator has ordered outlives this process.
+    pub(super) fn keep_orders(&self) {
+        self.store.set_servers(ServerOrder::lasting(self.state.overrides()));
     }
 
     pub(super) async fn sync(&mut self) {

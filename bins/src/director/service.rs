@@ -1,6 +1,6 @@
 //! A director as a process: control socket, signals, systemd.
 
-use std::{future::Future, io, path::PathBuf};
+use std::{future::Future, io, path::PathBuf, time::Duration};
 
 use lb_nat::relay::{Freebind, RelayConfig};
 use thiserror::Error;
@@ -15,7 +15,10 @@ use super::{
     loading::Loaded,
 };
 use crate::{
-    control::server::ControlSocket,
+    control::{
+        server::ControlSocket,
+        store::{Found, Store},
+    },
     runtime::{
         clock::Clock,
         limits,
@@ -24,6 +27,9 @@ use crate::{
         systemd,
     },
 };
+
+/// How long the end waits for a disk that is slow.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a process needs beside the configuration.
 #[derive(Clone, Debug)]
@@ -34,6 +40,8 @@ pub struct Settings {
     pub freebind: bool,
     /// Where `lbctl` finds the daemon.
     pub socket: PathBuf,
+    /// Where it keeps what outlives its process: a folder, or why there is none; `None` = nothing is kept.
+    pub state: Option<Result<PathBuf, String>>,
 }
 
 /// Why a director can not run.
@@ -86,9 +94,14 @@ pub async fn run(
         log.line(&warning.line());
     }
     log.line(&format!("Data plane {} ({})", plane.plane.name(), plane.why));
+    let (store, found) = match settings.state {
+        Some(folder) => Store::open(folder, &log, clock),
+        None => (Store::default(), Found::default()),
+    };
     let (call_sender, mut calls) = mpsc::channel(16);
     let (order_sender, mut orders) = mpsc::channel(4);
-    let mut director = Director::start(options, loaded.config, plane, clock, Journal::new(log)).await;
+    let (journal, kept) = (Journal::new(log), (store.clone(), found.orders));
+    let mut director = Director::start(options, loaded.config, plane, clock, journal, kept).await;
     ready(director.refused());
     systemd::ready();
     let server = tokio::spawn(socket.serve(call_sender));
@@ -111,5 +124,6 @@ pub async fn run(
     drop(calls);
     // Removes the socket's file.
     let _ = server.await;
+    store.flush(FLUSH_TIMEOUT);
     Ok(())
 }

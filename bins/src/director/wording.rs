@@ -37,6 +37,11 @@ pub fn line(event: &Event) -> String {
         (What::SoftFailureOver, Subject::Server(service, server)) => {
             format!("Resetting soft failure count: {server} ({service})")
         }
+        (What::Ordered(action), Subject::Server(service, server)) => {
+            let action = action.map_or_else(|| "resume".to_owned(), |action| action.to_string());
+            format!("Ordered {action} of real server: {server} ({}) ({})", name(service), event.cause)
+        }
+        (What::Crashed, _) => format!("The process before this one ended without stopping: {}", event.cause),
         (What::Started, _) => format!("Starting lb-director {}", env!("CARGO_PKG_VERSION")),
         (What::Stopped, _) => "Stopped lb-director".to_owned(),
         (What::Foreign, subject) => format!("Left alone, not ours: {subject}"),

@@ -30,31 +30,42 @@ use crate::{
 
 impl Engine {
     /// Answers, now or when a reload is over.
-    pub(super) async fn serve(&mut self, (request, reply): Call) {
+    pub(super) async fn serve(&mut self, Call { request, user, reply }: Call) {
+        let is_order = matches!(request, Request::Order { .. } | Request::Maintenance { .. });
         let answer = match request {
             Request::Reload => {
                 self.awaiting.push(reply);
                 return self.reload();
             }
             Request::Plan(proposed) => return self.plan(proposed, reply).await,
-            request => self.answer(request).await,
+            request => self.answer(request, user).await,
         };
+        if is_order {
+            let store = self.store.clone();
+            // The disk may be slow.
+            tokio::spawn(async move {
+                let _ = reply.send(store.confirm(answer).await);
+            });
+            return;
+        }
         // Whoever asked may be gone.
         let _ = reply.send(answer);
     }
 
-    async fn answer(&mut self, request: Request) -> Answer {
+    async fn answer(&mut self, request: Request, user: String) -> Answer {
         let now = self.clock.now();
         match request {
             Request::Status => {
                 let mut status = self.view(None).await.status();
-                let balance::Status { mut data_plane, services, foreign } = self.balance.status().await;
+                let balance::Status { mut data_plane, services, foreign, orders } =
+                    self.balance.status().await;
                 let troubles = self.ipvs.troubles();
                 if !troubles.is_empty() {
                     data_plane.get_or_insert_with(not_needed).errors.extend(troubles);
                 }
                 (status.data_plane, status.services, status.foreign) = (data_plane, services, foreign);
                 status.config_id = Some(loading::settings(&self.options).config_id);
+                (status.problems, status.orders) = (self.store.problems(), orders);
                 Answer::Status(Box::new(status))
             }
             Request::StatusOf(name) => match self.model(&name) {
@@ -71,7 +82,9 @@ impl Engine {
                 Err(why) => Answer::Error(why),
             },
             Request::Maintenance { on, reason, lasting } => {
-                let order = Maintenance { reason, since: now, until: lasting.map(|lasting| now + lasting) };
+                let since = self.clock.wall();
+                let until = lasting.map(|lasting| since + lasting);
+                let order = Maintenance { reason, by: Some(user), since, until };
                 let steps = self.state.maintain(on.then_some(order), now);
                 self.take(steps).await;
                 Answer::Done(if on { "in maintenance" } else { "in service" }.to_owned())
@@ -80,9 +93,13 @@ impl Engine {
             Request::Reload | Request::Plan(_) => {
                 Answer::Error("this is answered when it is over".to_owned())
             }
-            Request::Table | Request::Connections(_) | Request::Order { .. } => {
-                self.balance.serve(request).await
-            }
+            Request::Order { .. } => match self.balance.serve(request, Some(user)).await {
+                Answer::Done(text) if !self.config.instances.is_empty() => Answer::Done(format!(
+                    "{text}; the peers of this node do not know this order: give it there, too"
+                )),
+                answer => answer,
+            },
+            Request::Table | Request::Connections(_) => self.balance.serve(request, None).await,
         }
     }
 
@@ -187,6 +204,7 @@ impl Engine {
         });
         View {
             now: self.clock.now(),
+            wall: self.clock.wall(),
             started: self.clock.started(),
             path: &self.options.config,
             config: &self.config,

@@ -87,6 +87,10 @@ struct Arguments {
     /// Where lbctl finds the daemon
     #[arg(long, value_name = "PATH", env = "LB_SOCKET")]
     socket: Option<PathBuf>,
+    /// Where orders of the operator are kept over a restart [default: $STATE_DIRECTORY, else /var/lib/lb/NAME, or
+    /// ~/.local/state/lb/NAME as an ordinary user]
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
     /// Say what is wrong with the configuration, and stop: 0, or 78 if it can not be used
     #[arg(short = 't', long, value_name = "FILE", num_args = 0..=1)]
     config_test: Option<Option<PathBuf>>,
@@ -273,6 +277,7 @@ fn run(options: Options, loaded: Loaded, arguments: &Arguments) -> ExitCode {
         detail: arguments.log_detail,
         supervised: arguments.supervised,
         namespace,
+        state: state_folder(&options, arguments),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -300,6 +305,19 @@ fn socket(path: &Path, config: &Config) -> PathBuf {
         }
         _ => paths::socket(path),
     }
+}
+
+/// Daemons with the same file differ by their identifier or their network namespace.
+fn state_folder(options: &Options, arguments: &Arguments) -> Result<PathBuf, String> {
+    if let Some(folder) = &arguments.state_dir {
+        return Ok(std::path::absolute(folder).unwrap_or_else(|_| folder.clone()));
+    }
+    let ids = match (&arguments.config_id, &arguments.namespace) {
+        (None, None) => vec![],
+        (Some(id), None) => vec![id.as_str()],
+        (id, Some(namespace)) => vec![id.as_deref().unwrap_or_default(), namespace.as_str()],
+    };
+    paths::state_folder("lb-failover", &options.config, &ids)
 }
 
 fn open_log(arguments: &Arguments, clock: Clock) -> Log {

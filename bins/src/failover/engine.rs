@@ -2,6 +2,7 @@
 
 pub(super) mod difference;
 mod hear;
+mod notify;
 mod reload;
 mod succession;
 
@@ -14,7 +15,7 @@ use lb_vrrp::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use self::succession::Unsaid;
+use self::{notify::state_told, succession::Unsaid};
 use super::{
     balance::{self, Balance, Output},
     build::{self, BuildError, Settings},
@@ -23,7 +24,7 @@ use super::{
     journal::Journal,
     kernel::Kernel,
     loading::Loader,
-    notify::{Happened, Kind, Notification, Notifier, Progress},
+    notify::{Happened, Kind, Notifier, Progress},
     occasion,
     program::Policy,
     state::{Order, State, Step},
@@ -32,10 +33,11 @@ use super::{
     vrrp::{StartError, Vrrp},
 };
 use crate::{
-    config::keepalived::model::{Config, Instance, Notify},
+    config::keepalived::model::{Config, Instance},
     control::{
-        protocol::{Answer, DumpKind},
+        protocol::{Answer, DumpKind, Maintenance},
         server::Call,
+        store::{Orders, Store},
     },
     runtime::{clock::Clock, systemd},
 };
@@ -93,6 +95,9 @@ pub struct Engine {
     group_places: HashMap<String, usize>,
     pub(super) config_error: Option<String>,
     pub(super) state: State,
+    pub(super) store: Store,
+    /// The order about the whole node that the store has.
+    stored: Option<Maintenance>,
     pub(super) vrrp: Vrrp,
     trackers: Trackers,
     reports: mpsc::UnboundedReceiver<Report>,
@@ -117,7 +122,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Puts a configuration in force. To be called inside a tokio runtime.
+    /// Puts a configuration in force. `orders` are those that an earlier process has left in the store. To be called inside
+    /// a tokio runtime.
     ///
     /// # Errors
     /// When its instances can not be run here; nothing was changed then.
@@ -128,9 +134,12 @@ impl Engine {
         resume: Resume,
         clock: Clock,
         journal: Journal,
+        (store, orders): (Store, Orders),
     ) -> Result<Self, StartError> {
         let now = clock.now();
         let mut state = State::default();
+        // Before anything can take part: a node in maintenance does not come back as MASTER.
+        state.restore(orders.maintenance.clone());
         state.remember(resume.trackers());
         let steps = state.configure(&config, now);
         state.begin(|name| resume.has(name));
@@ -162,6 +171,8 @@ impl Engine {
             succession::balance(&options, &recorder, &resume),
             clock,
             journal.log().clone(),
+            store.clone(),
+            orders.servers,
         )
         .await;
         let balance::Settings { plane, sync_interval, .. } = options.balance;
@@ -186,6 +197,8 @@ impl Engine {
             config,
             config_error: None,
             state,
+            store,
+            stored: orders.maintenance,
             vrrp,
             trackers,
             reports,
@@ -287,12 +300,21 @@ impl Engine {
         systemd::alive();
         self.journal.tick(self.clock.now());
         self.renew(self.clock.now());
-        let steps = self.state.expire(self.clock.now());
+        let steps = self.state.expire(self.clock.wall(), self.clock.now());
         self.take(steps).await;
+    }
+
+    /// What an operator has ordered outlives this process.
+    fn keep_orders(&mut self) {
+        if self.stored.as_ref() != self.state.maintenance() {
+            self.stored = self.state.maintenance().cloned();
+            self.store.set_node(self.stored.clone());
+        }
     }
 
     /// Does what was decided: orders first, all of them at once, since others may wait for them.
     pub(super) async fn take(&mut self, steps: Vec<Step>) {
+        self.keep_orders();
         let mut orders = Vec::new();
         let mut events = Vec::new();
         for step in steps {
@@ -344,57 +366,9 @@ impl Engine {
         self.journal.record(event);
     }
 
-    fn notify(&mut self, of: Kind, name: &Arc<str>, what: Happened) {
-        let (priority, peer) = match of {
-            Kind::Group => (0, None),
-            Kind::Instance => match self.state.instance(name) {
-                Some((_, instance)) => (instance.priority().get(), instance.peer()),
-                None => return,
-            },
-        };
-        let wanted = match of {
-            Kind::Instance => self.places.get(&**name).and_then(|place| self.config.instances.get(*place)),
-            Kind::Group => None,
-        };
-        let group = || self.config.groups.get(*self.group_places.get(&**name)?);
-        let wanted = match (of, wanted) {
-            (Kind::Instance, Some(model)) => &*model.notify,
-            (Kind::Group, _) => match group() {
-                Some(group) => &group.notify,
-                None => return,
-            },
-            (Kind::Instance, None) => return,
-        };
-        self.notifier.tell(&Notification { of, name: name.clone(), what, priority, peer }, wanted);
-    }
-
-    /// `fifo_write_vrrp_states_on_reload`: pipes are told what each instance is, and nobody else.
-    fn tell_states(&mut self) {
-        for (name, instance) in self.state.instances() {
-            let Some(what) = state_told(instance.condition_since().0) else { continue };
-            let priority = instance.priority().get();
-            let notification =
-                Notification { of: Kind::Instance, name: name.clone(), what, priority, peer: None };
-            self.notifier.tell(&notification, &Notify::default());
-        }
-    }
-
     /// What the configuration says of an instance.
     pub(super) fn model(&self, name: &str) -> Option<&Instance> {
         self.config.instances.get(*self.places.get(name)?)
-    }
-
-    /// What scripts and pipes are told of an event.
-    fn happened(&self, name: &str, what: &What) -> Option<Happened> {
-        match what {
-            What::State { to, .. } => state_told(*to),
-            What::Priority { .. } => match self.state.instance(name)?.1.condition_since().0 {
-                Condition::Master => Some(Happened::MasterPriority),
-                Condition::Backup => Some(Happened::BackupPriority),
-                _ => None,
-            },
-            _ => None,
-        }
     }
 
     /// The driver's clock counts from the boot, ours from 1970.
@@ -411,15 +385,6 @@ fn build_with(
 ) -> Result<lb_vrrp::driver::Instance, BuildError> {
     let priority = state.instance(&model.name).map_or(model.priority, |(_, instance)| instance.intended().0);
     build::build(model, priority, settings)
-}
-
-fn state_told(condition: Condition) -> Option<Happened> {
-    match condition {
-        Condition::Master => Some(Happened::Master),
-        Condition::Backup => Some(Happened::Backup),
-        Condition::Fault => Some(Happened::Fault),
-        Condition::Init => None,
-    }
 }
 
 fn places<'a>(names: impl Iterator<Item = &'a String>) -> HashMap<String, usize> {

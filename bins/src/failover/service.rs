@@ -1,6 +1,6 @@
 //! A node as a process: control socket, signals, systemd, and the line to its supervisor.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 use thiserror::Error;
 use tokio::{
@@ -16,9 +16,12 @@ use super::{
     vrrp::StartError,
 };
 use crate::{
-    control::{protocol::DumpKind, server::ControlSocket},
+    control::{protocol::DumpKind, server::ControlSocket, store::Store},
     runtime::{clock::Clock, limits, log::Log, systemd},
 };
+
+/// How long the end waits for a disk that is slow.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a process needs beside the configuration.
 #[derive(Clone, Debug)]
@@ -31,6 +34,8 @@ pub struct Settings {
     pub supervised: bool,
     /// The network namespace that this process has moved to.
     pub namespace: Option<String>,
+    /// Where it keeps what outlives its process: a folder, or why there is none.
+    pub state: Result<PathBuf, String>,
 }
 
 /// Why a node can not run.
@@ -82,8 +87,9 @@ pub async fn run(
     };
     let (call_sender, mut calls) = mpsc::channel(16);
     let (signal_sender, mut signalled) = mpsc::channel(4);
-    let journal = Journal::new(log, settings.detail);
-    let mut engine = Engine::start(options, loaded.config, supervised, resume, clock, journal).await?;
+    let (store, found) = Store::open(settings.state, &log, clock);
+    let (journal, kept) = (Journal::new(log, settings.detail), (store.clone(), found.orders));
+    let mut engine = Engine::start(options, loaded.config, supervised, resume, clock, journal, kept).await?;
     ready();
     systemd::ready();
     let server = tokio::spawn(socket.serve(call_sender));
@@ -94,6 +100,7 @@ pub async fn run(
     // The socket's file goes with it.
     server.abort();
     let _ = server.await;
+    store.flush(FLUSH_TIMEOUT);
     Ok(())
 }
 

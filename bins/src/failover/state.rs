@@ -230,7 +230,7 @@ impl State {
             lb_vrrp::State::Active => (Condition::Master, Why::Members),
             lb_vrrp::State::Backup => (Condition::Backup, Why::Members),
             lb_vrrp::State::Initialize => {
-                let operator = self.maintenance.as_ref().map(|order| Why::Operator(order.reason.clone()));
+                let operator = self.maintenance.as_ref().map(|order| Why::Operator(order.words()));
                 let why = operator.or_else(|| {
                     let member = members.find(|member| !member.aim(false).takes_part)?;
                     Some(member.why.clone())
@@ -285,8 +285,8 @@ impl State {
     /// The operator puts the node under maintenance, or (`None`) takes it back.
     pub fn maintain(&mut self, order: Option<Maintenance>, now: Time) -> Vec<Step> {
         let words = match (&order, &self.maintenance) {
-            (Some(order), _) => format!("maintenance: {}", order.reason),
-            (None, Some(before)) => format!("end of maintenance: {}", before.reason),
+            (Some(order), _) => format!("maintenance: {}", order.words()),
+            (None, Some(before)) => format!("end of maintenance: {}", before.words()),
             (None, None) => return Vec::new(),
         };
         self.maintenance = order;
@@ -347,9 +347,14 @@ impl State {
         steps
     }
 
-    /// What ends by itself.
-    pub fn expire(&mut self, now: Time) -> Vec<Step> {
-        let over = self.maintenance.as_ref().and_then(|order| order.until).is_some_and(|until| until <= now);
+    /// An order that is in force from before the first configuration: no instance takes part as long as it is.
+    pub fn restore(&mut self, order: Option<Maintenance>) {
+        self.maintenance = order;
+    }
+
+    /// What ends by itself, by the wall clock.
+    pub fn expire(&mut self, wall: Time, now: Time) -> Vec<Step> {
+        let over = self.maintenance.as_ref().and_then(|order| order.until).is_some_and(|until| until <= wall);
         if over { self.maintain(None, now) } else { Vec::new() }
     }
 

@@ -27,6 +27,8 @@ use crate::{
 pub struct View<'a> {
     /// Now.
     pub now: Time,
+    /// Now by the wall clock.
+    pub wall: Time,
     /// When the daemon started.
     pub started: Time,
     /// The configuration file.

@@ -11,4 +11,5 @@ pub mod pidfile;
 pub mod plane;
 pub mod printable;
 pub mod role;
+pub mod state_dir;
 pub mod systemd;

@@ -138,6 +138,13 @@ impl State {
         if changed { self.decide(now, &Cause::Check(seen.to_owned())) } else { Vec::new() }
     }
 
+    /// Orders that are in force from before the first configuration.
+    pub fn restore(&mut self, orders: impl IntoIterator<Item = (ServerKey, Option<ServiceKey>, Override)>) {
+        for (server, service, order) in orders {
+            self.overrides.set(server, service, order);
+        }
+    }
+
     /// The operator puts a server under an override, in one service or in all, or (`None`) takes it off.
     pub fn order(
         &mut self,
@@ -146,25 +153,25 @@ impl State {
         order: Option<Override>,
         now: Time,
     ) -> Vec<Event> {
-        let reason = match order {
+        let words = match order {
             Some(order) => {
-                let reason = order.reason.clone();
+                let words = order.words();
                 self.overrides.set(server, service, order);
-                reason
+                words
             }
             None => match self.overrides.clear(&server, service.as_ref()) {
-                Some(ended) => format!("end of: {}", ended.reason),
+                Some(ended) => format!("end of: {}", ended.words()),
                 None => return Vec::new(),
             },
         };
-        self.decide(now, &Cause::Operator(reason))
+        self.decide(now, &Cause::Operator(words))
     }
 
-    /// Ends the overrides that have run out.
-    pub fn expire(&mut self, now: Time) -> Vec<Event> {
-        match self.overrides.expire(now).first() {
+    /// Ends the overrides that have run out by the wall clock.
+    pub fn expire(&mut self, wall: Time, now: Time) -> Vec<Event> {
+        match self.overrides.expire(wall).first() {
             Some((_, _, ended)) => {
-                let cause = Cause::Operator(format!("ran out: {}", ended.reason));
+                let cause = Cause::Operator(format!("ran out: {}", ended.words()));
                 self.decide(now, &cause)
             }
             None => Vec::new(),
@@ -229,8 +236,17 @@ impl State {
                 continue;
             }
             let indirect = to == Some(&ServerState::Standby) || from == Some(&ServerState::Standby);
-            let cause = if indirect { &Cause::Quorum } else { cause };
-            let record = Record { since: now, cause: cause.clone(), assumed: assumed && !indirect };
+            let ordered = to
+                .filter(|to| matches!(to, ServerState::Draining | ServerState::Maintenance))
+                .and_then(|_| self.overrides.of(&service, &server))
+                .map(|order| Cause::Operator(order.words()));
+            let cause = match &ordered {
+                Some(ordered) => ordered,
+                None if indirect => &Cause::Quorum,
+                None => cause,
+            };
+            let assumed = assumed && !indirect && ordered.is_none();
+            let record = Record { since: now, cause: cause.clone(), assumed };
             self.records.insert((service, server), record);
             // A server that waits for its first check is no news.
             if before != after || to != Some(&ServerState::Unchecked) {

@@ -19,6 +19,7 @@ mod peers;
 mod plan;
 mod reload;
 mod scale;
+mod state;
 mod takeover;
 mod thousand;
 mod why;

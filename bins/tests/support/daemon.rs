@@ -64,7 +64,8 @@ impl Lab {
     pub(crate) fn director(&self, data_plane: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lb-director"));
         command.args(["--data-plane", data_plane, "--socket"]).arg(self.socket());
-        command.arg("--pid-file").arg(self.pid_file()).stdin(Stdio::null());
+        command.arg("--pid-file").arg(self.pid_file()).arg("--state-dir").arg(self.path("state"));
+        command.stdin(Stdio::null());
         command
     }
 

@@ -36,6 +36,7 @@ impl Node {
             .args(["--dont-fork", "--log-console", "--data-plane", "ipvs", "--use-file"])
             .arg(lab.config());
         command.args(options).arg("--socket").arg(lab.socket()).arg("--pid").arg(lab.pid_file());
+        command.arg("--state-dir").arg(lab.path("state"));
         let supervisor = net.on(|| lab.spawn(command));
         let node = Self { lab, supervisor };
         patiently("the node's socket", || {

@@ -104,7 +104,7 @@ fn a_fallback_that_is_one_of_the_servers_is_put_in_though_it_is_down() {
 fn the_operator_goes_before_the_checks() {
     let policy = service(OnFailure::Remove, Quorum::AnyServer);
     let mut overrides = Overrides::new();
-    let entry = |action| Override { action, reason: "test".into(), until: None };
+    let entry = |action| Override { action, reason: "test".into(), by: None, until: None };
     overrides.set(server(1), None, entry(Action::Drain));
     overrides.set(server(2), Some(key()), entry(Action::Maintenance));
     let now = desired(&policy, &health([Up, Up, Up]), &overrides, None);
@@ -188,7 +188,7 @@ proptest! {
             service.servers.insert(*server, RealServer { spec: *spec, on_failure });
             view.set(key(), *server, [Unknown, Up, Down][*health]);
             if *drained {
-                overrides.set(*server, None, Override { action: Action::Drain, reason: String::new(), until: None });
+                overrides.set(*server, None, Override { action: Action::Drain, reason: String::new(), by: None, until: None });
             }
         }
         let desired = desired(&Policy::from([(key(), service)]), &view, &overrides, None);

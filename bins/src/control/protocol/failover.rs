@@ -6,10 +6,13 @@ use ipnet::IpNet;
 use lb_vrrp::{Family, Priority, Vrid, router::RouterStats, track};
 use serde::{Deserialize, Serialize};
 
-use crate::failover::{
-    event::{Condition, Event},
-    journal::Story,
-    track::TrackerId,
+use crate::{
+    failover::{
+        event::{Condition, Event},
+        journal::Story,
+        track::TrackerId,
+    },
+    runtime::clock::wall_time,
 };
 
 /// A virtual router.
@@ -148,11 +151,25 @@ pub enum Entry {
 pub struct Maintenance {
     /// Why.
     pub reason: String,
-    /// Since when.
-    pub since: lb_core::Time,
-    /// Until when; `None` = until `lbctl maintenance off`.
+    /// Who ordered it: a user of this host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Since when, by the wall clock.
+    #[serde(with = "wall_time")]
+    pub since: lb_core::Time,
+    /// Until when, by the wall clock; `None` = until `lbctl maintenance off`.
+    #[serde(default, with = "wall_time::option", skip_serializing_if = "Option::is_none")]
     pub until: Option<lb_core::Time>,
+}
+
+impl Maintenance {
+    /// The reason with the operator's name: `new disk (by root)`.
+    pub fn words(&self) -> String {
+        match &self.by {
+            Some(by) => format!("{} (by {by})", self.reason),
+            None => self.reason.clone(),
+        }
+    }
 }
 
 /// What can be dumped.

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use lb_core::Time;
 use lb_vrrp::track::{self, Effect};
 
+use super::left;
 use crate::{
     control::protocol::{InstanceStatus, MasterStatus, ShareStatus, Status},
     ctl::text::{columns, seconds, span},
     failover::{event::Condition, track::TrackerId},
-    runtime::clock::ctime,
+    runtime::clock::rfc3339,
 };
 
 /// Instances that are named behind a tracker.
@@ -18,8 +19,10 @@ const NAMED: usize = 6;
 pub(super) fn render(status: &Status) -> String {
     let mut out = String::new();
     if let Some(maintenance) = &status.maintenance {
-        let until = maintenance.until.map_or_else(String::new, |until| format!(" until {}", ctime(until)));
-        let _ = writeln!(out, "MAINTENANCE{until}: {}", maintenance.reason);
+        let until = maintenance.until.map_or_else(String::new, |until| {
+            format!(" until {}, {} left", rfc3339(until), span(left(status, until)))
+        });
+        let _ = writeln!(out, "MAINTENANCE{until}: {}", maintenance.words());
     }
     if status.instances.is_empty() {
         return out;
@@ -41,7 +44,7 @@ fn row(instance: &InstanceStatus, now: f64) -> Vec<String> {
     let mut why = match instance.state {
         Condition::Master => {
             let since = Time::ZERO + seconds(now - instance.since);
-            format!("this node, since {}, because {}", ctime(since), instance.why)
+            format!("this node, since {}, because {}", rfc3339(since), instance.why)
         }
         _ => instance.why.clone(),
     };

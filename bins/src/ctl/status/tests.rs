@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     control::protocol::Maintenance,
     failover::view::sample::{NOW, Sample},
-    runtime::clock::ctime,
+    runtime::clock::rfc3339,
 };
 
 /// Process and version change from run to run.
@@ -19,7 +19,7 @@ fn instances_groups_and_trackers_are_shown() {
     let mut text = render(&fixed(view.status()));
     for instance in &view.instances {
         // Local time differs from machine to machine.
-        text = text.replace(&ctime(instance.since), "TIME");
+        text = text.replace(&rfc3339(instance.since), "TIME");
     }
     assert_eq!(text, include_str!("../golden/status.txt"));
 }
@@ -38,7 +38,7 @@ fn one_instance_is_shown_with_all_that_is_known_of_it() {
 fn maintenance_and_a_refused_configuration_are_seen_first() {
     let sample = Sample::new();
     let mut view = sample.view();
-    let maintenance = Maintenance { reason: "new kernel".to_owned(), since: NOW, until: None };
+    let maintenance = Maintenance { reason: "new kernel".to_owned(), by: None, since: NOW, until: None };
     view.maintenance = Some(&maintenance);
     view.config_error = Some("line 3: no");
     let text = render(&view.status());

@@ -45,7 +45,10 @@ pub use self::expected::FreebindPolicy;
 use self::task::Task;
 use crate::{
     config::keepalived::model::{Config, ScriptCommand, VirtualName, VirtualServer},
-    control::protocol::{Answer, DataPlaneStatus, Plan, Request, ServiceStatus},
+    control::{
+        protocol::{Answer, DataPlaneStatus, Plan, Request, ServerOrder, ServiceStatus},
+        store::Store,
+    },
     failover::{
         inventory::{Inventory, Recorder},
         journal::Journal,
@@ -156,6 +159,8 @@ pub struct Status {
     pub services: Vec<ServiceStatus>,
     /// Services in the data plane that are not ours.
     pub foreign: BTreeSet<ServiceKey>,
+    /// Orders about real servers.
+    pub orders: Vec<ServerOrder>,
 }
 
 /// Keeps virtual servers until it is stopped or dropped.
@@ -171,7 +176,7 @@ enum Order {
     Configure(Box<Config>),
     AddressesChanged,
     Status(oneshot::Sender<Status>),
-    Serve(Request, oneshot::Sender<Answer>),
+    Serve(Request, Option<String>, oneshot::Sender<Answer>),
     Plan(Box<Proposal>, oneshot::Sender<Answer>),
     Stop,
 }
@@ -198,7 +203,8 @@ impl Planner {
 }
 
 impl Balance {
-    /// Puts the virtual servers of a configuration in force, and keeps them. To be called inside a tokio runtime.
+    /// Puts the virtual servers of a configuration in force, and keeps them. `orders` are those that an earlier process has
+    /// left in the store. To be called inside a tokio runtime.
     ///
     /// The queue of outputs has no bound, and needs none: it gets what changed, and checks have their pace.
     ///
@@ -209,10 +215,12 @@ impl Balance {
         settings: Settings,
         clock: Clock,
         log: Log,
+        store: Store,
+        orders: Vec<ServerOrder>,
     ) -> (Self, mpsc::UnboundedReceiver<Output>) {
         let (outputs, told) = mpsc::unbounded_channel();
+        let task = Task::start(config, settings, clock, log, outputs, (store, orders)).await;
         let (orders, inbox) = mpsc::unbounded_channel();
-        let task = Task::start(config, settings, clock, log, outputs).await;
         let task = tokio::spawn(task.run(inbox));
         (Self { orders, task }, told)
     }
@@ -244,9 +252,9 @@ impl Balance {
         self.ask(Order::Status).await.unwrap_or_default()
     }
 
-    /// Answers [`Request::Table`], [`Request::Connections`] and [`Request::Order`].
-    pub async fn serve(&self, request: Request) -> Answer {
-        let answer = self.ask(|reply| Order::Serve(request, reply)).await;
+    /// Answers [`Request::Table`], [`Request::Connections`] and [`Request::Order`], which is by this user.
+    pub async fn serve(&self, request: Request, by: Option<String>) -> Answer {
+        let answer = self.ask(|reply| Order::Serve(request, by, reply)).await;
         answer.unwrap_or_else(|| Answer::Error("the virtual servers are being stopped".to_owned()))
     }
 

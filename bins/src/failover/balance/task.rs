@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     config::keepalived::model::{Config, VirtualServer},
+    control::{protocol::ServerOrder, store::Store},
     director::wording::line as plane_line,
     failover::program::Policy,
     runtime::{
@@ -61,6 +62,7 @@ pub(super) struct Task {
     /// What the data plane held when it was opened.
     held: ServiceTable,
     state: State,
+    store: Store,
     watch: Watch,
     /// Which virtual servers are not checked at the moment.
     suspended: Vec<bool>,
@@ -78,6 +80,7 @@ impl Task {
         clock: Clock,
         log: Log,
         outputs: mpsc::UnboundedSender<Output>,
+        (store, orders): (Store, Vec<ServerOrder>),
     ) -> Self {
         let runner = RunnerSettings { origin: clock.origin().into(), ..RunnerSettings::default() };
         let mut task = Self {
@@ -92,12 +95,15 @@ impl Task {
             flush_on_stop: false,
             held: ServiceTable::new(),
             state: State::default(),
+            store,
             watch: Watch::start(runner),
             suspended: Vec::new(),
             views: Vec::new(),
             upkeep: None,
             closed: None,
         };
+        // Before the first decision: what an operator took out of service stays out.
+        task.state.restore(orders.into_iter().map(ServerOrder::into_override));
         task.configure(config).await;
         if task.servers.is_empty() && task.settings.plane != Choice::Memory {
             // A predecessor may have had some. Whoever opens the data plane later waits until this is done.
@@ -144,9 +150,8 @@ impl Task {
                 self.suspend();
                 self.sync().await;
             }
-            // Whoever asked may be gone.
             Order::Status(reply) => drop(reply.send(self.status().await)),
-            Order::Serve(request, reply) => drop(reply.send(self.answer(request).await)),
+            Order::Serve(request, by, reply) => drop(reply.send(self.answer(request, by).await)),
             Order::Plan(proposal, reply) => drop(reply.send(self.plan(*proposal).await)),
             Order::Stop => {}
         }
@@ -312,7 +317,8 @@ impl Task {
     }
 
     async fn beat(&mut self) {
-        let events = self.state.expire(self.clock.now());
+        let events = self.state.expire(self.clock.wall(), self.clock.now());
+        self.keep_orders();
         if !events.is_empty() {
             self.keep(events);
             self.announce_all("operator");

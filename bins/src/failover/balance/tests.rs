@@ -123,7 +123,8 @@ impl Bench {
             },
             ..Settings::default()
         };
-        let (balance, told) = Balance::start(&config(text), settings, clock, log).await;
+        let (balance, told) =
+            Balance::start(&config(text), settings, clock, log, Default::default(), Vec::new()).await;
         Self { balance, told, folder, here }
     }
 
@@ -314,7 +315,7 @@ async fn a_reload_keeps_what_is_known_and_touches_only_what_differs() {
 
     bench.balance.configure(&config("global_defs {\n}\n"));
     assert_eq!(bench.balance.status().await.services, []);
-    let Answer::Table(table) = bench.balance.serve(Request::Table).await else { panic!("a table") };
+    let Answer::Table(table) = bench.balance.serve(Request::Table, None).await else { panic!("a table") };
     assert_eq!(table.table.services.len(), 0);
 }
 
@@ -399,9 +400,9 @@ async fn the_operator_drains_a_server_until_told_otherwise() {
         reason: "new disk".into(),
         lasting: None,
     };
-    assert!(matches!(bench.balance.serve(order(Some(Action::Drain))).await, Answer::Done(_)));
+    assert!(matches!(bench.balance.serve(order(Some(Action::Drain)), None).await, Answer::Done(_)));
     assert_eq!(weight(&bench.balance.status().await, a.address), Some(0));
-    assert!(matches!(bench.balance.serve(order(None)).await, Answer::Done(_)));
+    assert!(matches!(bench.balance.serve(order(None), None).await, Answer::Done(_)));
     assert_eq!(weight(&bench.balance.status().await, a.address), Some(1));
     let ordered = |output| match output {
         Output::Event(event) => event.cause == Cause::Operator("new disk".to_owned()),

@@ -181,7 +181,7 @@ impl Instance {
             lb_vrrp::State::Initialize => {}
         }
         if let Some(order) = maintenance {
-            return (Condition::Fault, Why::Operator(order.reason.clone()));
+            return (Condition::Fault, Why::Operator(order.words()));
         }
         let faults = || self.tracking.explain().filter(|(_, found)| found.effect == Effect::Fault);
         let failed = faults().find(|(_, found)| found.status != Status::Unknown);

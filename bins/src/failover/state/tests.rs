@@ -180,15 +180,19 @@ fn an_interface_that_is_down_is_a_fault_that_the_protocol_sees_by_itself() {
 fn maintenance_is_a_fault_of_all_until_it_ends_by_itself() {
     let (mut state, _) = open(vec![instance("a", Tracks::default()), instance("b", Tracks::default())]);
     becomes(&mut state, "a", Protocol::Active);
-    let order =
-        Maintenance { reason: "new disk".to_owned(), since: NOW, until: Some(NOW + Duration::from_secs(60)) };
+    let order = Maintenance {
+        reason: "new disk".to_owned(),
+        by: None,
+        since: NOW,
+        until: Some(NOW + Duration::from_secs(60)),
+    };
     let steps = state.maintain(Some(order), NOW);
     assert_eq!(orders(&steps), [("a", Order::Fault), ("b", Order::Fault)]);
     let steps = becomes(&mut state, "a", Protocol::Initialize);
     let why = Why::Operator("new disk".to_owned());
     assert_eq!(conditions(&steps), [(Condition::Master, Condition::Fault, why)]);
-    assert_eq!(state.expire(NOW + Duration::from_secs(59)), []);
-    let steps = state.expire(NOW + Duration::from_secs(60));
+    assert_eq!(state.expire(NOW + Duration::from_secs(59), NOW + Duration::from_secs(59)), []);
+    let steps = state.expire(NOW + Duration::from_secs(60), NOW + Duration::from_secs(60));
     assert_eq!(orders(&steps), [("a", Order::Recovered), ("b", Order::Recovered)]);
 }
 
@@ -198,7 +202,10 @@ fn a_group_under_maintenance_says_so() {
     config.groups = vec![model::Group { name: "g".into(), members: vec!["a".into()], ..Default::default() }];
     state.configure(&config, NOW);
     state.group_changed("g", Protocol::Active, NOW);
-    state.maintain(Some(Maintenance { reason: "new disk".to_owned(), since: NOW, until: None }), NOW);
+    state.maintain(
+        Some(Maintenance { reason: "new disk".to_owned(), by: None, since: NOW, until: None }),
+        NOW,
+    );
     let steps = state.group_changed("g", Protocol::Initialize, NOW);
     let why = Why::Operator("new disk".to_owned());
     assert_eq!(conditions(&steps), [(Condition::Master, Condition::Fault, why)]);

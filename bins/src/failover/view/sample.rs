@@ -102,6 +102,7 @@ impl Sample {
         let started = Time::from_nanos(ago(60_000));
         View {
             now: NOW,
+            wall: NOW,
             started,
             path: Path::new("/etc/keepalived/keepalived.conf"),
             config: &self.config,

@@ -12,7 +12,7 @@ use tokio::{
 use super::roles;
 use crate::{
     config::document::Source,
-    control::protocol::Answer,
+    control::{protocol::Answer, server::Call},
     director::{
         engine::{Director, Options, Order},
         journal::Journal,
@@ -45,7 +45,8 @@ pub(super) async fn run(configuration: &str) -> io::Result<()> {
     let (call_sender, mut calls) = mpsc::channel(1);
     let (order_sender, mut orders) = mpsc::channel(1);
     let options = Options::new(NAME.into());
-    let mut director = Director::start(options, loaded.config, plane, clock, Journal::new(log)).await;
+    let mut director =
+        Director::start(options, loaded.config, plane, clock, Journal::new(log), Default::default()).await;
     match director.refused().first() {
         None => roles::say("ready").await?,
         Some(refusal) => roles::say(&format!("refused: {refusal}")).await?,
@@ -55,7 +56,7 @@ pub(super) async fn run(configuration: &str) -> io::Result<()> {
         while let Some(line) = lines.next_line().await? {
             let (reply, answer) = oneshot::channel();
             let request = serde_json::from_str(&line)?;
-            if call_sender.send((request, reply)).await.is_err() {
+            if call_sender.send(Call { request, user: String::new(), reply }).await.is_err() {
                 break;
             }
             let answer =

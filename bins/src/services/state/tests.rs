@@ -185,12 +185,16 @@ fn another_forwarding_method_is_told() {
 #[test]
 fn an_order_has_its_reason_and_its_end() {
     let mut state = started(OnFailure::Remove);
-    let drain =
-        Override { action: Action::Drain, reason: "new kernel".into(), until: Some(Time::from_secs(60)) };
+    let drain = Override {
+        action: Action::Drain,
+        reason: "new kernel".into(),
+        by: None,
+        until: Some(Time::from_secs(60)),
+    };
     let events = state.order(server(1), None, Some(drain), Time::from_secs(5));
     assert_eq!(lines(&events), ["192.168.0.1:80 (tcp:10.0.0.1:80) 1>0 operator: new kernel"]);
-    assert_eq!(state.expire(Time::from_secs(59)), []);
-    let events = state.expire(Time::from_secs(60));
+    assert_eq!(state.expire(Time::from_secs(59), Time::from_secs(59)), []);
+    let events = state.expire(Time::from_secs(60), Time::from_secs(60));
     assert_eq!(lines(&events), ["192.168.0.1:80 (tcp:10.0.0.1:80) 0>1 operator: ran out: new kernel"]);
     assert_eq!(state.order(server(1), None, None, Time::from_secs(61)), [], "there is nothing to take off");
 }

@@ -205,7 +205,11 @@ impl Side {
         program.args(["-C", "-n", "-l", "-D", "-i", name, "-f"]).arg(lab.config()).arg("-p").arg(path("pid"));
         match name {
             "theirs" => program.arg("-c").arg(path("checkers")),
-            _ => program.args(["--dont-respawn", "--data-plane", "ipvs", "--socket"]).arg(path("socket")),
+            _ => program
+                .args(["--dont-respawn", "--data-plane", "ipvs", "--socket"])
+                .arg(path("socket"))
+                .arg("--state-dir")
+                .arg(path("state")),
         };
         let log = File::create(path("log")).unwrap();
         program.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).process_group(0);

@@ -2,15 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use lb_core::{Health, overrides::Override};
+use lb_core::{Event, Health, event::What};
 
 use super::{
     super::{Proposal, Status, policy::places, vitals},
     Task,
 };
 use crate::{
-    control::protocol::{Answer, CheckStatus, DataPlaneStatus, Request, Table},
-    services::{orders, plan::plan, state::Place, status},
+    control::protocol::{Answer, CheckStatus, DataPlaneStatus, Request, ServerOrder, Table},
+    director::wording,
+    services::{
+        orders::{self, Order},
+        plan::plan,
+        state::Place,
+        status,
+    },
 };
 
 impl Task {
@@ -22,7 +28,8 @@ impl Task {
                 errors: vec![why.clone()],
                 advice: Vec::new(),
             });
-            return Status { data_plane, ..Status::default() };
+            let orders = ServerOrder::all(self.state.overrides());
+            return Status { data_plane, orders, ..Status::default() };
         };
         let now = self.clock.now();
         let counters = status::counters(upkeep.plane(), &self.state).await;
@@ -36,6 +43,7 @@ impl Task {
             data_plane: Some(upkeep.status()),
             services: status::services(&self.state, &counters, now, check),
             foreign: upkeep.foreign().clone(),
+            orders: ServerOrder::all(self.state.overrides()),
         }
     }
 
@@ -78,7 +86,12 @@ impl Task {
         plan(self.upkeep.as_ref(), next, planned).await
     }
 
-    pub(super) async fn answer(&mut self, request: Request) -> Answer {
+    /// What an operator has ordered outlives this process.
+    pub(super) fn keep_orders(&self) {
+        self.store.set_servers(ServerOrder::lasting(self.state.overrides()));
+    }
+
+    pub(super) async fn answer(&mut self, request: Request, by: Option<String>) -> Answer {
         let Some(upkeep) = &self.upkeep else {
             return Answer::Error(match &self.closed {
                 Some(why) => format!("no virtual server works: {why}"),
@@ -100,11 +113,15 @@ impl Task {
                 Err(error) => Answer::Error(error.to_string()),
             },
             Request::Order { server, service, action, reason, lasting } => {
-                let now = self.clock.now();
-                let until = lasting.map(|lasting| now + lasting);
-                let order = action.map(|action| Override { action, reason: reason.clone(), until });
-                match orders::order(&mut self.state, server, service, order, now) {
+                let until = lasting.map(|lasting| self.clock.wall() + lasting);
+                let order = Order { server, service, action, reason: reason.clone(), by, until };
+                match orders::apply(&mut self.state, order, self.clock.now()) {
                     Ok((events, done)) => {
+                        let ordered = |event: &&Event| matches!(event.what, What::Ordered(_));
+                        for event in events.iter().filter(ordered) {
+                            self.log.line(&wording::line(event));
+                        }
+                        self.keep_orders();
                         self.keep(events);
                         self.announce_all(&reason);
                         self.sync().await;

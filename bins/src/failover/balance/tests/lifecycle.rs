@@ -93,7 +93,8 @@ async fn what_is_to_be_left_is_left_and_nobody_is_told() {
     let log = Log::new(Target::File(folder.path().join("log")), clock, "f");
     let settings = Settings { plane: Choice::Memory, leave: true, ..Settings::default() };
     let text = virtual_server(&format!("omega\n{}", a.tcp("")));
-    let (mut balance, mut told) = Balance::start(&config(&text), settings, clock, log).await;
+    let (mut balance, mut told) =
+        Balance::start(&config(&text), settings, clock, log, Default::default(), Vec::new()).await;
     balance.stop().await;
     let down = |output: &Output| matches!(output, Output::Fifo(line) if line.ends_with("DOWN"));
     assert!(!std::iter::from_fn(|| told.try_recv().ok()).any(|output| down(&output)));
@@ -108,7 +109,7 @@ async fn without_a_data_plane_it_says_so_once_and_waits_for_one() {
     let plane = status.data_plane.unwrap();
     assert_eq!((plane.name.as_str(), plane.errors.len()), ("none", 1), "{plane:?}");
     assert!(
-        matches!(bench.balance.serve(Request::Table).await, Answer::Error(why) if why.contains(&plane.why))
+        matches!(bench.balance.serve(Request::Table, None).await, Answer::Error(why) if why.contains(&plane.why))
     );
     // It is tried every second.
     sleep(Duration::from_millis(2500)).await;

@@ -1,0 +1,205 @@
+//! What a daemon keeps on disk, so that it outlives the process: the operator's orders.
+//!
+//! A thread reads and writes, so that a disk that is slow, stuck or full never delays an advertisement or a check.
+
+mod orders;
+mod writer;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
+
+use lb_core::Time;
+use tokio::sync::oneshot;
+
+pub use self::orders::Orders;
+use super::protocol::{Answer, Maintenance, ServerOrder};
+use crate::runtime::{clock::Clock, log::Log};
+
+/// A disk that does not answer for so long at the start is not waited for.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
+/// An order that was not written after so long is answered nevertheless.
+const SAVE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The state that a daemon keeps; clones are the same. By default nothing is kept, and that is not a problem.
+#[derive(Clone, Debug, Default)]
+pub struct Store(Option<Arc<Handle>>);
+
+/// What an earlier process has left.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Orders that are still in force.
+    pub orders: Orders,
+    /// What there is to say about others, for the log.
+    pub notes: Vec<String>,
+}
+
+/// When the last one is dropped, the thread writes what is left, and ends.
+#[derive(Debug)]
+struct Handle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// There is something to write, or nothing will come any more.
+    came: Condvar,
+    /// Everything was written, or could not be.
+    written: Condvar,
+    log: Log,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    orders: Orders,
+    /// The orders are not on disk yet.
+    unsaved: bool,
+    /// They could not be written, and are tried again later.
+    failed: bool,
+    writing: bool,
+    closed: bool,
+    /// Why orders cannot be kept.
+    orders_problem: Option<String>,
+    waiting: Vec<oneshot::Sender<Result<(), String>>>,
+}
+
+impl Store {
+    /// Opens the folder, or remembers why that cannot be done: a daemon runs without it.
+    pub fn open(folder: Result<PathBuf, String>, log: &Log, clock: Clock) -> (Self, Found) {
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            came: Condvar::new(),
+            written: Condvar::new(),
+            log: log.clone(),
+        });
+        let opened = folder.and_then(|folder| open(folder, shared.clone(), clock.wall()));
+        let found = match opened {
+            Ok(found) => {
+                shared.lock().orders = found.orders.clone();
+                found
+            }
+            Err(problem) => {
+                shared.lock().closed = true;
+                shared.set_orders_problem(Some(problem));
+                Found::default()
+            }
+        };
+        for note in &found.notes {
+            log.line(note);
+        }
+        (Self(Some(Arc::new(Handle(shared)))), found)
+    }
+
+    /// These orders about real servers are in force.
+    pub fn set_servers(&self, servers: Vec<ServerOrder>) {
+        self.change(|orders| orders.servers = servers);
+    }
+
+    /// This order about the whole node is in force.
+    pub fn set_node(&self, maintenance: Option<Maintenance>) {
+        self.change(|orders| orders.maintenance = maintenance);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Orders)) {
+        let Some(Handle(shared)) = self.0.as_deref() else { return };
+        let mut queue = shared.lock();
+        let before = queue.orders.clone();
+        change(&mut queue.orders);
+        if queue.orders != before && !queue.closed {
+            (queue.unsaved, queue.failed) = (true, false);
+            shared.came.notify_one();
+        }
+    }
+
+    /// Waits until the orders are on disk.
+    ///
+    /// # Errors
+    /// Why they are not.
+    pub async fn saved(&self) -> Result<(), String> {
+        let Some(Handle(shared)) = self.0.as_deref() else { return Ok(()) };
+        let receiver = {
+            let mut queue = shared.lock();
+            if !queue.is_busy() || queue.closed {
+                return queue.orders_problem.clone().map_or(Ok(()), Err);
+            }
+            let (sender, receiver) = oneshot::channel();
+            queue.waiting.push(sender);
+            receiver
+        };
+        match tokio::time::timeout(SAVE_TIMEOUT, receiver).await {
+            Ok(Ok(saved)) => saved,
+            _ => Err("the disk does not answer".to_owned()),
+        }
+    }
+
+    /// The answer to an order: it says so when a restart would end what was ordered.
+    pub async fn confirm(self, answer: Answer) -> Answer {
+        match (answer, self.saved().await) {
+            (Answer::Done(text), Err(why)) => {
+                Answer::Done(format!("{text}; it is not on disk, and a restart of the daemon ends it: {why}"))
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    /// What cannot be kept, and why.
+    pub fn problems(&self) -> Vec<String> {
+        let Some(Handle(shared)) = self.0.as_deref() else { return Vec::new() };
+        shared.lock().orders_problem.iter().map(|why| orders_problem(why)).collect()
+    }
+
+    /// Waits until everything is written, or the time is over.
+    pub fn flush(&self, timeout: Duration) {
+        let Some(Handle(shared)) = self.0.as_deref() else { return };
+        let busy = |queue: &mut Queue| !queue.closed && queue.is_busy();
+        drop(shared.written.wait_timeout_while(shared.lock(), timeout, busy));
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.came.notify_one();
+    }
+}
+
+impl Queue {
+    fn is_busy(&self) -> bool {
+        self.writing || self.unsaved && !self.failed
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Logs a problem when it begins, and its end.
+    fn set_orders_problem(&self, problem: Option<String>) {
+        let before = std::mem::replace(&mut self.lock().orders_problem, problem.clone());
+        match (before, problem) {
+            (None, Some(why)) => self.log.line(&orders_problem(&why)),
+            (Some(_), None) => self.log.line("Orders are kept over a restart again"),
+            _ => {}
+        }
+    }
+}
+
+fn orders_problem(why: &str) -> String {
+    format!("orders are not kept over a restart: {why}")
+}
+
+fn open(folder: PathBuf, shared: Arc<Shared>, wall: Time) -> Result<Found, String> {
+    let (sender, found) = mpsc::channel();
+    let named = folder.display().to_string();
+    thread::Builder::new()
+        .name("state".to_owned())
+        .spawn(move || writer::run(&folder, &shared, wall, &sender))
+        .map_err(|error| format!("there can be no thread for it: {error}"))?;
+    found.recv_timeout(OPEN_TIMEOUT).map_err(|_| format!("{named} does not answer")).flatten()
+}
+
+#[cfg(test)]
+mod tests;

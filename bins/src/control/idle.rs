@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -36,12 +37,15 @@ impl Places {
             if let Ok(place) = self.free.clone().try_acquire_owned() {
                 return place;
             }
+            // Before one is evicted, so that none that becomes idle meanwhile is missed.
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
             self.evict();
             tokio::select! {
                 place = self.free.clone().acquire_owned() => if let Ok(place) = place {
                     return place;
                 },
-                () = self.changed.notified() => {}
+                () = changed => {}
             }
         }
     }

@@ -6,7 +6,7 @@ pub(super) use crate::requirements::skip;
 use crate::requirements::{NETWORK, has_programs, run_isolated};
 
 /// Only to notice what hangs.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until it is so.
 pub(super) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {

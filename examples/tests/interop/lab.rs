@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Only to notice what hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Set in the process of a case to its name.
 const INSIDE: &str = "LB_INTEROP_CASE";
 

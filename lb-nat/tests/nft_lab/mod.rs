@@ -27,7 +27,7 @@ use socket2::{Domain, Socket, Type};
 use self::requirements::{NETWORK, has_programs, run_isolated, skip};
 
 /// Only to notice what hangs.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 pub const VIP: &str = "10.0.0.1";
 pub const VIP6: &str = "fd00::1";
 pub const SERVERS: usize = 3;

@@ -26,7 +26,7 @@ use lb_core::{
 use lb_nat::relay::{Relay, RelayConfig};
 
 /// Long enough for any machine; reached only by a test that fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A relay.
 pub(crate) struct World {

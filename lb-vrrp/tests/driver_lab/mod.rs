@@ -30,7 +30,7 @@ use self::requirements::{NETWORK, run_isolated};
 pub use self::requirements::{has_programs, succeeds};
 
 /// Only to notice what hangs.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 pub const VRID: u8 = 51;
 pub const VIP: &str = "10.0.0.100";
 pub const VIP6: [&str; 2] = ["fe80::100", "fd00::100"];

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Only to notice what hangs.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn config(text: &str) -> Config {
     let settings = language::Settings::default();

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A hang guard, not a measure.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What a configuration says; it has no error.
 fn config(text: &str) -> Config {

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use lb_vrrp::{
-    Config, Family, Preempt, Priority, Profile,
+    Config, Family, Interval, Preempt, Priority, Profile,
     driver::{AddressAttributes, Announcing, Instance, VirtualAddress, VirtualMac},
     router::{ChecksumPolicy, ConfigErrors},
     wire::{
@@ -14,6 +14,9 @@ use lb_vrrp::{
 use thiserror::Error;
 
 use crate::config::keepalived::model::{self, Authentication, HmacMode, Sending, Version};
+
+/// The longest interval that VRRPv3 can say, in centiseconds.
+const MAX_V3_INTERVAL: u16 = 4095;
 
 /// What the file does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,6 +102,7 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
         });
     if profile(model) == Profile::Compatible {
         config = config
+            .max_learned_interval(longest_believed(model.advert_int))
             .only_backup(settings.pair || model.has_one_peer())
             .answer_lower(!model.lower_prio_no_advert)
             .advertise_when_yielding(model.higher_prio_send_advert)
@@ -133,6 +137,16 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
         }
     };
     config.build().map_err(|source| BuildError::Config { instance: model.name.clone(), source })
+}
+
+/// The longest interval of another MASTER that is believed: four times our own, and at least 4 s. It bounds what one forged
+/// advertisement can do, which otherwise leaves the address on no node for 2 minutes. A MASTER that is slower than that is
+/// still heard in time, up to three times as slow, but may lose no advertisement then.
+fn longest_believed(ours: Interval) -> Interval {
+    const LEAST: u16 = 400;
+    let longest = ours.centiseconds().saturating_mul(4).max(LEAST);
+    // Beyond what VRRPv3 can say there is nothing to bound.
+    Interval::from_centiseconds(longest.min(MAX_V3_INTERVAL)).unwrap_or(ours)
 }
 
 /// A group or peers of its own are beyond the RFCs, and keepalived's strict mode lets them be.

@@ -1,4 +1,4 @@
-use std::{path::Path, time::Duration};
+use std::{net::IpAddr, path::Path, time::Duration};
 
 use lb_vrrp::{driver, router::Mode, wire::Authentication as Wire};
 
@@ -157,4 +157,55 @@ fn a_vmac_has_the_name_that_keepalived_gives_it() {
     let name = |lines| built(lines).virtual_mac.unwrap().name;
     assert_eq!(name("use_vmac").as_deref(), Some("vrrp.7"));
     assert_eq!(name("use_vmac front0").as_deref(), Some("front0"));
+}
+
+/// A Backup of ours that heard another router with this interval, in centiseconds, in VRRPv3: how long it waits.
+fn patience_after(lines: &str, theirs: u16) -> Duration {
+    let built = built(&format!("version 3\n{lines}"));
+    let (ours, other) = (IpAddr::from([10, 0, 0, 5]), IpAddr::from([10, 0, 0, 6]));
+    let now = lb_vrrp::Time::from_secs(100);
+    let mut router = lb_vrrp::VirtualRouter::new(built.config, ours).unwrap();
+    router.handle_input(now, lb_vrrp::Input::Startup);
+    let addresses = lb_vrrp::AddressList::new([IpAddr::from([10, 0, 0, 1])]).unwrap();
+    let advert = lb_vrrp::wire::Advert {
+        version: lb_vrrp::Version::V3,
+        vrid: lb_vrrp::Vrid::new(7).unwrap(),
+        priority: Some(Priority::new(200).unwrap()),
+        interval: Interval::from_centiseconds(theirs).unwrap(),
+        addresses: addresses.as_addresses(),
+        authentication: Wire::None,
+    };
+    let mut payload = vec![0; advert.encoded_len()];
+    advert.encode(&mut payload);
+    let destination = Family::V4.multicast_group();
+    lb_vrrp::wire::fill_checksum(&mut payload, other, destination, lb_vrrp::wire::ChecksumForm::PseudoHeader);
+    let envelope = lb_vrrp::Envelope { source: other, destination, ttl: Some(255), authenticated: false };
+    let datagram = lb_vrrp::Datagram { received: now, envelope, payload: &payload };
+    router.handle_input(now, lb_vrrp::Input::Datagram(datagram));
+    while router.poll_output().is_some() {}
+    assert!(router.active().is_some(), "it was heard");
+    router.poll_timeout().unwrap() - now
+}
+
+#[test]
+fn one_forged_advert_delays_a_takeover_by_seconds() {
+    let secs = Duration::from_secs;
+    assert!(patience_after("", 4095) < secs(16), "{:?}", patience_after("", 4095));
+    assert!(patience_after("advert_int 0.1", 4095) < secs(16));
+    assert!(patience_after("advert_int 5", 4095) < secs(80));
+    // The letter of RFC 9568 knows no bound.
+    assert!(patience_after("strict_mode on", 4095) > secs(120));
+}
+
+#[test]
+fn slower_peers_are_waited_for() {
+    // One that has not followed a change of advert_int yet, and a file in which only one node was tuned.
+    for (lines, theirs) in
+        [("", 100), ("", 400), ("advert_int 0.1", 100), ("advert_int 0.01", 100), ("advert_int 20", 4095)]
+    {
+        let three = Duration::from_millis(10) * u32::from(theirs) * 3;
+        assert!(patience_after(lines, theirs) > three, "{lines}, {theirs}");
+    }
+    // Three times as slow as is believed: its next advertisement is in time.
+    assert!(patience_after("", 1200) > Duration::from_secs(12));
 }

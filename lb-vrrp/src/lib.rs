@@ -72,7 +72,8 @@
 //! # Make before break
 //! A router that resigns and removes its addresses at once leaves them to nobody for its peer's skew time, which is most
 //! of an interval. [`Farewell::Linger`] resigns at once and removes them when the peer is heard; [`Input::Found`] keeps
-//! those that a killed process left, until it is known who has them now.
+//! those that a killed process left, until it is known who has them now. [`Input::HandOver`] is for a planned switch: the
+//! router stays Active until a successor is heard, and for good if there is none.
 //!
 //! # Features
 //! | | |

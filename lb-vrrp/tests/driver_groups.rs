@@ -103,6 +103,34 @@ async fn members_are_active_together_and_yield_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn members_hand_over_together_or_not_at_all() {
+    let memory = Memory::new();
+    let mut running = start(&memory, true);
+    running.until_group(State::Active).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let removed = || memory.done().iter().filter(|done| matches!(done, Done::Removed(_))).count();
+    let (before, removed_before) = (memory.done().len(), removed());
+    // Nobody comes.
+    running.control.hand_over("inside").await.unwrap();
+    let mut alone = std::collections::BTreeSet::new();
+    let both = |notice: &Notice| {
+        if matches!(notice.what, Happening::Router(Event::NoSuccessor)) {
+            alone.insert(notice.instance.clone());
+        }
+        alone.len() == NAMES.len()
+    };
+    running.until(both).await;
+    assert_eq!(running.states().await, [State::Active; 2]);
+    let resigned = memory.done()[before..].iter().filter(|done| **done == Done::Sent(0)).count();
+    assert_eq!((resigned, removed()), (2, removed_before));
+    // One of them is taken over: the other one follows.
+    running.control.hand_over("outside").await.unwrap();
+    memory.hear("10.0.0.2", 50, 100);
+    running.until_group(State::Backup).await;
+    assert_eq!(running.states().await, [State::Backup; 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fault_of_one_is_a_fault_of_all() {
     let memory = Memory::new();
     let mut running = start(&memory, true);

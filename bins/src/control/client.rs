@@ -113,6 +113,20 @@ impl Client {
         self.accept(serde_json::from_value(value))
     }
 
+    /// The same for what may take the daemon so much longer than other answers.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn ask_within(&mut self, request: &Request, longer: Duration) -> Result<Answer, ClientError> {
+        let set = |client: &Self, limit| {
+            client.stream.get_ref().set_read_timeout(Some(limit)).map_err(|source| client.lost(source))
+        };
+        set(self, PATIENCE + longer)?;
+        let answer = self.ask(request);
+        set(self, PATIENCE)?;
+        answer
+    }
+
     /// The same with all texts as they are: for programs, and for answers of many lines.
     ///
     /// # Errors

@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::diagnostic::LocatedDiagnostic;
 
 pub use failover::{
-    DumpKind, Entry, Explanation, GroupStatus, InstanceStatus, Maintenance, MasterStatus, ShareStatus,
-    TrackerStatus,
+    DumpKind, Entry, Explanation, GroupStatus, InstanceStatus, MAX_HAND_OVER, Maintenance, MasterStatus,
+    ShareStatus, TrackerStatus,
 };
 pub use orders::ServerOrder;
 pub use plan::{
@@ -65,14 +65,14 @@ pub enum Request {
     Plan(Option<Box<ProposedConfig>>),
     /// How an instance came to be what it is; `None` = that which changed last. lb-failover only.
     Explain(Option<String>),
-    /// Hands the addresses over to a peer; lb-failover only.
+    /// Hands the addresses over to a peer; lb-failover only. Answered when the outcome is known.
     Failover {
         /// Name of an instance or sync group; `None` = everything.
         of: Option<String>,
         /// Why.
         reason: String,
     },
-    /// Takes the whole node out of service, or back into it; lb-failover only.
+    /// Takes the whole node out of service, or back into it; lb-failover only. Answered when other nodes have taken over.
     Maintenance {
         /// Out of service?
         on: bool,
@@ -81,6 +81,9 @@ pub enum Request {
         /// For how long; `None` = until it is taken off.
         #[serde(default)]
         lasting: Option<Duration>,
+        /// Whether addresses are removed that no other node takes over.
+        #[serde(default)]
+        force: bool,
     },
     /// What keepalived writes to a file when it gets a signal; lb-failover only.
     Dump(DumpKind),

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     control::{
         client::Client,
-        protocol::{Answer, DumpKind, Request},
+        protocol::{Answer, DumpKind, MAX_HAND_OVER, Request},
     },
     runtime::printable::printable_lines,
 };
@@ -56,6 +56,9 @@ pub(super) struct MaintenanceArguments {
     /// With `on`: only say how many connections that would end
     #[arg(long)]
     dry_run: bool,
+    /// Remove the addresses of this node even if no other node takes them over
+    #[arg(long)]
+    force: bool,
 }
 
 /// What is taken out of service.
@@ -105,20 +108,25 @@ pub(super) fn fail_over(socket: Option<PathBuf>, order: FailoverArguments) -> Re
     if !announce(&mut connect(socket.clone())?, order.name.as_deref(), order.dry_run)? {
         return Ok(());
     }
-    done(&connect(socket)?.ask(&Request::Failover { of: order.name, reason: order.reason })?)
+    let request = Request::Failover { of: order.name, reason: order.reason };
+    done(&connect(socket)?.ask_within(&request, MAX_HAND_OVER)?)
 }
 
 pub(super) fn maintain(socket: Option<PathBuf>, order: MaintenanceArguments) -> Result<(), Failure> {
-    let MaintenanceArguments { target, service, reason, lasting, dry_run } = order;
+    let MaintenanceArguments { target, service, reason, lasting, dry_run, force } = order;
     match target {
         Target::Server(_) | Target::Node(false) if dry_run => Err("--dry-run goes with `on`".into()),
+        Target::Server(_) | Target::Node(false) if force => Err("--force goes with `on`".into()),
         Target::Server(server) => {
             give(socket, OrderArguments { server, service, reason, lasting }, Some(Action::Maintenance))
         }
         Target::Node(_) if service.is_some() => Err("--service goes with a real server".into()),
         Target::Node(false) if lasting.is_some() => Err("--for goes with `on`".into()),
         Target::Node(true) if !announce(&mut connect(socket.clone())?, None, dry_run)? => Ok(()),
-        Target::Node(on) => done(&connect(socket)?.ask(&Request::Maintenance { on, reason, lasting })?),
+        Target::Node(on) => {
+            let request = Request::Maintenance { on, reason, lasting, force };
+            done(&connect(socket)?.ask_within(&request, MAX_HAND_OVER)?)
+        }
     }
 }
 
@@ -157,6 +165,7 @@ mod tests {
             reason: String::new(),
             lasting,
             dry_run: false,
+            force: false,
         };
         let nowhere = || Some(PathBuf::from("/nonexistent/socket"));
         let error =
@@ -164,5 +173,10 @@ mod tests {
         assert!(error.to_string().contains("--service"), "{error}");
         let error = maintain(nowhere(), order(Target::Node(false), None, Some(Duration::ZERO))).unwrap_err();
         assert!(error.to_string().contains("--for"), "{error}");
+        for target in [Target::Node(false), Target::Server("192.168.0.1:80".parse().unwrap())] {
+            let order = MaintenanceArguments { force: true, ..order(target, None, None) };
+            let error = maintain(nowhere(), order).unwrap_err();
+            assert!(error.to_string().contains("--force goes with `on`"), "{error}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{
     balance, dump,
-    engine::Engine,
+    engine::{Engine, NewMaintenance},
     event::{Subject, What},
     loading::{self, Loaded, check, load},
     planning::Planning,
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::keepalived::model::Instance,
     control::{
-        protocol::{Answer, DataPlaneStatus, DumpKind, Maintenance, Plan, ProposedConfig, Request},
+        protocol::{Answer, DataPlaneStatus, DumpKind, Plan, ProposedConfig, Request},
         server::Call,
     },
 };
@@ -38,18 +38,24 @@ impl Engine {
                 return self.reload();
             }
             Request::Plan(proposed) => return self.plan(proposed, reply).await,
+            Request::Failover { of, reason } => return self.hand_over(of, &reason, reply).await,
+            Request::Maintenance { on: true, force: false, reason, lasting } => {
+                return self.enter_maintenance(NewMaintenance { reason, by: user, lasting }, reply).await;
+            }
             request => self.answer(request, user).await,
         };
         if is_order {
-            let store = self.store.clone();
-            // The disk may be slow.
-            tokio::spawn(async move {
-                let _ = reply.send(store.confirm(answer).await);
-            });
-            return;
+            return self.confirm(answer, reply);
         }
         // Whoever asked may be gone.
         let _ = reply.send(answer);
+    }
+
+    /// Answers an order when it is on disk.
+    pub(super) fn confirm(&self, answer: Answer, reply: oneshot::Sender<Answer>) {
+        let store = self.store.clone();
+        // The disk may be slow, and whoever asked may be gone.
+        tokio::spawn(async move { drop(reply.send(store.confirm(answer).await)) });
     }
 
     async fn answer(&mut self, request: Request, user: String) -> Answer {
@@ -74,23 +80,17 @@ impl Engine {
             },
             Request::Events(count) => Answer::Journal(self.journal.newest(count)),
             Request::Explain(of) => self.explain(of).await,
-            Request::Failover { of, reason } => match self.state.hand_over(of.as_deref(), &reason, now) {
-                Ok(steps) => {
-                    self.take(steps).await;
-                    Answer::Done("handed over, as soon as somebody takes it".to_owned())
-                }
-                Err(why) => Answer::Error(why),
-            },
-            Request::Maintenance { on, reason, lasting } => {
-                let since = self.clock.wall();
-                let until = lasting.map(|lasting| since + lasting);
-                let order = Maintenance { reason, by: Some(user), since, until };
-                let steps = self.state.maintain(on.then_some(order), now);
+            Request::Maintenance { on: true, reason, lasting, .. } => {
+                self.maintain(NewMaintenance { reason, by: user, lasting }).await;
+                Answer::Done("in maintenance".to_owned())
+            }
+            Request::Maintenance { on: false, .. } => {
+                let steps = self.state.maintain(None, now);
                 self.take(steps).await;
-                Answer::Done(if on { "in maintenance" } else { "in service" }.to_owned())
+                Answer::Done("in service".to_owned())
             }
             Request::Dump(kind) => Answer::Dump(dump::dump(kind, &self.view(None).await)),
-            Request::Reload | Request::Plan(_) => {
+            Request::Reload | Request::Plan(_) | Request::Failover { .. } => {
                 Answer::Error("this is answered when it is over".to_owned())
             }
             Request::Order { .. } => match self.balance.serve(request, Some(user)).await {

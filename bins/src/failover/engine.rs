@@ -1,6 +1,7 @@
 //! The loop: what the protocol tells, what trackers find, what the operator orders, and time come in; decisions go out.
 
 pub(super) mod difference;
+mod handover;
 mod hear;
 mod notify;
 mod reload;
@@ -15,11 +16,13 @@ use lb_vrrp::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use self::{notify::state_told, succession::Unsaid};
+pub(super) use self::handover::NewMaintenance;
+use self::{handover::Ticket, notify::state_told, succession::Unsaid};
 use super::{
     balance::{self, Balance, Output},
     build::{self, BuildError, Settings},
     event::{Condition, Event, Subject, What},
+    handover::HandOvers,
     ipvs::Ipvs,
     journal::Journal,
     kernel::Kernel,
@@ -115,6 +118,8 @@ pub struct Engine {
     unsaid: Unsaid,
     /// When it is told again of those whose resignations grow old.
     renewal: Time,
+    /// Hand-overs whose outcome somebody waits for.
+    hand_overs: HandOvers<Ticket>,
     /// When instances may take part; `None` once they may.
     opens: Option<Time>,
     /// Who waits for the end of a reload.
@@ -188,6 +193,7 @@ impl Engine {
             supervised,
             unsaid: Unsaid::default(),
             renewal: Time::ZERO,
+            hand_overs: HandOvers::default(),
             opens: Some(now + delay),
             options,
             clock,
@@ -253,6 +259,9 @@ impl Engine {
                 kind = self.supervised.asked() => self.dump_to_file(kind).await,
                 () = self.unsaid.due() => self.tell_supervisor().await,
                 () = until(self.opens, &self.clock) => self.open_when_due().await,
+                () = until(self.hand_overs.poll_timeout(), &self.clock) => {
+                    self.time_out_hand_overs(self.clock.now()).await;
+                }
                 _ = beat.tick() => self.beat().await,
             }
         }
@@ -408,6 +417,6 @@ fn order_of(order: Order) -> driver::Order {
         Order::Priority(priority) => driver::Order::Priority(priority),
         Order::Fault => driver::Order::Shutdown(Farewell::Linger),
         Order::Recovered => driver::Order::Startup,
-        Order::HandOver => driver::Order::StepDown(Farewell::Linger),
+        Order::HandOver => driver::Order::HandOver,
     }
 }

@@ -20,6 +20,7 @@ pub mod cli;
 pub mod dump;
 pub mod engine;
 pub mod event;
+pub mod handover;
 mod inventory;
 pub mod ipvs;
 pub mod journal;

@@ -150,6 +150,7 @@ impl State {
             }
             let mut instance =
                 before.remove(&name).unwrap_or_else(|| Box::new(Instance::new(model.priority, now)));
+            instance.unusable = None;
             instance.interface.clone_from(&model.interface);
             instance.group = group.map(|group| group.name.as_str().into());
             instance.follow(model.priority, &wanted, &self.trackers);
@@ -255,6 +256,14 @@ impl State {
         self.follow_up(name, now)
     }
 
+    /// None of its addresses can be installed here: an instance takes no part until the next configuration, which may be
+    /// the same.
+    pub fn unusable(&mut self, name: &str, error: &str, now: Time) -> Vec<Step> {
+        let Some(instance) = self.instances.get_mut(name) else { return Vec::new() };
+        instance.unusable = Some(format!("no address can be added: {error}; a reload tries it again"));
+        self.follow_up(name, now)
+    }
+
     /// The protocol runs an instance with another priority now.
     pub fn runs_with(&mut self, name: &str, priority: Priority, now: Time) -> Vec<Step> {
         let Some((name, instance)) = self.instances.get_key_value(name) else { return Vec::new() };
@@ -329,9 +338,9 @@ impl State {
         Ok(steps)
     }
 
-    /// The router that is MASTER lowers its priority. If it was given what this node had, with its group, that may come
-    /// back: the election decides, by the priorities that both have of themselves.
-    pub fn peer_weakened(&mut self, name: &str, now: Time) -> Vec<Step> {
+    /// An instance that was handed over, with its group, may come back: nobody took it, or the router that did lowers its
+    /// priority. The election decides, by the priorities that all have of themselves.
+    pub fn take_back(&mut self, name: &str, now: Time) -> Vec<Step> {
         let Some(one) = self.instances.get(name).filter(|one| one.handed_over.is_some()) else {
             return Vec::new();
         };

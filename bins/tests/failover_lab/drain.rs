@@ -9,8 +9,6 @@ use crate::{
     support::{skip, wait},
 };
 
-const PERL: (&str, &str) = ("/usr/bin/perl", "perl-base");
-const NFT: (&str, &str) = ("/usr/sbin/nft", "nftables");
 const TRACKED: &str = "/proc/net/nf_conntrack";
 
 #[test]
@@ -19,7 +17,7 @@ fn drain_does_not_wait_for_what_both_ends_have_closed() {
     if !Path::new(TRACKED).exists() {
         return skip(test, &format!("{TRACKED} (CONFIG_NF_CONNTRACK_PROCFS)"));
     }
-    let Some(lab) = lab(test, &[PERL, NFT]) else { return };
+    let Some(lab) = lab(test, &["perl", "nft"]) else { return };
     for switch in ["lan", "inside"] {
         lab.switch(switch).unwrap();
     }
@@ -80,7 +78,7 @@ fn drain_does_not_wait_for_what_both_ends_have_closed() {
 
 /// A program that says when it is ready.
 fn perl(host: &Host, text: &str) -> Process {
-    let process = host.spawn(Command::new(PERL.0).args(["-MIO::Socket::INET", "-e", text])).unwrap();
+    let process = host.spawn(Command::new("perl").args(["-MIO::Socket::INET", "-e", text])).unwrap();
     wait(&format!("{} to be ready", host.name()), || process.log().contains("open").then_some(()));
     process
 }

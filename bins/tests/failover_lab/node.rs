@@ -1,6 +1,6 @@
 //! Two nodes and a client at one switch.
 
-use std::{net::IpAddr, process::Command};
+use std::{net::IpAddr, path::Path, process::Command};
 
 use lb_bins::lab::{Host, Lab, Process};
 use nix::sys::signal::Signal;
@@ -66,10 +66,25 @@ impl Node {
 
     /// The same with more arguments.
     pub(crate) fn start_with(&mut self, arguments: &[&str]) {
-        let mut command = match self.kind {
+        let command = match self.kind {
             Kind::Ours => Command::new(env!("CARGO_BIN_EXE_lb-failover")),
             Kind::Keepalived => Command::new(KEEPALIVED),
         };
+        self.spawn(command, arguments);
+    }
+
+    /// Starts a daemon of ours that may not add addresses.
+    pub(crate) fn start_without_net_admin(&mut self) {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--bounding-set=-net_admin",
+            "--inh-caps=-net_admin",
+            env!("CARGO_BIN_EXE_lb-failover"),
+        ]);
+        self.spawn(command, &[]);
+    }
+
+    fn spawn(&mut self, mut command: Command, arguments: &[&str]) {
         command.args(["-n", "-l", "-D"]).args(arguments);
         self.daemon = Some(self.host.spawn(&command).unwrap());
     }
@@ -114,6 +129,14 @@ impl Node {
     /// What `lbctl` prints in the host, if it ends well.
     pub(crate) fn lbctl(&self, arguments: &[&str]) -> String {
         self.host.run(Command::new(env!("CARGO_BIN_EXE_lbctl")).args(arguments)).unwrap()
+    }
+
+    /// What `lbctl` prints in the host on both streams, if it ends with exit status 1.
+    pub(crate) fn lbctl_fails(&self, arguments: &[&str]) -> String {
+        let output = self.host.output(Command::new(env!("CARGO_BIN_EXE_lbctl")).args(arguments)).unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        text
     }
 
     pub(crate) fn status(&self) -> Value {

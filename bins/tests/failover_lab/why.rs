@@ -43,14 +43,15 @@ fn a_master_says_since_when_it_is_that_and_because_of_what() {
 
 #[test]
 fn an_order_says_how_many_connections_end_before_it_is_given() {
-    let perl = ("/usr/bin/perl", "perl-base");
-    let Some(lab) = lab("an_order_says_how_many_connections_end_before_it_is_given", &[perl]) else { return };
+    let Some(lab) = lab("an_order_says_how_many_connections_end_before_it_is_given", &["perl"]) else {
+        return;
+    };
     let [a, b] = settled(&lab, VIP);
     let none = "no connection ends\n";
     assert_eq!(a.lbctl(&["failover", "web", "--dry-run"]), none);
     let run = |node: &Node, text: &str| {
         let text = format!("use IO::Socket::INET; my $s; {text}; print STDERR \"open\\n\"; sleep 120");
-        let process = node.host.spawn(Command::new(perl.0).args(["-e", &text])).unwrap();
+        let process = node.host.spawn(Command::new("perl").args(["-e", &text])).unwrap();
         wait("perl", || process.log().contains("open").then_some(()));
         process
     };

@@ -158,6 +158,8 @@ pub enum Order {
     TakeOver,
     /// [`Control::step_down`].
     StepDown(Farewell),
+    /// [`Control::hand_over`].
+    HandOver,
     /// [`Control::peer_down`].
     PeerDown(IpAddr),
     /// [`Control::announce`].
@@ -198,6 +200,16 @@ impl Control {
     /// As [`take_over`](Self::take_over).
     pub async fn step_down(&self, instance: &str, farewell: Farewell) -> Result<(), ControlError> {
         self.order(instance, Order::StepDown(farewell)).await
+    }
+
+    /// Makes an Active router Backup when another one takes over, and not before; see
+    /// [`Input::HandOver`](crate::Input::HandOver). The members of its sync group hand over with it. How it ended is told by
+    /// [`Cause::HandedOver`](crate::Cause::HandedOver) or [`Event::NoSuccessor`](crate::Event::NoSuccessor).
+    ///
+    /// # Errors
+    /// As [`take_over`](Self::take_over).
+    pub async fn hand_over(&self, instance: &str) -> Result<(), ControlError> {
+        self.order(instance, Order::HandOver).await
     }
 
     /// Another detector (BFD, a cluster's membership) found a router down. An instance for which it is the Active one takes

@@ -168,6 +168,14 @@ impl<P: Platform> Driver<P> {
         Ok(())
     }
 
+    /// An instance with all members of its group, if it is in one.
+    pub(super) fn with_group(&self, id: usize) -> Vec<usize> {
+        match self.groups.of.get(&id).and_then(|name| self.groups.named.get(name)) {
+            Some(group) => group.sync.members().map(|(id, _)| *id).collect(),
+            None => vec![id],
+        }
+    }
+
     /// An instance is no member any more.
     pub(super) fn leave_group(&mut self, id: usize) {
         let Some(name) = self.groups.of.remove(&id) else { return };

@@ -48,6 +48,12 @@ pub enum Happening {
         /// How many.
         addresses: usize,
     },
+    /// None of the addresses can be installed, and trying again will not help: nobody answers for them as long as this router
+    /// is Active. It is for those who listen to shut it down.
+    InstallFailed {
+        /// Why the first one could not.
+        error: Arc<str>,
+    },
     /// All addresses are removed that were there.
     Removed {
         /// How many.
@@ -147,6 +153,7 @@ impl fmt::Display for Happening {
             Self::Refused { source, error } => write!(f, "refused a packet of {source}: {error}"),
             Self::Untold { count } => write!(f, "dropped {count} more messages since then"),
             Self::Installed { addresses } => write!(f, "{addresses} addresses installed"),
+            Self::InstallFailed { error } => write!(f, "no address can be installed: {error}"),
             Self::Removed { addresses } => write!(f, "{addresses} addresses removed"),
             Self::PutBack { address, more, times, suspect } => {
                 match more {

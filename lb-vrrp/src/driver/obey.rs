@@ -1,6 +1,6 @@
 //! Orders and questions, carried out between messages.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     attend::listening,
@@ -13,7 +13,7 @@ use super::{
     succession::AHEAD,
     work::{Change, Occasion},
 };
-use crate::{Farewell, Input, State};
+use crate::{Farewell, Input, State, VirtualRouter};
 
 impl<P: Platform> Driver<P> {
     /// Carries out a command. Who asked may be gone by now.
@@ -74,6 +74,7 @@ impl<P: Platform> Driver<P> {
             }
             Order::TakeOver => Input::TakeOver,
             Order::StepDown(farewell) => Input::StepDown(farewell),
+            Order::HandOver => Input::HandOver(self.hand_over_time(id)),
             Order::PeerDown(peer) => Input::PeerDown(peer),
             Order::Announce => Input::Announce,
             Order::Hold(hold) => Input::Hold(hold),
@@ -83,8 +84,28 @@ impl<P: Platform> Driver<P> {
         if router.is_none_or(|router| router.state() == State::Initialize) {
             return Err(ControlError::NotRunning(name.to_owned()));
         }
-        self.input(id, input);
+        match input {
+            Input::HandOver(_) => {
+                for id in self.with_group(id) {
+                    self.input(id, input);
+                }
+            }
+            input => {
+                self.input(id, input);
+            }
+        }
         Ok(())
+    }
+
+    /// How long a router waits for its successor: in a group, the slowest link decides for all.
+    fn hand_over_time(&self, id: usize) -> Duration {
+        let router = |id| self.endpoint.router(self.members.get(id)?.key?);
+        self.with_group(id)
+            .into_iter()
+            .filter_map(router)
+            .map(VirtualRouter::linger_time)
+            .max()
+            .unwrap_or_default()
     }
 
     /// Changes what an instance is allowed, and has it follow.

@@ -17,6 +17,7 @@ pub struct Essence {
     priority: Priority,
     checksum: ChecksumForm,
     held: bool,
+    handing_over: bool,
     /// Nanoseconds from now on.
     lingers: Option<i128>,
     part: Option<Part>,
@@ -52,6 +53,7 @@ impl VirtualRouter {
             priority: self.priority,
             checksum: self.checksum,
             held: self.held,
+            handing_over: self.handing_over,
             lingers: self.lingers.map(relative),
             part: self.deadline.map(|deadline| Part {
                 interval: self.interval,

@@ -72,7 +72,7 @@ impl VirtualRouter {
     }
 
     /// To the letter, nobody but the Active router answers for the addresses.
-    fn may_linger(&self) -> bool {
+    pub(super) fn may_linger(&self) -> bool {
         self.config.profile == Profile::Compatible
     }
 }

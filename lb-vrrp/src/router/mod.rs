@@ -3,6 +3,7 @@
 mod basis;
 mod config;
 mod essence;
+mod handover;
 mod hold;
 mod linger;
 mod message;
@@ -49,6 +50,8 @@ pub struct VirtualRouter {
     interval: Interval,
     /// `Active_Down_Timer` in Backup, `Adver_Timer` in Active.
     deadline: Option<Time>,
+    /// Whether it has resigned, and stays Active until a successor is heard or the deadline passes.
+    handing_over: bool,
     /// Until when the addresses stay although the router is not Active, if they do.
     lingers: Option<Time>,
     /// Why the router will become Active when the deadline passes.
@@ -134,6 +137,7 @@ impl VirtualRouter {
             priority: config.priority,
             interval: config.interval,
             deadline: None,
+            handing_over: false,
             lingers: None,
             pending: Cause::Silence,
             heard: None,
@@ -187,6 +191,7 @@ impl VirtualRouter {
                     self.step_down(now, farewell, Cause::Requested);
                 }
             }
+            Input::HandOver(patience) => self.hand_over(now, patience),
             Input::WallClock(unix) => {
                 #[cfg(feature = "hmac")]
                 if let Some(trailer) = &mut self.trailer {
@@ -310,8 +315,10 @@ impl VirtualRouter {
             if from != to {
                 self.event(Event::Priority { from, to });
             }
-            self.advertise(now, false);
-            self.deadline = Some(now + self.config.interval.duration());
+            if !self.handing_over {
+                self.advertise(now, false);
+                self.deadline = Some(now + self.config.interval.duration());
+            }
             if addresses {
                 self.queue.push_back(Action::Install);
                 self.announce(now, AnnounceReason::Requested);

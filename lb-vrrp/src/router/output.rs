@@ -38,6 +38,15 @@ pub enum Input<'a> {
     TakeOver,
     /// Become Backup at once if Active: the sync group, or the operator, says so.
     StepDown(Farewell),
+    /// **Beyond the RFC**, a planned switch: if Active, tell the others by an advertisement of priority 0, and leave only when
+    /// one of them takes over. Until an advertisement of another router is heard, this one is Active, answers for its
+    /// addresses and advertises nothing; then it becomes Backup with [`Cause::HandedOver`], whatever the priorities are. When
+    /// none is heard for [`linger_time`](super::VirtualRouter::linger_time), or for this long if that is longer, it
+    /// advertises again and tells [`Event::NoSuccessor`]; no address was removed. In the strict profile it is the same as
+    /// [`StepDown`](Self::StepDown) with [`Farewell::Resign`].
+    ///
+    /// Lower the [priority](Self::Priority) before it, or this router preempts its successor.
+    HandOver(Duration),
     /// It is so long since 1970 now: for the HMAC trailer, whose messages carry the time. Tell it when a clock was set, and
     /// every few minutes, since clocks drift. Nothing happens without the feature `hmac`.
     WallClock(Duration),
@@ -162,6 +171,8 @@ pub enum Cause {
     GreaterAddress(IpAddr),
     /// The caller said so: a sync group, or the operator.
     Requested,
+    /// It was told to hand over, and this router took over.
+    HandedOver(IpAddr),
     /// It was stalled for so long that the others had taken over.
     Stalled,
 }
@@ -273,6 +284,8 @@ pub enum Event {
         /// The version that it sends.
         version: Version,
     },
+    /// It was told to hand over, and no other router took over: it stays Active.
+    NoSuccessor,
     /// `handle_timeout` came later than others wait: the process was stalled, or the machine asleep.
     Late {
         /// By how much.

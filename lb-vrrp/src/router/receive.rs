@@ -122,7 +122,7 @@ impl VirtualRouter {
 
     fn ignores_others(&self) -> bool {
         let owner = self.state == State::Active && self.priority.is_owner();
-        owner && self.config.options.owner_ignores_adverts
+        owner && self.config.options.owner_ignores_adverts && !self.handing_over
     }
 
     fn check_authentication(&self, theirs: Authentication, verified: bool) -> Result<(), DropReason> {
@@ -236,7 +236,10 @@ impl VirtualRouter {
             State::Initialize => {}
             State::Active => {
                 self.stats.priority_zero_received += 1;
-                self.reassert(now, received);
+                // Who has resigned itself does not answer another one that does.
+                if !self.handing_over {
+                    self.reassert(now, received);
+                }
             }
             State::Backup => {
                 let of_other = self.active.is_some_and(|active| active.source != source);
@@ -280,6 +283,11 @@ impl VirtualRouter {
                 self.follow(received, source, priority, interval);
             }
             State::Backup => self.hear_lower(received, source, priority, interval),
+            State::Active if self.is_from_successor(received) => {
+                self.yield_to(now, received, source, priority, interval, Cause::HandedOver(source));
+            }
+            // From before the resignation.
+            State::Active if self.handing_over => {}
             State::Active if priority > self.priority => {
                 self.yield_to(
                     now,
@@ -349,7 +357,7 @@ impl VirtualRouter {
         self.active = Some(Peer { source, priority, resigned: false });
         self.pending = Cause::Silence;
         self.lower_since = None;
-        if self.config.options.advertise_when_yielding {
+        if self.config.options.advertise_when_yielding && !self.handing_over {
             self.advertise(now, false);
         }
         self.become_backup(now, received, cause);

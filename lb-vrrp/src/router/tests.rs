@@ -12,6 +12,7 @@ mod restart;
 #[path = "../../tests/conformance/rig.rs"]
 mod rig;
 mod statistics;
+mod successor;
 mod told;
 mod unicast;
 mod waiting;

@@ -99,6 +99,9 @@ impl VirtualRouter {
                         return self.step_down(now, Farewell::Silent, Cause::Stalled);
                     }
                 }
+                if self.handing_over {
+                    return self.keep_active(now);
+                }
                 self.advertise(now, false);
                 if stalled {
                     // Who took over meanwhile announced itself to the link, and may be gone before it is heard.
@@ -128,7 +131,9 @@ impl VirtualRouter {
     /// Whether this Active router has not advertised for so long that others may have taken over.
     fn is_stalled(&self, now: Time) -> bool {
         let silence = self.config.interval.duration() * u32::from(self.config.options.down_adverts);
-        self.last_sent.is_some_and(|sent| now.since(sent) > silence)
+        // While it hands over it is silent on purpose, up to the deadline.
+        let spoke = if self.handing_over { self.deadline } else { self.last_sent };
+        spoke.is_some_and(|spoke| now.since(spoke) > silence)
     }
 
     pub(super) fn set_priority(&mut self, now: Time, priority: Priority) {
@@ -147,6 +152,7 @@ impl VirtualRouter {
                 let sooner = self.skew_time_at(from).saturating_sub(self.skew_time_at(priority));
                 self.deadline = self.deadline.map(|deadline| deadline.earlier(sooner));
             }
+            State::Active if self.handing_over => {}
             State::Active => {
                 self.advertise(now, false);
                 self.deadline = Some(now + self.config.interval.duration());
@@ -188,6 +194,7 @@ impl VirtualRouter {
 
     pub(super) fn change_state(&mut self, now: Time, to: State, cause: Cause) {
         self.keep_basis(now);
+        self.handing_over = false;
         let from = core::mem::replace(&mut self.state, to);
         self.ready = None;
         self.event(Event::State { from, to, cause });

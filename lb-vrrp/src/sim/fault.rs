@@ -46,6 +46,8 @@ pub enum Fault {
         /// How.
         farewell: Farewell,
     },
+    /// The router is to hand over.
+    HandOver(NodeId),
     /// The router is to announce its addresses again.
     Announce(NodeId),
     /// What the one sends does not reach the other any more; the other direction is left as it is.
@@ -103,6 +105,7 @@ impl fmt::Display for Fault {
             Self::PeerDown(node, peer) => write!(f, "tell {node} that {peer} is down"),
             Self::TakeOver(node) => write!(f, "have {node} take over"),
             Self::StepDown { node, farewell } => write!(f, "have {node} step down{}", manner(*farewell)),
+            Self::HandOver(node) => write!(f, "have {node} hand over"),
             Self::Announce(node) => write!(f, "have {node} announce its addresses"),
             Self::Cut { from, to } => write!(f, "cut {from} -> {to}"),
             Self::Mend { from, to } => write!(f, "mend {from} -> {to}"),

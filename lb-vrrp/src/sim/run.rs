@@ -1,6 +1,6 @@
 //! What happens in a world.
 
-use core::net::IpAddr;
+use core::{net::IpAddr, time::Duration};
 
 use super::{
     Fault, Injection, LanId, Loss, Message, NodeId, Record, World,
@@ -53,6 +53,7 @@ impl World {
             | Fault::PeerDown(node, _)
             | Fault::TakeOver(node)
             | Fault::StepDown { node, .. }
+            | Fault::HandOver(node)
             | Fault::Announce(node) => self.order(node, fault),
             Fault::Crash(node) => self.with(node, Machine::die),
             Fault::Pause(node) => self.stall(node, |machine| machine.paused = true),
@@ -243,6 +244,7 @@ fn input(order: &Fault) -> Option<Input<'static>> {
         Fault::PeerDown(_, peer) => Input::PeerDown(*peer),
         Fault::TakeOver(_) => Input::TakeOver,
         Fault::StepDown { farewell, .. } => Input::StepDown(*farewell),
+        Fault::HandOver(_) => Input::HandOver(Duration::ZERO),
         Fault::Announce(_) => Input::Announce,
         _ => return None,
     })

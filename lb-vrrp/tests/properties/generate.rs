@@ -303,7 +303,7 @@ fn fault(random: &mut Random, specs: &[Spec], change: u8) -> Fault {
     let spec = &specs[usize::from(node.index())];
     let peer = specs[usize::from(other.index())].source;
     let farewell = *random.one_of(&[Farewell::Silent, Farewell::Resign, Farewell::Linger]).unwrap();
-    match random.below(24) {
+    match random.below(25) {
         0..=1 => Fault::Crash(node),
         2..=3 => Fault::Start(node),
         4 => Fault::Stop { node, farewell },
@@ -325,6 +325,7 @@ fn fault(random: &mut Random, specs: &[Spec], change: u8) -> Fault {
         19 => Fault::Mend { from: node, to: other },
         20..=21 => Fault::Partition(vec![node]),
         22 => Fault::Heal,
+        23 => Fault::HandOver(node),
         _ => Fault::Inject(Injection {
             lan: LanId::default(),
             source: peer,

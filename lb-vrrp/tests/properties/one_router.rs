@@ -105,6 +105,7 @@ fn inputs() -> impl Strategy<Value = (Duration, Fault)> {
         1 => farewells().prop_map(|farewell| Fault::Stop { node: ROUTER, farewell }),
         1 => farewells().prop_map(|farewell| Fault::StepDown { node: ROUTER, farewell }),
         1 => Just(Fault::TakeOver(ROUTER)),
+        1 => Just(Fault::HandOver(ROUTER)),
         1 => Just(Fault::Announce(ROUTER)),
         1 => Just(Fault::Crash(ROUTER)),
         1 => Just(Fault::Replace(ROUTER)),

@@ -136,9 +136,15 @@ impl Watch {
         for entry in call.done {
             let Record::Sent(message) = &entry.what else { continue };
             let right = match message.priority {
-                0 => self.before.state == State::Active && call.router.state() != State::Active,
-                // An Active router that hears a higher priority says nothing more.
-                priority => call.router.state() == State::Active && priority == call.router.priority().get(),
+                0 => {
+                    let leaves = call.router.state() != State::Active || call.router.is_handing_over();
+                    self.before.state == State::Active && leaves
+                }
+                // An Active router that hears a higher priority, or has resigned, says nothing more.
+                priority => {
+                    let speaks = call.router.state() == State::Active && !call.router.is_handing_over();
+                    speaks && priority == call.router.priority().get()
+                }
             };
             if !right {
                 return Err(format!(
@@ -335,7 +341,11 @@ pub(crate) fn judge_causes(world: &World, node: NodeId) -> Result<(), String> {
             State::Backup if from == State::Initialize => cause == Cause::Startup,
             State::Backup => matches!(
                 cause,
-                Cause::HigherPriority(..) | Cause::GreaterAddress(_) | Cause::Requested | Cause::Stalled
+                Cause::HigherPriority(..)
+                    | Cause::GreaterAddress(_)
+                    | Cause::Requested
+                    | Cause::HandedOver(_)
+                    | Cause::Stalled
             ),
             State::Active => matches!(
                 cause,

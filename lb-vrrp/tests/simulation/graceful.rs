@@ -1,6 +1,9 @@
 //! Make before break: how long nobody answers for the addresses.
 
-use lb_vrrp::sim::Vacancy;
+use lb_vrrp::{
+    Cause,
+    sim::{Record, Vacancy},
+};
 
 use super::*;
 
@@ -86,6 +89,59 @@ fn a_killed_router_that_is_started_again_finds_its_addresses() {
         assert_eq!(actives(&world), [alone]);
         assert_eq!(vacancies(&world), []);
     }
+}
+
+#[test]
+fn handing_over_leaves_no_address_without_an_owner() {
+    for interval in INTERVALS.map(centiseconds) {
+        for value in [1, 100, 199] {
+            let config = |value: u8| v3(value).interval(interval).preempt(lb_vrrp::Preempt::No);
+            let (world, left, right) = handed_over(config(200), config(value), Fault::HandOver);
+            assert_eq!(actives(&world), [right]);
+            assert_backup(&world, left);
+            assert_eq!(vacancies(&world), []);
+            let handed =
+                |event: &Event| matches!(event, Event::State { cause: Cause::HandedOver(RIGHT), .. });
+            assert_eq!(count(&world, left, handed), 1);
+            // Both are Active for no longer than an advertisement takes.
+            let overlaps = world.trace().overlaps();
+            assert!(
+                overlaps.iter().all(|overlap| overlap.until.unwrap_or(secs(13.0)) - overlap.from <= TRANSIT),
+                "{overlaps:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_router_without_a_peer_hands_nothing_over() {
+    for interval in INTERVALS.map(centiseconds) {
+        let mut world = World::new(1, Lan::default());
+        let alone = world.add(Node::new(v3(200).interval(interval).build().unwrap(), LEFT)).unwrap();
+        at(&mut world, 10.5, Fault::HandOver(alone));
+        world.run_until(secs(20.0));
+        assert_eq!(actives(&world), [alone]);
+        assert_eq!(vacancies(&world), []);
+        assert_eq!(count(&world, alone, |event| *event == Event::NoSuccessor), 1);
+        let removed = world.trace().entries().iter().filter(|entry| entry.what == Record::Removed);
+        // When it was started.
+        assert_eq!(removed.count(), 1);
+    }
+}
+
+/// A peer that hears nothing of it stays Backup; one that is deaf to the resignation alone takes over later. Then two are
+/// Active until the next advertisement, as after any loss.
+#[test]
+fn a_peer_that_does_not_hear_the_resignation_leaves_the_router_active() {
+    let (mut world, left, right) = pair(v3(200), v3(100));
+    at(&mut world, 10.4, Fault::Cut { from: left, to: right });
+    at(&mut world, 10.5, Fault::HandOver(left));
+    at(&mut world, 10.6, Fault::Mend { from: left, to: right });
+    world.run_until(secs(20.0));
+    assert_eq!(actives(&world), [left]);
+    assert_eq!(count(&world, left, |event| *event == Event::NoSuccessor), 1);
+    assert_eq!(world.trace().overlaps(), []);
+    assert_eq!(vacancies(&world), []);
 }
 
 /// By unicast, one peer is the only one there is: it waits for nothing.

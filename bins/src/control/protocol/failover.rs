@@ -1,6 +1,6 @@
 //! What lb-failover has to say: instances, groups, trackers, and how a change of state came about.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 use lb_vrrp::{Family, Priority, Vrid, router::RouterStats, track};
@@ -145,6 +145,9 @@ pub enum Entry {
     /// Of a virtual server.
     Balance(lb_core::Event),
 }
+
+/// A hand-over is answered within this time: a strict VRRPv3 router listens for four of the longest intervals.
+pub const MAX_HAND_OVER: Duration = Duration::from_secs(170);
 
 /// The whole node gives up its addresses and takes none, until it is told otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

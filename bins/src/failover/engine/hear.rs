@@ -35,8 +35,10 @@ impl Engine {
             Happening::Router(Heard::State { to, cause, .. }) => self.state.changed(&name, *to, *cause, at),
             Happening::Router(Heard::Priority { to, .. }) => self.state.runs_with(&name, *to, at),
             Happening::Router(Heard::ActivePriority { from, to, .. }) if to < from => {
-                self.state.peer_weakened(&name, at)
+                self.state.take_back(&name, at)
             }
+            Happening::Router(Heard::NoSuccessor) => self.state.take_back(&name, at),
+            Happening::InstallFailed { error } => self.state.unusable(&name, error, at),
             Happening::Link(link) => self.state.link(&name, *link, at),
             Happening::Group { to, .. } => self.state.group_changed(&name, *to, at),
             _ => Vec::new(),
@@ -50,13 +52,14 @@ impl Engine {
         ) {
             self.unsaid.add(name.clone());
         }
-        if let Some(what) = told(&what) {
-            if matches!(what, What::Installed(_) | What::Removed(_)) {
+        if let Some(told) = told(&what) {
+            if matches!(told, What::Installed(_) | What::Removed(_)) {
                 self.balance.addresses_changed();
             }
-            self.tell(Event { at, subject: Subject::Instance(name), what });
+            self.tell(Event { at, subject: Subject::Instance(name.clone()), what: told });
         }
         self.take(steps).await;
+        self.note_outcome(&name, &what).await;
     }
 
     /// `log_unknown_vrids`, in keepalived's words, once for each.

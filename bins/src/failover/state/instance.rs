@@ -26,6 +26,8 @@ pub struct Instance {
     pub(super) group: Option<Arc<str>>,
     /// Why the operator gave it to another node. It takes over again only when nobody else is there.
     pub(super) handed_over: Option<String>,
+    /// Why it can not have its addresses here.
+    pub(super) unusable: Option<String>,
     pub(super) protocol: lb_vrrp::State,
     pub(super) cause: Cause,
     pub(super) link: LinkState,
@@ -51,6 +53,7 @@ impl Instance {
             tracking: Tracking::new(priority),
             group: None,
             handed_over: None,
+            unusable: None,
             protocol: lb_vrrp::State::Initialize,
             cause: Cause::Startup,
             link: LinkState::Ready,
@@ -80,7 +83,8 @@ impl Instance {
             | Cause::Preempts(peer)
             | Cause::PeerDown(peer)
             | Cause::HigherPriority(peer, _)
-            | Cause::GreaterAddress(peer) => Some(peer),
+            | Cause::GreaterAddress(peer)
+            | Cause::HandedOver(peer) => Some(peer),
             _ => None,
         }
     }
@@ -144,7 +148,7 @@ impl Instance {
             Effective::Fault => (self.told.priority, true),
         };
         let priority = if self.handed_over.is_some() { Priority::MIN } else { priority };
-        Told { takes_part: !fault && !held, priority }
+        Told { takes_part: !fault && !held && self.unusable.is_none(), priority }
     }
 
     pub(super) fn orders(&mut self, held: bool) -> Vec<Order> {
@@ -182,6 +186,9 @@ impl Instance {
         }
         if let Some(order) = maintenance {
             return (Condition::Fault, Why::Operator(order.words()));
+        }
+        if let Some(why) = &self.unusable {
+            return (Condition::Fault, Why::Refused(why.clone()));
         }
         let faults = || self.tracking.explain().filter(|(_, found)| found.effect == Effect::Fault);
         let failed = faults().find(|(_, found)| found.status != Status::Unknown);

@@ -228,13 +228,37 @@ fn what_was_handed_over_comes_back_only_when_nobody_else_is_there() {
 }
 
 #[test]
+fn an_instance_that_nobody_took_over_is_as_it_was() {
+    let (mut state, _) = open(vec![instance("a", Tracks::default())]);
+    becomes(&mut state, "a", Protocol::Active);
+    state.hand_over(Some("a"), "test", NOW).unwrap();
+    // It was Active all the time.
+    let steps = state.take_back("a", NOW);
+    assert_eq!(orders(&steps), [("a", Order::Priority(Priority::DEFAULT))]);
+    assert_eq!((conditions(&steps), state.instance("a").unwrap().1.handed_over()), (vec![], None));
+}
+
+#[test]
+fn an_instance_without_its_addresses_is_in_fault_until_a_reload() {
+    let (mut state, config) = open(vec![instance("a", Tracks::default())]);
+    becomes(&mut state, "a", Protocol::Active);
+    assert_eq!(orders(&state.unusable("a", "not permitted", NOW)), [("a", Order::Fault)]);
+    let steps = becomes(&mut state, "a", Protocol::Initialize);
+    let [(Condition::Master, Condition::Fault, Why::Refused(why))] = &conditions(&steps)[..] else {
+        panic!("{steps:?}");
+    };
+    assert_eq!(why, "no address can be added: not permitted; a reload tries it again");
+    assert_eq!(orders(&state.configure(&config, NOW)), [("a", Order::Recovered)]);
+}
+
+#[test]
 fn what_was_handed_over_may_come_back_when_the_other_node_weakens() {
     let (mut state, _) = open(vec![instance("a", Tracks::default())]);
-    assert_eq!(state.peer_weakened("a", NOW), [], "nothing was handed over");
+    assert_eq!(state.take_back("a", NOW), [], "nothing was handed over");
     becomes(&mut state, "a", Protocol::Active);
     state.hand_over(Some("a"), "test", NOW).unwrap();
     becomes(&mut state, "a", Protocol::Backup);
-    let steps = state.peer_weakened("a", NOW);
+    let steps = state.take_back("a", NOW);
     assert_eq!(orders(&steps), [("a", Order::Priority(Priority::DEFAULT))]);
     assert_eq!(state.instance("a").unwrap().1.handed_over(), None);
 }

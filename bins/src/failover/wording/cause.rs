@@ -133,6 +133,7 @@ fn protocol(cause: &Cause) -> String {
         Cause::PeerDown(source) => format!("{source} was found down"),
         Cause::HigherPriority(source, priority) => format!("{source} has priority {priority}"),
         Cause::GreaterAddress(source) => format!("{source} has the same priority and a higher address"),
+        Cause::HandedOver(source) => format!("handed over to {source}"),
         Cause::Requested => "it was told to".to_owned(),
         Cause::Stalled => "this process was stalled for so long that others must have taken over".to_owned(),
         other => format!("{other:?}"),

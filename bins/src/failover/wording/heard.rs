@@ -22,7 +22,7 @@ pub(super) fn line(event: &Event, ours: Option<u8>, detail: bool) -> Option<Stri
         }
         Event::IntervalCapped { source, theirs, cap } => {
             format!(
-                "advert interval {} of {source} is too long and counts as {}",
+                "advert interval {} of {source} is too long and counts as {}: give all nodes the same advert_int",
                 seconds(*theirs),
                 seconds(*cap)
             )
@@ -43,6 +43,7 @@ pub(super) fn line(event: &Event, ours: Option<u8>, detail: bool) -> Option<Stri
         }
         Event::ChecksumForm { source, form } => format!("checksum follows {source} from now on: {form:?}"),
         Event::OneVersion { source, version } => format!("{source} sends {version} only"),
+        Event::NoSuccessor => "nobody took over: this node stays MASTER".to_owned(),
         Event::Late { by } => super::late(*by),
         Event::Unstable { times } => {
             format!(

@@ -176,9 +176,19 @@ fn made_a_difference(answer: io::Result<()>, add: bool) -> io::Result<bool> {
             Some(libc::EEXIST) if add => Ok(false),
             // The address is gone, or its interface is, and the address with it.
             Some(libc::EADDRNOTAVAIL | libc::ENODEV | libc::ENXIO) if !add => Ok(false),
-            _ => Err(error),
+            _ => Err(explain(error)),
         },
     }
+}
+
+/// The same error with its remedy, where there is one.
+fn explain(error: io::Error) -> io::Error {
+    let remedy = match error.raw_os_error() {
+        Some(libc::EPERM) => "CAP_NET_ADMIN is needed",
+        Some(libc::EACCES) => "is IPv6 disabled on this interface (net.ipv6.conf.*.disable_ipv6)?",
+        _ => return error,
+    };
+    io::Error::new(error.kind(), format!("{error}: {remedy}"))
 }
 
 /// The frame that announces an address.

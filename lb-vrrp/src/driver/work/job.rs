@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::{io, net::IpAddr, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -21,6 +21,9 @@ pub(super) struct Job {
     /// How many changes made a difference, and how many failed, in this pass.
     pub(super) changed: usize,
     pub(super) failed: usize,
+    /// How many of the failed ones would fail again, and why the first one did.
+    pub(super) permanent: usize,
+    pub(super) reason: Option<Arc<str>>,
     /// How many wait for their interface.
     pub(super) waiting: usize,
     pub(super) finished: bool,
@@ -50,6 +53,8 @@ impl Job {
             installed: 0,
             changed: 0,
             failed: 0,
+            permanent: 0,
+            reason: None,
             waiting: 0,
             finished: false,
             link: None,
@@ -76,7 +81,21 @@ impl Job {
 
     pub(super) fn again(&mut self) {
         (self.cursor, self.installed, self.changed, self.failed, self.waiting) = (0, 0, 0, 0, 0);
+        (self.permanent, self.reason) = (0, None);
         self.finished = false;
+    }
+
+    /// A change failed; returns whether it is the first one of this pass.
+    pub(super) fn fail(&mut self, error: &io::Error) -> bool {
+        self.failed += 1;
+        self.permanent += usize::from(is_permanent(error));
+        self.reason.get_or_insert_with(|| error.to_string().into());
+        self.failed == 1
+    }
+
+    /// Whether all that was tried in this pass failed, and would fail again.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.failed > 0 && self.permanent == self.failed && self.installed == 0 && self.waiting == 0
     }
 
     /// Addresses to be put back now, up to so many; the others stay among the lost ones, or are held for a while.
@@ -153,4 +172,12 @@ impl Job {
     pub(super) fn progress(&self) -> Progress {
         Progress { installed: self.installed, link: self.link }
     }
+}
+
+/// Whether trying again is of no use until somebody has changed something else.
+fn is_permanent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    )
 }

@@ -143,7 +143,7 @@ impl Worker {
             && !job.finished
             && let Err((what, error)) = self.prepare(&mut job).await
         {
-            job.failed += 1;
+            job.fail(&error);
             job.cursor = job.wanted.assets.addresses.len();
             let happening = Happening::Failed { what, error: error.to_string().into() };
             self.teller.tell(self.addressing.now(), &job.wanted.assets.name, happening);
@@ -246,9 +246,8 @@ impl Worker {
                 }
             }
             Err(error) => {
-                job.failed += 1;
                 // The first one stands for all of a pass.
-                if job.failed == 1 {
+                if job.fail(&error) {
                     let error = error.to_string().into();
                     self.tell(step.place, Happening::AddressFailed { address: address.net, error });
                 }
@@ -282,15 +281,20 @@ impl Worker {
                 self.due.push(Reverse((burst.due, place)));
             }
         }
-        if just_finished && job.failed > 0 && !job.wanted.ends {
+        let is_final = job.wanted.ends || (job.wanted.aim == Aim::Remove && job.is_hopeless());
+        if just_finished && job.failed > 0 && !is_final {
             job.retry = Some(now + RETRY);
             self.due.push(Reverse((now + RETRY, place)));
         }
         self.desk.note(place, job.progress());
         let (aim, installed, changed) = (job.wanted.aim, job.installed, job.changed);
         let (link, ends) = (job.link, job.wanted.ends);
+        let hopeless = job.reason.clone().filter(|_| job.is_hopeless());
         match aim {
-            Aim::Install if just_finished => self.tell(place, Happening::Installed { addresses: installed }),
+            Aim::Install if just_finished => {
+                let installed = Happening::Installed { addresses: installed };
+                self.tell(place, hopeless.map_or(installed, |error| Happening::InstallFailed { error }));
+            }
             Aim::Remove if just_finished && changed > 0 => {
                 self.tell(place, Happening::Removed { addresses: changed });
             }

@@ -158,7 +158,7 @@ fn run(plan: &Plan) -> [Host; 2] {
                 Step::Switch(host) if hosts[host].group.state() == State::Active => {
                     for key in hosts[host].keys.clone() {
                         hosts[host].endpoint.handle_input(now, key, Input::Priority(Priority::MIN));
-                        hosts[host].endpoint.handle_input(now, key, Input::StepDown(Farewell::Linger));
+                        hosts[host].endpoint.handle_input(now, key, Input::HandOver(Duration::ZERO));
                     }
                 }
                 Step::Switch(_) => {}

@@ -224,3 +224,40 @@ impl Drop for Ended {
         let _ = self.0.wait();
     }
 }
+
+#[test]
+fn a_server_whose_answer_the_check_cannot_cope_with_is_taken_out() {
+    let (one, front) = (Web::start("one"), free());
+    one.answer("200 OK", "aabb");
+    let pattern = "\treceive=\"^(a|aa)+(b)\\2$\"\n";
+    let lab = Lab::new(&(config(front, one.address) + pattern));
+    let daemon = lab.start("memory");
+    daemon.wait_for_state(one.address, "active");
+    // The pattern goes back and forth on this until its limit is reached: that is what the server has sent.
+    one.answer("200 OK", &"a".repeat(900));
+    wait("the server to be out", || (daemon.state_of(one.address)? != "active").then_some(()));
+    let status = daemon.told(&["status"]);
+    assert!(status.contains("wrong answer: pattern /^(a|aa)+(b)\\2$/ on 900 bytes"), "{status}");
+    one.answer("200 OK", "aabb");
+    daemon.wait_for_state(one.address, "active");
+}
+
+#[test]
+fn a_password_that_is_written_in_the_wrong_way_is_shown_nowhere() {
+    let good = config("192.0.2.80:80", "192.0.2.1:80");
+    let lab = Lab::new(&good);
+    let daemon = lab.start("memory");
+    lab.configure(&format!("{good}\tpasswd=s3cr3t\n\tpaswd = \"s3cr3t\"\n"));
+    let reload = daemon.lbctl(&["reload"]);
+    assert!(!reload.status.success());
+    let place = format!("{}:{}", lab.config().display(), good.lines().count() + 1);
+    let status = daemon.told(&["status"]);
+    let tested = run({
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lb-director"));
+        command.arg("--check").arg(lab.config());
+        command
+    });
+    for shown in [daemon.log(), text(&reload.stderr), status, text(&tested.stderr)] {
+        assert!(shown.contains(&place) && !shown.contains("s3cr3t"), "{shown}");
+    }
+}

@@ -27,6 +27,7 @@ use crate::{
         paths,
         pidfile::PidFile,
         plane::Choice,
+        relay_limit::RelayLimit,
     },
 };
 
@@ -85,6 +86,10 @@ struct Arguments {
     /// Set this of net.ipv4.vs at the start; `lbctl ipvs sysctl` explains them. May be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     ipvs_sysctl: Vec<Assignment>,
+    /// A limit of the relay, or of one service of it: max-connections, connect-timeout, tcp-timeout, tcp-fin-timeout,
+    /// udp-timeout. May be repeated
+    #[arg(long, value_name = "[SERVICE:]NAME=VALUE")]
+    relay_limit: Vec<RelayLimit>,
     /// Stay in the foreground, as --foreground
     #[arg(short, long)]
     debug: bool,
@@ -233,6 +238,7 @@ fn shared_options(arguments: &Arguments) -> Vec<String> {
     options.extend(arguments.freebind.then(|| "--freebind".to_owned()));
     options.extend(arguments.strict.then(|| "--strict".to_owned()));
     options.extend(arguments.ipvs_sysctl.iter().map(|wanted| format!("--ipvs-sysctl={wanted}")));
+    options.extend(arguments.relay_limit.iter().map(|limit| format!("--relay-limit={limit}")));
     options
 }
 
@@ -280,6 +286,7 @@ fn run(config: &Path, loaded: Loaded, arguments: &Arguments) -> ExitCode {
     let settings = Settings {
         data_plane: arguments.data_plane,
         freebind: arguments.freebind,
+        relay_limits: arguments.relay_limit.clone(),
         socket,
         state: Some(state),
     };

@@ -24,6 +24,7 @@ use crate::{
         limits,
         log::Log,
         plane::{self, Choice, OpenError},
+        relay_limit::{RelayLimit, relay_config},
         systemd,
     },
 };
@@ -36,6 +37,8 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Settings {
     /// Which data plane.
     pub data_plane: Choice,
+    /// Limits of the relay, if that is the data plane. Default none.
+    pub relay_limits: Vec<RelayLimit>,
     /// Whether the relay listens at addresses that this host does not have yet.
     pub freebind: bool,
     /// Where `lbctl` finds the daemon.
@@ -84,7 +87,7 @@ pub async fn run(
     let mut quit = signal(SignalKind::quit()).map_err(RunError::Signals)?;
     limits::raise_open_files();
     let freebind = if settings.freebind { Freebind::Always } else { Freebind::Never };
-    let relay = RelayConfig { freebind, ..RelayConfig::default() };
+    let relay = RelayConfig { freebind, ..relay_config(&settings.relay_limits) };
     let nft_table = plane::nft_table("lb-director", &options.config, None);
     let plane = plane::open(settings.data_plane, &loaded.config.table(), &nft_table, relay).await?;
     plane::remove_leftovers(Some(&*plane.plane), &nft_table).await;

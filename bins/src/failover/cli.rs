@@ -30,7 +30,9 @@ use crate::{
         log::{self, Log, Target},
         namespace, paths,
         pidfile::PidFile,
-        plane, role,
+        plane,
+        relay_limit::RelayLimit,
+        role,
     },
 };
 
@@ -106,6 +108,10 @@ struct Arguments {
     /// Set this of net.ipv4.vs when IPVS is the data plane; `lbctl ipvs sysctl` explains them. May be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     ipvs_sysctl: Vec<Assignment>,
+    /// A limit of the relay, or of one virtual server of it: max-connections, connect-timeout, tcp-timeout,
+    /// tcp-fin-timeout, udp-timeout. May be repeated
+    #[arg(long, value_name = "[SERVICE:]NAME=VALUE")]
+    relay_limit: Vec<RelayLimit>,
     /// Print the number of the signal for DATA, STATS, JSON, RELOAD or STOP
     #[arg(long, value_name = "NAME")]
     signum: Option<String>,
@@ -232,6 +238,7 @@ fn daemon(arguments: &Arguments) -> ExitCode {
             } else {
                 balance::FreebindPolicy::Configured
             },
+            relay_limits: arguments.relay_limit.clone(),
             nft_table: plane::nft_table("lb-failover", &arguments.use_file, arguments.config_id.as_deref()),
             leave: arguments.dont_release_ipvs,
             sysctls: arguments.ipvs_sysctl.clone(),

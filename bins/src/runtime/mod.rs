@@ -9,6 +9,7 @@ pub mod namespace;
 pub mod paths;
 pub mod pidfile;
 pub mod plane;
+pub mod relay_limit;
 pub mod printable;
 pub mod role;
 pub mod state_dir;

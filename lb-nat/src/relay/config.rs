@@ -1,12 +1,14 @@
 //! What a relay is started with.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     num::NonZeroUsize,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
+
+use lb_core::model::ServiceKey;
 
 /// What a [`Relay`](super::Relay) is started with. [`RelayConfig::default`] is right for most machines.
 #[derive(Clone, Debug)]
@@ -16,10 +18,13 @@ pub struct RelayConfig {
     /// Cores to pin the threads to, in turn. Empty (default) = the kernel places them.
     pub cores: Vec<usize>,
     /// Most TCP connections and UDP sessions at once; `None` (default) = what the descriptor limit allows. The
-    /// soft limit is raised to the hard one at start.
+    /// soft limit is raised to the hard one at start. Where there are several services, a quarter is kept for those
+    /// that have less than their part of that quarter.
     pub max_connections: Option<u32>,
     /// When things are given up.
     pub timeouts: Timeouts,
+    /// What is different for single services, whether they are there already or not. Default: nothing.
+    pub services: BTreeMap<ServiceKey, ServiceLimits>,
     /// How payload is moved.
     pub splice: SpliceMode,
     /// A header that tells TCP servers who the client is. Default: none.
@@ -49,6 +54,7 @@ impl Default for RelayConfig {
             cores: Vec::new(),
             max_connections: None,
             timeouts: Timeouts::default(),
+            services: BTreeMap::new(),
             splice: SpliceMode::Adaptive,
             proxy_protocol: None,
             retries: 3,
@@ -121,6 +127,34 @@ impl Default for Timeouts {
             tcp: Duration::from_secs(900),
             tcp_fin: Duration::from_secs(120),
             udp: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Limits of one service; what is `None` is as for the whole relay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceLimits {
+    /// Most connections or sessions at once. Further TCP clients wait in the listen queue; a further UDP client takes
+    /// the place of the one that was idle longest.
+    pub max_connections: Option<u32>,
+    /// See [`Timeouts::connect`].
+    pub connect: Option<Duration>,
+    /// See [`Timeouts::tcp`].
+    pub tcp: Option<Duration>,
+    /// See [`Timeouts::tcp_fin`].
+    pub tcp_fin: Option<Duration>,
+    /// See [`Timeouts::udp`].
+    pub udp: Option<Duration>,
+}
+
+impl ServiceLimits {
+    /// The time limits of the service in a relay that has these.
+    pub fn timeouts(&self, relay: Timeouts) -> Timeouts {
+        Timeouts {
+            connect: self.connect.unwrap_or(relay.connect),
+            tcp: self.tcp.unwrap_or(relay.tcp),
+            tcp_fin: self.tcp_fin.unwrap_or(relay.tcp_fin),
+            udp: self.udp.unwrap_or(relay.udp),
         }
     }
 }

@@ -10,7 +10,6 @@ use lb_core::{
 use rustix::{fd::OwnedFd, net::sockopt};
 
 use super::{
-    config::Timeouts,
     pump::Half,
     service::{Claim, Service},
     shared::Limits,
@@ -134,7 +133,7 @@ impl Conn {
     pub(super) fn close(mut self, now: Time, limits: &Limits) {
         self.flush();
         self.release(now);
-        limits.release();
+        limits.release(&self.service);
         if self.reset {
             // A socket that is gone already may refuse; it is closed all the same.
             let _ = sockopt::set_socket_linger(&self.client, Some(Duration::ZERO));
@@ -145,7 +144,8 @@ impl Conn {
     }
 
     /// How long it may stay as it is without an event.
-    pub(super) const fn timeout(&self, timeouts: &Timeouts) -> Duration {
+    pub(super) fn timeout(&self) -> Duration {
+        let timeouts = self.service.timeouts();
         match self.stage {
             Stage::Connecting => timeouts.connect,
             Stage::Open => timeouts.tcp,
@@ -159,7 +159,7 @@ impl Conn {
     }
 
     /// As it is listed.
-    pub(super) fn describe(&self, timeouts: &Timeouts, tick: u32) -> Option<Connection> {
+    pub(super) fn describe(&self, tick: u32) -> Option<Connection> {
         Some(Connection {
             protocol: Protocol::Tcp,
             state: match self.stage {
@@ -168,7 +168,7 @@ impl Conn {
                 Stage::Closing => "FIN_WAIT",
             }
             .to_owned(),
-            expires: self.timeout(timeouts).saturating_sub(self.age(tick)),
+            expires: self.timeout().saturating_sub(self.age(tick)),
             source: self.peer,
             virtual_address: self.service.address(),
             destination: self.claim.as_ref()?.server.address,

@@ -23,7 +23,7 @@ use super::{
     config::RelayConfig,
     listener,
     mailbox::{Mailbox, Order},
-    service::Service,
+    service::{Service, Settings},
     shared::{Shared, now},
     worker::Worker,
 };
@@ -174,6 +174,7 @@ impl Relay {
             Change::RemoveService { service } => {
                 find(services, service)?;
                 services.remove(service);
+                self.shared.limits.set_services(services.len());
                 self.ask(|done| Order::Close { service: *service, done }).await?;
                 Ok(())
             }
@@ -222,7 +223,14 @@ impl Relay {
         check_persistence(key, spec)?;
         let config = &self.shared.config;
         let seed = config.seed.unwrap_or_else(|| self.seeds.hash_one(key));
-        let service = Service::new(*key, endpoint, spec.clone(), seed, config.max_templates)
+        let limits = config.services.get(key).copied().unwrap_or_default();
+        let settings = Settings {
+            seed,
+            max_templates: config.max_templates,
+            max_connections: limits.max_connections.unwrap_or(u32::MAX),
+            timeouts: limits.timeouts(config.timeouts),
+        };
+        let service = Service::new(*key, endpoint, spec.clone(), settings)
             .map(Arc::new)
             .ok_or_else(|| no_scheduler(key, spec))?;
         let sockets = listener::open(endpoint, config, self.workers.len())?;
@@ -230,6 +238,7 @@ impl Relay {
             worker.mailbox.send(Order::Open { service: Arc::clone(&service), socket });
         }
         services.insert(*key, service);
+        self.shared.limits.set_services(services.len());
         Ok(())
     }
 }

@@ -41,6 +41,8 @@
 //! - **Bounded memory.** [`RelayConfig::buffer_budget`] and the size of the pipe pool bound what waits for slow
 //!   readers, [`RelayConfig::max_connections`] and the descriptor limit bound connections; at the limit clients wait
 //!   in the listen queues, and that is logged once and counted ([`RelayStatus::times_full`]).
+//! - **No service takes all places.** A quarter of them is kept for services that have less than their part of it, a
+//!   TCP client takes the place of an idle UDP session, and [`RelayConfig::services`] limits single services.
 //! - **A thread that panics is noticed**: every later call answers [`Unavailable`].
 //!
 //! # How it differs from the kernel's IPVS
@@ -63,14 +65,16 @@ mod listener;
 mod mailbox;
 mod persist;
 mod pipes;
+mod places;
 mod proxy_protocol;
 mod pump;
 mod service;
 mod shared;
+mod shortage;
 mod slab;
 mod token;
 mod udp;
 mod worker;
 
-pub use config::{AddressSet, Freebind, ProxyProtocol, RelayConfig, SpliceMode, Timeouts};
+pub use config::{AddressSet, Freebind, ProxyProtocol, RelayConfig, ServiceLimits, SpliceMode, Timeouts};
 pub use control::{Relay, RelayStatus};

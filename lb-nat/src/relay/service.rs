@@ -19,7 +19,11 @@ use lb_core::{
     schedule::{Balancer, Flow, Load},
 };
 
-use super::persist::{Template, Templates, group};
+use super::{
+    config::Timeouts,
+    persist::{Template, Templates, group},
+    places::Places,
+};
 
 /// One virtual service.
 #[derive(Debug)]
@@ -27,10 +31,20 @@ pub(crate) struct Service {
     key: ServiceKey,
     protocol: Protocol,
     address: SocketAddr,
-    seed: u64,
-    max_templates: usize,
+    settings: Settings,
+    places: Places,
     refused: AtomicU64,
     state: Mutex<State>,
+}
+
+/// What does not change while a service lives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) seed: u64,
+    pub(crate) max_templates: usize,
+    /// Connections and sessions at once.
+    pub(crate) max_connections: u32,
+    pub(crate) timeouts: Timeouts,
 }
 
 #[derive(Debug)]
@@ -85,19 +99,33 @@ impl Service {
         key: ServiceKey,
         (protocol, address): (Protocol, SocketAddr),
         spec: ServiceSpec,
-        seed: u64,
-        max_templates: usize,
+        settings: Settings,
     ) -> Option<Self> {
         let state = State {
-            balancer: Balancer::new(&spec.scheduler, spec.flags, seed)?,
+            balancer: Balancer::new(&spec.scheduler, spec.flags, settings.seed)?,
             spec,
             servers: BTreeMap::new(),
             departed: Vec::new(),
             past: Traffic::default(),
             templates: Templates::default(),
         };
-        let refused = AtomicU64::new(0);
-        Some(Self { key, protocol, address, seed, max_templates, refused, state: Mutex::new(state) })
+        Some(Self {
+            key,
+            protocol,
+            address,
+            places: Places::new(settings.max_connections),
+            settings,
+            refused: AtomicU64::new(0),
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(crate) const fn places(&self) -> &Places {
+        &self.places
+    }
+
+    pub(crate) const fn timeouts(&self) -> &Timeouts {
+        &self.settings.timeouts
     }
 
     pub(crate) const fn key(&self) -> ServiceKey {
@@ -119,7 +147,7 @@ impl Service {
     /// `tried` are servers that have just failed for this connection. `None` when no server is left; that is counted
     /// as refused.
     pub(crate) fn claim(&self, flow: &Flow, tried: &[ServerKey], active: bool) -> Option<Claim> {
-        let claim = self.state().claim(flow, tried, self.max_templates);
+        let claim = self.state().claim(flow, tried, self.settings.max_templates);
         match &claim {
             Some(claim) => {
                 claim.server.load.open(active);
@@ -143,7 +171,7 @@ impl Service {
     pub(crate) fn edit(&self, spec: ServiceSpec) -> bool {
         let mut state = self.state();
         if (&spec.scheduler, spec.flags) != (&state.spec.scheduler, state.spec.flags) {
-            let Some(mut balancer) = Balancer::new(&spec.scheduler, spec.flags, self.seed) else {
+            let Some(mut balancer) = Balancer::new(&spec.scheduler, spec.flags, self.settings.seed) else {
                 return false;
             };
             for destination in state.balancer.pool().destinations().iter().rev() {

@@ -1,7 +1,7 @@
 //! What the control side and all worker threads of a relay have in common.
 
 use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64,
+    AtomicU32,
     Ordering::{AcqRel, Relaxed},
 };
 
@@ -13,7 +13,7 @@ use rustix::{
 };
 use tracing::{info, warn};
 
-use super::config::RelayConfig;
+use super::{config::RelayConfig, places::reopen_at, service::Service, shortage::Shortage};
 
 /// Descriptors that are left to the rest of the process: its log, its control socket, its health checks.
 const RESERVED_DESCRIPTORS: u64 = 256;
@@ -48,8 +48,18 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Limits {
     max: u32,
     open: AtomicU32,
-    full: AtomicBool,
-    times_full: AtomicU64,
+    /// How many services there are.
+    services: AtomicU32,
+    shortage: Shortage,
+}
+
+/// Whose limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// That of the service.
+    Service,
+    /// That of the relay, or the part of it that a service may have beyond its share.
+    Relay,
 }
 
 impl Shared {
@@ -75,42 +85,56 @@ impl Shared {
 }
 
 impl Limits {
-    const fn new(max: u32) -> Self {
-        Self { max, open: AtomicU32::new(0), full: AtomicBool::new(false), times_full: AtomicU64::new(0) }
+    fn new(max: u32) -> Self {
+        Self { max, open: AtomicU32::new(0), services: AtomicU32::new(0), shortage: Shortage::default() }
     }
 
-    /// Takes a place; `false` when there is none. Says so once each time that the limit is reached.
-    pub(crate) fn acquire(&self) -> bool {
-        let taken = self.open.try_update(AcqRel, Relaxed, |open| (open < self.max).then_some(open + 1));
+    /// Takes a place for a connection or session of a service. Says so once each time that a limit is reached.
+    pub(crate) fn acquire(&self, service: &Service, now: Time) -> Result<(), Full> {
+        let own = service.places().acquire(&service.key(), now).ok_or(Full::Service)?;
+        let bound = if own < self.share() { self.max } else { self.max - self.reserve() };
+        let taken = self.open.try_update(AcqRel, Relaxed, |open| (open < bound).then_some(open + 1));
         if taken.is_err() {
-            self.report_full("connections");
+            service.places().release(&service.key());
+            self.report_full("connections", now);
+            return Err(Full::Relay);
         }
-        taken.is_ok()
+        Ok(())
     }
 
-    /// Gives a place back.
-    pub(crate) fn release(&self) {
+    /// Gives a place of a service back.
+    pub(crate) fn release(&self, service: &Service) {
+        service.places().release(&service.key());
         let before = self.open.fetch_sub(1, AcqRel);
-        if before <= self.reopen_at() && self.full.load(Relaxed) && self.full.swap(false, AcqRel) {
-            info!("relay: accepts connections again ({} are open)", before - 1);
+        if before <= reopen_at(self.max) {
+            self.shortage.end(|| info!("relay: accepts connections again ({} are open)", before - 1));
         }
     }
 
     /// The limit is reached: of connections here, or of what the system gives.
-    pub(crate) fn report_full(&self, what: &str) {
-        if !self.full.swap(true, AcqRel) {
-            self.times_full.fetch_add(1, Relaxed);
+    pub(crate) fn report_full(&self, what: &str, now: Time) {
+        self.shortage.begin(now, |before| {
             warn!(
-                "relay: out of {what} with {} of at most {} connections open: new ones wait in the listen queues until some end",
+                "relay: out of {what} with {} of at most {} connections open: new ones wait in the listen queues until some end{before}",
                 self.open(),
                 self.max
             );
-        }
+        });
     }
 
-    /// Whether accepting may go on after the limit was reached.
-    pub(crate) fn has_room(&self) -> bool {
-        self.open() < self.max
+    /// Notes how many services there are.
+    pub(crate) fn set_services(&self, count: usize) {
+        self.services.store(u32::try_from(count).unwrap_or(u32::MAX), Relaxed);
+    }
+
+    /// Places that are kept for services which have less than their share. A single service needs no protection.
+    fn reserve(&self) -> u32 {
+        if self.services.load(Relaxed) > 1 { self.max / 4 } else { 0 }
+    }
+
+    /// Places that a service always gets, whatever others do.
+    fn share(&self) -> u32 {
+        (self.reserve() / self.services.load(Relaxed).max(1)).max(1)
     }
 
     pub(crate) fn open(&self) -> u32 {
@@ -123,13 +147,7 @@ impl Limits {
 
     /// How often the limit was reached.
     pub(crate) fn times_full(&self) -> u64 {
-        self.times_full.load(Relaxed)
-    }
-
-    /// The next time full is a new event only after this many were left open, so that the log tells of phases, not
-    /// of connections.
-    const fn reopen_at(&self) -> u32 {
-        self.max - self.max / 8
+        self.shortage.times()
     }
 }
 

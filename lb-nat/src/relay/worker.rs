@@ -52,8 +52,10 @@ pub(super) struct Worker {
     /// The last tick that was swept in.
     swept: u32,
     listeners: Slab<Listener>,
-    /// The listeners are not watched, until there is room for connections again.
+    /// No listener is watched until the next tick: something has run out that all need.
     paused: bool,
+    /// Some listeners are not watched until the next tick: there is no place for their clients.
+    waiting: bool,
     /// Connections whose client was accepted when there was no descriptor left for the server.
     starved: Vec<u32>,
     conns: Slab<Conn>,
@@ -71,6 +73,7 @@ pub(super) struct Worker {
 struct Listener {
     service: Arc<Service>,
     socket: OwnedFd,
+    is_watched: bool,
 }
 
 impl Worker {
@@ -95,6 +98,7 @@ impl Worker {
             swept: tick(now),
             listeners: Slab::new(),
             paused: false,
+            waiting: false,
             starved: Vec::new(),
             conns: Slab::new(),
             again: Vec::new(),
@@ -161,7 +165,7 @@ impl Worker {
 
     /// Whether nothing happens with time.
     fn is_idle(&self) -> bool {
-        self.conns.is_empty() && self.udp.is_idle() && !self.paused
+        self.conns.is_empty() && self.udp.is_idle() && !self.paused && !self.waiting
     }
 
     fn set_ticker(&mut self, on: bool) -> io::Result<()> {
@@ -197,7 +201,7 @@ impl Worker {
     /// Ends a connection on which nothing has moved for too long, or asks the next server.
     fn expire(&mut self, index: u32) {
         let Some(conn) = self.conns.get_mut(index) else { return };
-        if conn.age(self.tick) <= conn.timeout(&self.shared.config.timeouts) {
+        if conn.age(self.tick) <= conn.timeout() {
             return;
         }
         if conn.stage == Stage::Connecting { self.connect_failed(index) } else { self.end(index) }

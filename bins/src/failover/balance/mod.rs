@@ -54,7 +54,7 @@ use crate::{
         journal::Journal,
         notify::Notifier,
     },
-    runtime::{clock::Clock, log::Log, plane::Choice},
+    runtime::{clock::Clock, log::Log, plane::Choice, relay_limit::RelayLimit},
 };
 
 /// How virtual servers are kept.
@@ -66,6 +66,8 @@ pub struct Settings {
     pub freebind: FreebindPolicy,
     /// The table of this daemon, if that is nftables. Default: `lb`.
     pub nft_table: TableName,
+    /// Limits of the relay, if that is the data plane. Default none.
+    pub relay_limits: Vec<RelayLimit>,
     /// How often the whole data plane is read and put right. Default 10 s.
     pub sync_interval: Duration,
     /// At the end everything stays in the data plane, and nobody is told that it is down. Default: no.
@@ -86,6 +88,7 @@ impl Default for Settings {
             plane: Choice::Auto,
             freebind: FreebindPolicy::Configured,
             nft_table: TableName::default(),
+            relay_limits: Vec::new(),
             sync_interval: Duration::from_secs(10),
             leave: false,
             sysctls: Vec::new(),
@@ -98,11 +101,12 @@ impl Default for Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plane, freebind, nft_table, sync_interval, leave, sysctls, .. } = self;
+        let Self { plane, freebind, nft_table, relay_limits, sync_interval, leave, sysctls, .. } = self;
         f.debug_struct("Settings")
             .field("plane", plane)
             .field("freebind", freebind)
             .field("nft_table", nft_table)
+            .field("relay_limits", relay_limits)
             .field("sync_interval", sync_interval)
             .field("leave", leave)
             .field("sysctls", sysctls)

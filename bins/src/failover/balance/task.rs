@@ -35,6 +35,7 @@ use crate::{
         clock::Clock,
         log::Log,
         plane::{self, Choice, OpenError},
+        relay_limit::relay_config,
     },
     services::{
         state::{Place, State},
@@ -159,7 +160,8 @@ impl Task {
 
     /// Opens the data plane for these services.
     async fn open(&mut self, wanted: &Wanted) -> Result<(), OpenError> {
-        let relay = RelayConfig { freebind: self.expected.freebind(), ..RelayConfig::default() };
+        let relay =
+            RelayConfig { freebind: self.expected.freebind(), ..relay_config(&self.settings.relay_limits) };
         let opened =
             plane::open(self.settings.plane, &whole(wanted), &self.settings.nft_table, relay).await?;
         plane::remove_leftovers(Some(&*opened.plane), &self.settings.nft_table).await;

@@ -8,8 +8,9 @@ const NOW: Time = Time::from_secs(1000);
 
 fn service(spec: ServiceSpec, max_templates: usize, servers: &[&str]) -> Service {
     let address = "192.0.2.1:80".parse().unwrap();
-    let service =
-        Service::new(ServiceKey::tcp(address), (Protocol::Tcp, address), spec, 1, max_templates).unwrap();
+    let settings =
+        Settings { seed: 1, max_templates, max_connections: u32::MAX, timeouts: Timeouts::default() };
+    let service = Service::new(ServiceKey::tcp(address), (Protocol::Tcp, address), spec, settings).unwrap();
     for server in servers {
         assert!(service.add(server.parse().unwrap(), ServerSpec::masq(Weight::ONE)));
     }

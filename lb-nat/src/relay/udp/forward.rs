@@ -79,7 +79,7 @@ impl UdpEngine {
         }
     }
 
-    fn service(&self, listener: u32) -> Option<std::sync::Arc<Service>> {
+    pub(super) fn service(&self, listener: u32) -> Option<std::sync::Arc<Service>> {
         Some(std::sync::Arc::clone(&self.listeners.get(listener as usize)?.as_ref()?.service))
     }
 
@@ -123,8 +123,18 @@ impl UdpEngine {
             self.sessions.touch(session, context.now);
             return Some(session);
         }
-        let (claim, socket) = choose(context, service, client, &mut Vec::new())?;
-        self.begin(context, service, key, claim, socket)
+        // Before anything that costs a system call, since a flood is full of new clients.
+        if !self.make_room(context, service, listener) {
+            service.count_refused();
+            return None;
+        }
+        match choose(context, service, client, &mut Vec::new()) {
+            Some((claim, socket)) => self.begin(context, service, key, claim, socket),
+            None => {
+                context.shared.limits.release(service);
+                None
+            }
+        }
     }
 
     /// The session of a client with the server that this one datagram is scheduled to.
@@ -143,15 +153,22 @@ impl UdpEngine {
             self.sessions.touch(session, context.now);
             return Some(session);
         }
+        if !self.make_room(context, service, listener) {
+            service.count_refused();
+            claim.release(context.now, false);
+            return None;
+        }
         match socket::connect_to(claim.server.address) {
             Ok(socket) => self.begin(context, service, key, claim, socket),
             Err(errno) => {
                 give_up(context, service, claim, errno);
+                context.shared.limits.release(service);
                 None
             }
         }
     }
 
+    /// Begins a session for which there is room.
     fn begin(
         &mut self,
         context: &Context<'_>,
@@ -160,13 +177,11 @@ impl UdpEngine {
         claim: Claim,
         socket: OwnedFd,
     ) -> Option<u32> {
-        let registered = self.make_room(context)
-            && epoll::add(context.epoll, &socket, token(self.sessions.next()), EventFlags::IN)
-                .inspect_err(|_| context.shared.limits.release())
-                .is_ok();
-        if !registered {
+        let token = token(self.sessions.next());
+        if epoll::add(context.epoll, &socket, token, EventFlags::IN).is_err() {
             service.count_refused();
             claim.release(context.now, false);
+            context.shared.limits.release(service);
             return None;
         }
         claim.established();
@@ -175,18 +190,14 @@ impl UdpEngine {
         Some(self.sessions.insert(session, context.now))
     }
 
-    /// Takes a place for one more session, if need be that of the one that was idle longest.
-    fn make_room(&mut self, context: &Context<'_>) -> bool {
-        if context.shared.limits.acquire() {
+    /// Takes a place for one more session, if need be that of the one of this service that was idle longest.
+    fn make_room(&mut self, context: &Context<'_>, service: &Service, listener: u32) -> bool {
+        let limits = &context.shared.limits;
+        if limits.acquire(service, context.now).is_ok() {
             return true;
         }
-        match self.sessions.oldest() {
-            Some((index, used)) if context.now.since(used) >= EVICTABLE_AFTER => {
-                self.end(context, index);
-                context.shared.limits.acquire()
-            }
-            _ => false,
-        }
+        let oldest = self.sessions.oldest_of(listener);
+        self.evict_one(context, oldest, EVICTABLE_AFTER) && limits.acquire(service, context.now).is_ok()
     }
 
     /// Sends a batch on, session by session, the messages of each in the order in which they came.
@@ -303,7 +314,7 @@ fn choose(
 fn give_up(context: &Context<'_>, service: &Service, claim: Claim, errno: Errno) -> bool {
     let is_local = matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM);
     if is_local {
-        context.shared.limits.report_full("descriptors");
+        context.shared.limits.report_full("descriptors", context.now);
         service.count_refused();
     } else {
         claim.failed();

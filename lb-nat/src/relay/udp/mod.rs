@@ -10,9 +10,10 @@
 //!   the datagram that was refused is lost, as UDP allows.
 //! - **One-packet scheduling**: every datagram is scheduled. A session for each pair of client and server remains as
 //!   the way back, and counts as one inactive connection.
-//! - **Full**: a new client takes the place of the session of its thread that was idle longest, if that is at least
-//!   [`EVICTABLE_AFTER`]; otherwise it is counted as refused and its datagrams are dropped. Sessions of other threads
-//!   are left alone: the kernel spreads clients evenly, and no thread waits for another.
+//! - **Full**: a new client takes the place of the session of its service and thread that was idle longest, if that is
+//!   at least [`EVICTABLE_AFTER`]; otherwise it is counted as refused and its datagrams are dropped. Sessions of other
+//!   threads are left alone: the kernel spreads clients evenly, and no thread waits for another. Those of other services
+//!   are, too, so that a flood at one service ends no session of another; but a TCP client takes such a place.
 //! - **Order and borders** of the datagrams of a session stay as they are; nothing is ever cut short. What the kernel
 //!   does not take (full queue, too large for the path) is dropped, as a router does.
 //!
@@ -29,6 +30,7 @@ mod train;
 use std::{sync::Arc, time::Duration};
 
 use lb_core::{
+    Time,
     dataplane::Connection,
     model::{Protocol, ServerKey, ServiceKey},
 };
@@ -51,6 +53,8 @@ use super::{
 
 /// A session that was used within this time is not ended to make room for another one.
 const EVICTABLE_AFTER: Duration = Duration::from_secs(1);
+/// The same to make room for a TCP client: shorter, since a flood of datagrams takes each place as soon as it may.
+const EVICTABLE_FOR_TCP_AFTER: Duration = Duration::from_millis(100);
 /// Sessions that one sweep ends at most.
 const SWEEP: usize = 1024;
 /// Batches that one socket may have before others get their turn.
@@ -113,8 +117,8 @@ impl UdpEngine {
     /// Nothing happens when there is no such service here.
     pub(crate) fn close(&mut self, context: &Context<'_>, service: &ServiceKey) {
         let Some(index) = self.position(service) else { return };
-        self.listeners[index] = None;
         self.end_all(context, |session| session.key.listener as usize == index);
+        self.listeners[index] = None;
     }
 
     /// An event of a socket that was registered with `Token::Udp(token)`. May arrive once more after the socket was
@@ -130,13 +134,33 @@ impl UdpEngine {
 
     /// Called about ten times a second while there are sessions: ends those that are idle, a slice at a time.
     pub(crate) fn sweep(&mut self, context: &Context<'_>) {
-        for _ in 0..SWEEP {
-            match self.sessions.oldest() {
-                Some((index, used)) if context.now.since(used) >= context.shared.config.timeouts.udp => {
-                    self.end(context, index);
+        for listener in 0..self.listeners.len() as u32 {
+            let Some(service) = self.service(listener) else { continue };
+            for _ in 0..SWEEP {
+                match self.sessions.oldest_of(listener) {
+                    Some((index, used)) if context.now.since(used) >= service.timeouts().udp => {
+                        self.end(context, index);
+                    }
+                    _ => break,
                 }
-                _ => break,
             }
+        }
+    }
+
+    /// Ends the session that was idle longest, whatever its service, to make room for a TCP client; `false` when all are in
+    /// use.
+    pub(crate) fn evict(&mut self, context: &Context<'_>) -> bool {
+        let oldest = self.sessions.oldest();
+        self.evict_one(context, oldest, EVICTABLE_FOR_TCP_AFTER)
+    }
+
+    fn evict_one(&mut self, context: &Context<'_>, session: Option<(u32, Time)>, idle: Duration) -> bool {
+        match session {
+            Some((index, used)) if context.now.since(used) >= idle => {
+                self.end(context, index);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -157,7 +181,7 @@ impl UdpEngine {
             Some(Connection {
                 protocol: Protocol::Udp,
                 state: "UDP".to_owned(),
-                expires: (used + context.shared.config.timeouts.udp).since(context.now),
+                expires: (used + listener.service.timeouts().udp).since(context.now),
                 source: session.key.client,
                 virtual_address: listener.service.address(),
                 destination: session.claim.server.address,
@@ -192,7 +216,9 @@ impl UdpEngine {
     fn end(&mut self, context: &Context<'_>, index: u32) {
         if let Some(session) = self.sessions.remove(index) {
             session.claim.release(context.now, false);
-            context.shared.limits.release();
+            if let Some(service) = self.service(session.key.listener) {
+                context.shared.limits.release(&service);
+            }
         }
     }
 }

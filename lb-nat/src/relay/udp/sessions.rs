@@ -1,4 +1,4 @@
-//! The sessions of one thread: found by client, and ordered by when they were last used.
+//! The sessions of one thread: found by client, and for each listener ordered by when they were last used.
 
 use std::{collections::HashMap, net::SocketAddr};
 
@@ -44,6 +44,13 @@ pub(super) struct Sessions<C = Claim> {
     slots: Vec<Slot<C>>,
     free: Vec<u32>,
     by_key: HashMap<Key, u32>,
+    /// By listener.
+    ends: Vec<Ends>,
+}
+
+/// The session of a listener that was used last, and the one that has not been used for longest.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
     newest: u32,
     oldest: u32,
 }
@@ -58,7 +65,7 @@ struct Slot<C> {
 
 impl<C> Sessions<C> {
     pub(super) fn new() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), by_key: HashMap::new(), newest: NONE, oldest: NONE }
+        Self { slots: Vec::new(), free: Vec::new(), by_key: HashMap::new(), ends: Vec::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -85,6 +92,7 @@ impl<C> Sessions<C> {
     /// Adds a session, as the one used last. There must be none with its key.
     pub(super) fn insert(&mut self, session: Session<C>, now: Time) -> u32 {
         let index = self.next();
+        let listener = session.key.listener;
         let known = self.by_key.insert(session.key, index);
         debug_assert!(known.is_none(), "two sessions of one client");
         let slot = Slot { session: Some(session), used: now, newer: NONE, older: NONE };
@@ -92,7 +100,7 @@ impl<C> Sessions<C> {
             Some(index) => self.slots[index as usize] = slot,
             None => self.slots.push(slot),
         }
-        self.link(index);
+        self.link(listener, index);
         index
     }
 
@@ -100,15 +108,16 @@ impl<C> Sessions<C> {
     pub(super) fn touch(&mut self, index: u32, now: Time) {
         let slot = &mut self.slots[index as usize];
         slot.used = now;
-        if self.newest != index && slot.session.is_some() {
-            self.unlink(index);
-            self.link(index);
+        let Some(listener) = slot.session.as_ref().map(|session| session.key.listener) else { return };
+        if self.ends[listener as usize].newest != index {
+            self.unlink(listener, index);
+            self.link(listener, index);
         }
     }
 
     pub(super) fn remove(&mut self, index: u32) -> Option<Session<C>> {
         let session = self.slots.get_mut(index as usize)?.session.take()?;
-        self.unlink(index);
+        self.unlink(session.key.listener, index);
         self.by_key.remove(&session.key);
         self.free.push(index);
         Some(session)
@@ -116,7 +125,17 @@ impl<C> Sessions<C> {
 
     /// The session that has not been used for longest, and when it was.
     pub(super) fn oldest(&self) -> Option<(u32, Time)> {
-        self.slots.get(self.oldest as usize).map(|slot| (self.oldest, slot.used))
+        let oldest = self.ends.iter().filter_map(|ends| self.with_time(ends.oldest));
+        oldest.min_by_key(|(_, used)| *used)
+    }
+
+    /// The same among the sessions of a listener.
+    pub(super) fn oldest_of(&self, listener: u32) -> Option<(u32, Time)> {
+        self.with_time(self.ends.get(listener as usize)?.oldest)
+    }
+
+    fn with_time(&self, index: u32) -> Option<(u32, Time)> {
+        self.slots.get(index as usize).map(|slot| (index, slot.used))
     }
 
     /// Every session with its number and when it was last used.
@@ -125,25 +144,31 @@ impl<C> Sessions<C> {
         slots.filter_map(|(index, slot)| Some((index as u32, slot.session.as_ref()?, slot.used)))
     }
 
-    fn link(&mut self, index: u32) {
-        let older = std::mem::replace(&mut self.newest, index);
+    fn link(&mut self, listener: u32, index: u32) {
+        let listener = listener as usize;
+        if self.ends.len() <= listener {
+            self.ends.resize(listener + 1, Ends { newest: NONE, oldest: NONE });
+        }
+        let ends = &mut self.ends[listener];
+        let older = std::mem::replace(&mut ends.newest, index);
         let slot = &mut self.slots[index as usize];
         (slot.newer, slot.older) = (NONE, older);
         match self.slots.get_mut(older as usize) {
             Some(slot) => slot.newer = index,
-            None => self.oldest = index,
+            None => ends.oldest = index,
         }
     }
 
-    fn unlink(&mut self, index: u32) {
+    fn unlink(&mut self, listener: u32, index: u32) {
         let Slot { newer, older, .. } = self.slots[index as usize];
+        let ends = &mut self.ends[listener as usize];
         match self.slots.get_mut(newer as usize) {
             Some(slot) => slot.older = older,
-            None => self.newest = older,
+            None => ends.newest = older,
         }
         match self.slots.get_mut(older as usize) {
             Some(slot) => slot.newer = newer,
-            None => self.oldest = newer,
+            None => ends.oldest = newer,
         }
     }
 }

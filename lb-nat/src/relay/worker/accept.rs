@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use lb_core::schedule::Flow;
 use rustix::{
     event::epoll::{self, EventFlags},
-    fd::OwnedFd,
+    fd::{AsFd as _, OwnedFd},
     io::Errno,
     net::{
         AddressFamily, SocketFlags, SocketType, acceptfrom_with, connect, getsockname, socket_with,
@@ -18,11 +18,15 @@ use crate::relay::{
     conn::{Conn, Side, Stage},
     proxy_protocol::header,
     service::Service,
+    shared::{Context, Full},
     token::Token,
 };
 
 /// Clients accepted in one go, then connections get their turn.
 const BATCH: usize = 64;
+
+/// UDP sessions that are ended at most for one client.
+const EVICTIONS: usize = 64;
 
 /// What a connected socket is watched for. Writability of the client's socket is added when it is first needed.
 const WATCHED: EventFlags =
@@ -31,15 +35,15 @@ const WATCHED: EventFlags =
 impl Worker {
     /// Takes over a bound socket.
     pub(super) fn listen(&mut self, service: Arc<Service>, socket: OwnedFd) {
-        let index = self.listeners.insert(Listener { service, socket });
+        let index = self.listeners.insert(Listener { service, socket, is_watched: false });
         if !self.paused {
             self.watch_listener(index, true);
         }
     }
 
     /// Starts or stops watching all listeners.
-    pub(super) fn watch_listeners(&mut self, watch: bool) {
-        self.paused = !watch;
+    fn watch_listeners(&mut self, watch: bool) {
+        (self.paused, self.waiting) = (!watch, false);
         for index in 0..self.listeners.span() {
             self.watch_listener(index, watch);
         }
@@ -47,6 +51,10 @@ impl Worker {
 
     fn watch_listener(&mut self, index: u32, watch: bool) {
         let Some(listener) = self.listeners.get_mut(index) else { return };
+        if listener.is_watched == watch {
+            return;
+        }
+        listener.is_watched = watch;
         // Level-triggered: what one round leaves in the queue is reported again.
         let result = if watch {
             epoll::add(&self.epoll, &listener.socket, Token::Listener(index).into(), EventFlags::IN)
@@ -60,25 +68,25 @@ impl Worker {
 
     /// A listener has clients.
     pub(super) fn accept(&mut self, index: u32) {
+        let Some(listener) = self.listeners.get_mut(index) else { return };
+        let service = Arc::clone(&listener.service);
         for _ in 0..BATCH {
-            let shared = &self.shared;
-            let Some(listener) = self.listeners.get_mut(index) else { return };
             if self.paused {
                 return;
             }
-            if !shared.limits.acquire() {
-                return self.watch_listeners(false);
+            if !self.acquire(&service) {
+                self.waiting = true;
+                return self.watch_listener(index, false);
             }
+            let limits = &self.shared.limits;
+            let Some(listener) = self.listeners.get_mut(index) else { return limits.release(&service) };
             match acceptfrom_with(&listener.socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
-                Ok((socket, peer)) => {
-                    let service = Arc::clone(&listener.service);
-                    match peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
-                        Some(peer) => self.open(service, socket, peer),
-                        None => shared.limits.release(),
-                    }
-                }
+                Ok((socket, peer)) => match peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
+                    Some(peer) => self.open(Arc::clone(&service), socket, peer),
+                    None => limits.release(&service),
+                },
                 Err(error) => {
-                    shared.limits.release();
+                    limits.release(&service);
                     match error {
                         Errno::AGAIN => return,
                         Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => {
@@ -92,9 +100,25 @@ impl Worker {
         }
     }
 
+    /// Takes a place for a client, if need be that of an idle UDP session: its client can begin anew at any time.
+    fn acquire(&mut self, service: &Service) -> bool {
+        let limits = &self.shared.limits;
+        match limits.acquire(service, self.now) {
+            Ok(()) => true,
+            Err(Full::Service) => false,
+            Err(Full::Relay) => {
+                let context = Context { shared: &self.shared, epoll: self.epoll.as_fd(), now: self.now };
+                // More than one when others have gone beyond what a service may have without its share.
+                (0..EVICTIONS)
+                    .take_while(|_| self.udp.evict(&context))
+                    .any(|_| limits.acquire(service, self.now).is_ok())
+            }
+        }
+    }
+
     /// Something has run out: accepts nothing until the next tick.
     fn pause(&mut self, out_of: &str) {
-        self.shared.limits.report_full(out_of);
+        self.shared.limits.report_full(out_of, self.now);
         if !self.paused {
             self.watch_listeners(false);
         }
@@ -108,7 +132,7 @@ impl Worker {
                 self.connect(index);
             }
         }
-        if self.paused && self.starved.is_empty() && self.shared.limits.has_room() {
+        if (self.paused || self.waiting) && self.starved.is_empty() {
             self.watch_listeners(true);
         }
     }
@@ -133,7 +157,7 @@ impl Worker {
                     // Not before connect() was called: an idle socket reports that it has hung up.
                     let token = Token::Server(index).into();
                     if epoll::add(&self.epoll, &socket, token, WATCHED | EventFlags::OUT).is_err() {
-                        self.shared.limits.report_full("epoll watches");
+                        self.shared.limits.report_full("epoll watches", self.now);
                         conn.service.count_refused();
                         return self.reset(index);
                     }
@@ -209,7 +233,7 @@ impl Worker {
         self.step(index, Side::Client);
         let Some(conn) = self.conns.get_mut(index) else { return };
         if epoll::add(&self.epoll, &conn.client, Token::Client(index).into(), WATCHED).is_err() {
-            self.shared.limits.report_full("epoll watches");
+            self.shared.limits.report_full("epoll watches", self.now);
             return self.reset(index);
         }
         if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::PRI) {

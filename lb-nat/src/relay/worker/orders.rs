@@ -70,9 +70,8 @@ impl Worker {
     }
 
     fn list(&mut self, limit: usize) -> Vec<Connection> {
-        let timeouts = &self.shared.config.timeouts;
         let mut list: Vec<Connection> =
-            self.conns.iter().filter_map(|conn| conn.describe(timeouts, self.tick)).take(limit).collect();
+            self.conns.iter().filter_map(|conn| conn.describe(self.tick)).take(limit).collect();
         let (context, udp) = self.udp();
         udp.list(&context, limit, &mut list);
         list

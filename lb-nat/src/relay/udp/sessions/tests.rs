@@ -3,9 +3,13 @@ use std::{fs::File, net::SocketAddr};
 use super::*;
 
 fn session(port: u16) -> Session<()> {
+    session_at(0, port)
+}
+
+fn session_at(listener: u32, port: u16) -> Session<()> {
     let client = SocketAddr::from(([127, 0, 0, 1], port));
     let socket = File::open("/dev/null").unwrap().into();
-    let key = Key { listener: 0, client, server: None };
+    let key = Key { listener, client, server: None };
     Session { key, socket, claim: (), server_limit: 0, client_limit: 0 }
 }
 
@@ -79,4 +83,20 @@ fn touching_a_session_that_has_ended_changes_nothing() {
     sessions.remove(ended);
     sessions.touch(ended, second(2));
     assert_eq!(by_age(sessions), [2]);
+}
+
+#[test]
+fn each_listener_has_an_oldest_session_of_its_own() {
+    let mut sessions = Sessions::new();
+    let of_first = sessions.insert(session_at(0, 1), second(2));
+    let of_third = sessions.insert(session_at(2, 1), second(1));
+    sessions.insert(session_at(2, 2), second(3));
+    assert_eq!(sessions.oldest_of(0), Some((of_first, second(2))));
+    assert_eq!((sessions.oldest_of(1), sessions.oldest_of(9)), (None, None));
+    assert_eq!(sessions.oldest(), Some((of_third, second(1))));
+    sessions.touch(of_third, second(4));
+    assert_eq!(sessions.oldest(), Some((of_first, second(2))));
+    sessions.remove(of_first);
+    assert_eq!(sessions.oldest_of(0), None);
+    assert_eq!(by_age(sessions), [2, 1]);
 }

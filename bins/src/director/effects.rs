@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use lb_core::{
@@ -14,16 +15,16 @@ use lb_core::{
 };
 use lb_health::Outcome;
 
-use super::{
-    cli::PROGRAM,
-    hooks::{Hook, Hooks},
-    maintenance::Watcher,
-    monitor::MonitorFiles,
-    script, wording,
-};
+use super::{cli::PROGRAM, hooks::Hooks, maintenance::Watcher, monitor::MonitorFiles, script, wording};
 use crate::{
     config::ldirectord::{AlertStates, Config, EmailAlert, Virtual},
-    runtime::{clock::ctime, log::Log, paths, role},
+    runtime::{
+        clock::ctime,
+        hook::Hook,
+        log::Log,
+        mail::{self, Email, MailQueue, Relay},
+        paths, role,
+    },
     services::state::{Place, State},
 };
 
@@ -50,6 +51,7 @@ impl Stage {
 /// Sends mails, runs commands, writes monitor files, looks for maintenance files.
 pub struct Effects {
     hooks: Hooks,
+    mails: MailQueue,
     monitor: MonitorFiles,
     log: Log,
     /// Options of the instances that `execute` names.
@@ -65,6 +67,9 @@ pub struct Effects {
     mailed: BTreeMap<Place, Time>,
 }
 
+/// How long the end of the daemon waits for mails.
+const MAIL_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The reason of an override that a file in `maintenancedir` has made.
 const BY_FILE: &str = "file in maintenancedir";
 
@@ -73,6 +78,7 @@ impl Effects {
     pub fn start(log: Log, companions: Vec<String>, state_dir: Option<PathBuf>) -> Self {
         Self {
             hooks: Hooks::start(log.clone()),
+            mails: MailQueue::start(log.clone()),
             monitor: MonitorFiles::new(log.clone()),
             log,
             companions,
@@ -116,8 +122,14 @@ impl Effects {
 
     /// Waits until what was asked for has been done.
     pub async fn finish(&mut self) {
-        self.hooks.finish().await;
-        self.monitor.flush().await;
+        tokio::join!(self.hooks.finish(), self.finish_mails(), self.monitor.flush());
+    }
+
+    async fn finish_mails(&self) {
+        if tokio::time::timeout(MAIL_TIMEOUT, self.mails.finish()).await.is_err() {
+            self.log
+                .line(&format!("Mails that are not sent within {} s are dropped", MAIL_TIMEOUT.as_secs()));
+        }
     }
 
     /// `execute`: other instances that go along with this one.
@@ -206,7 +218,7 @@ impl Effects {
     fn mail(&self, service: &Virtual, line: &str, config: &Config) {
         let Some(alert) = service.email.as_ref().filter(|alert| self.wanted(alert.during)) else { return };
         let from = config.globals.email_from.as_deref();
-        self.hooks.run(letter(alert, service, line, self.stage, from));
+        self.mails.send(email(alert, service, line, self.stage, from));
     }
 
     const fn wanted(&self, states: AlertStates) -> bool {
@@ -287,13 +299,24 @@ impl Effects {
     }
 }
 
-fn letter(alert: &EmailAlert, service: &Virtual, line: &str, stage: Stage, from: Option<&str>) -> Hook {
-    let mut body = format!("{line}\nLog-Message: {line}\nDaemon-Status: {}\n", stage.name());
+fn email(alert: &EmailAlert, service: &Virtual, line: &str, stage: Stage, from: Option<&str>) -> Email {
+    let mut text = format!("{line}\nLog-Message: {line}\nDaemon-Status: {}\n", stage.name());
     if let Some(name) = &service.name {
-        body += &format!("Service: {name}\n");
+        text += &format!("Service: {name}\n");
     }
     if let Some(comment) = &service.comment {
-        body += &format!("Comment: {comment}\n");
+        text += &format!("Comment: {comment}\n");
     }
-    Hook::mail(from, &alert.to, line, &body)
+    Email {
+        program: "lb-director",
+        // As sendmail does it for a daemon of root.
+        from: from.map_or_else(|| format!("root@{}", mail::host()), str::to_owned),
+        to: alert.to.split(',').map(|to| to.trim().to_owned()).collect(),
+        subject: line.to_owned(),
+        text,
+        at: jiff::Timestamp::now(),
+        relay: alert.smtp.clone().map(|name| Relay::Name(name, mail::SMTP_PORT)),
+        helo: None,
+        timeout: None,
+    }
 }

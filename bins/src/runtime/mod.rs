@@ -3,14 +3,16 @@
 pub mod clock;
 pub mod detach;
 pub(crate) mod group;
+pub mod hook;
 pub mod limits;
 pub mod log;
+pub mod mail;
 pub mod namespace;
 pub mod paths;
 pub mod pidfile;
 pub mod plane;
-pub mod relay_limit;
 pub mod printable;
+pub mod relay_limit;
 pub mod role;
 pub mod state_dir;
 pub mod systemd;

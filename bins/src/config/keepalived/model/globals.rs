@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     ipvs::{LvsSync, LvsTimeouts},
@@ -66,23 +66,14 @@ pub struct Mail {
     pub to: Vec<String>,
     /// `notification_email_from`. Default: `keepalived@` and the host's name.
     pub from: Option<String>,
-    /// `smtp_server`: a relay. Default: the local MTA, by `sendmail`.
-    pub relay: Option<Relay>,
+    /// `smtp_server`: a relay. Default: the mail server of this host, by SMTP or `sendmail`.
+    pub relay: Option<crate::runtime::mail::Relay>,
     /// `smtp_helo_name`. Default: the host's name.
     pub helo: Option<String>,
     /// `smtp_connect_timeout`. Default: 30 s.
     pub timeout: Option<Duration>,
     /// `no_email_faults`: no mail about FAULT.
     pub no_faults: bool,
-}
-
-/// A mail relay: address, or a name that is looked up when it is used, and port (default 25).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Relay {
-    /// By address.
-    Address(SocketAddr),
-    /// By name.
-    Name(String, u16),
 }
 
 /// A named pipe that events are written to.

@@ -18,7 +18,9 @@ use std::collections::BTreeMap;
 
 pub use address::{Entry, Family, Route, Rule, Scope, VirtualAddress};
 pub use checker::{BodyPattern, Checker, CheckerKind, HttpVersion, Pace, Sni, Url};
-pub use globals::{Dumps, Fifo, Globals, Mail, RealTime, Relay};
+pub use globals::{Dumps, Fifo, Globals, Mail, RealTime};
+
+pub use crate::runtime::mail::Relay;
 pub use instance::{
     Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Peer, Preempt, Sending, Version, Vmac,
 };

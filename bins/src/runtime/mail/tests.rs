@@ -1,4 +1,4 @@
-use std::{fs, net::SocketAddr, sync::Mutex};
+use std::{fs, sync::Mutex};
 
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -7,13 +7,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::{
-    failover::{
-        notify::Kind,
-        testing::{PATIENCE, until},
-    },
-    runtime::{clock::Clock, log::Target},
-};
+use crate::runtime::{clock::Clock, log::Target};
+
+/// Long enough for any machine; reached only by a test that fails.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a relay answers a line.
 type Answers = fn(&str) -> &'static str;
@@ -63,22 +60,25 @@ async fn talk(stream: TcpStream, answers: Answers, heard: Arc<Mutex<Vec<String>>
 struct Bench {
     folder: tempfile::TempDir,
     log: Log,
-    settings: Mail,
+    email: Email,
 }
 
 impl Bench {
     fn new(relay: SocketAddr) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = Log::new(Target::File(folder.path().join("log")), Clock::start(), "test");
-        let settings = Mail {
+        let email = Email {
+            program: "lb-failover",
+            from: "k@example.com".into(),
             to: vec!["root@localhost".into(), "a@example.com".into()],
-            from: Some("k@example.com".into()),
+            subject: "[R1] subject".into(),
+            text: "text\n.\n".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
             relay: Some(Relay::Address(relay)),
             helo: Some("me".into()),
             timeout: Some(PATIENCE),
-            no_faults: false,
         };
-        Self { folder, log, settings }
+        Self { folder, log, email }
     }
 
     fn log(&self) -> String {
@@ -86,14 +86,13 @@ impl Bench {
     }
 
     async fn deliver(&self) {
-        let job = Job {
-            settings: self.settings.clone(),
-            subject: "[R1] subject".into(),
-            text: "text\n.\n".into(),
-            at: jiff::Timestamp::UNIX_EPOCH,
-        };
+        self.deliver_by(&Relay::Name("localhost".into(), 0)).await;
+    }
+
+    /// With this mail server of the host.
+    async fn deliver_by(&self, local: &Relay) {
         let pauses = [Duration::from_millis(1); 2];
-        timeout(PATIENCE, deliver(&job, &self.log, pauses)).await.expect("it hangs");
+        timeout(PATIENCE, deliver(&self.email, &self.log, pauses, local)).await.expect("it hangs");
     }
 }
 
@@ -130,12 +129,12 @@ async fn who_may_not_have_it_does_not_keep_it_from_others() {
     let (address, heard) =
         relay(|line| if line.contains("root@") { "550 no such user\r\n" } else { kind(line) }).await;
     let mut bench = Bench::new(address);
-    bench.settings.to.push("b@example.com\r\nDATA".into());
+    bench.email.to.push("b@example.com\r\nDATA".into());
     bench.deliver().await;
     assert!(heard.lock().unwrap().iter().any(|line| line == "."));
     let log = bench.log();
     assert!(log.contains("does not send mail to root@localhost: 550 no such user"), "{log}");
-    assert!(log.contains("`b@example.com\\r\\nDATA` is no address to send mail to"), "{log}");
+    assert!(log.contains("`b@example.com\\r\\nDATA` is not an address to send mail to"), "{log}");
 }
 
 #[tokio::test]
@@ -172,7 +171,7 @@ async fn whatever_a_relay_does_ends() {
     for (answers, said) in faults {
         let (address, _) = relay(answers).await;
         let mut bench = Bench::new(address);
-        bench.settings.timeout = Some(Duration::from_millis(300));
+        bench.email.timeout = Some(Duration::from_millis(300));
         bench.deliver().await;
         assert!(bench.log().contains(said), "{said}: {}", bench.log());
     }
@@ -184,55 +183,48 @@ async fn whatever_a_relay_does_ends() {
 }
 
 #[tokio::test]
-async fn changes_are_mailed_in_order_and_faults_if_wanted() {
+async fn without_a_relay_the_mail_server_of_this_host_gets_it() {
     let (address, heard) = relay(kind).await;
-    let bench = Bench::new(address);
-    let mut mailer = Mailer::start(bench.log.clone());
-    let mail = Mail { no_faults: true, ..bench.settings.clone() };
-    mailer.configure(&Globals { mail, router_id: Some("R1".into()), ..Globals::default() });
-    for what in [Happened::Master, Happened::Fault, Happened::Stop, Happened::Backup] {
-        let notification =
-            Notification { of: Kind::Instance, name: "VI_1".into(), what, priority: 1, peer: None };
-        mailer.state(&notification, what);
-    }
-    mailer.send("Realserver x - UP", "text");
-    timeout(PATIENCE, mailer.finish()).await.unwrap();
-    let subjects: Vec<String> = heard
-        .lock()
-        .unwrap()
-        .iter()
-        .filter_map(|line| line.strip_prefix("Subject: ").map(str::to_owned))
-        .collect();
-    assert_eq!(
-        subjects,
-        [
-            "[R1] VRRP Instance VI_1 - Entering MASTER state",
-            "[R1] VRRP Instance VI_1 - Entering BACKUP state",
-            "[R1] Realserver x - UP"
-        ]
-    );
+    let mut bench = Bench::new(address);
+    bench.email.relay = None;
+    bench.deliver_by(&Relay::Address(address)).await;
+    assert!(heard.lock().unwrap().iter().any(|line| line == "RCPT TO:<root@localhost>"));
+    assert!(heard.lock().unwrap().iter().any(|line| line == "."));
+    assert_eq!(bench.log(), "");
 }
 
 #[tokio::test]
-async fn too_many_are_left_out_and_counted() {
+async fn mails_are_sent_in_order() {
+    let (address, heard) = relay(kind).await;
+    let bench = Bench::new(address);
+    let queue = MailQueue::start(bench.log.clone());
+    let subjects = ["one", "two", "three"];
+    for subject in subjects {
+        queue.send(Email { subject: subject.into(), ..bench.email.clone() });
+    }
+    timeout(PATIENCE, queue.finish()).await.unwrap();
+    let heard = heard.lock().unwrap().clone();
+    assert_eq!(heard.iter().filter_map(|line| line.strip_prefix("Subject: ")).collect::<Vec<_>>(), subjects);
+}
+
+#[tokio::test]
+async fn too_many_are_dropped_and_counted() {
     let (address, _) = relay(|line| if line == "connect" { "" } else { kind(line) }).await;
     let mut bench = Bench::new(address);
-    bench.settings.timeout = Some(Duration::from_millis(1));
-    let (queue, jobs) = mpsc::channel(WAITING);
+    bench.email.timeout = Some(Duration::from_millis(1));
+    let (queue, jobs) = mpsc::channel(QUEUE_CAPACITY);
     let shared = Arc::<Shared>::default();
-    let none = Task::start(std::future::ready(()));
-    let mut mailer = Mailer {
-        settings: Mail::default(),
-        router: None,
-        queue,
-        shared: Arc::clone(&shared),
-        log: bench.log.clone(),
-        _work: none,
+    let idle = tokio::spawn(std::future::ready(())).abort_handle();
+    let queue = MailQueue { queue, shared: Arc::clone(&shared), log: bench.log.clone(), work: idle };
+    (0..QUEUE_CAPACITY + 5).for_each(|_| queue.send(bench.email.clone()));
+    assert_eq!(bench.log().matches("256 mails wait: further ones are dropped").count(), 1);
+    let local = Relay::Address(address);
+    tokio::spawn(work(jobs, shared, bench.log.clone(), [Duration::ZERO; 2], local));
+    let dropped = async {
+        while !bench.log().contains("5 mails were dropped") {
+            sleep(Duration::from_millis(5)).await;
+        }
     };
-    mailer.configure(&Globals { mail: bench.settings.clone(), ..Globals::default() });
-    (0..WAITING + 5).for_each(|_| mailer.send("x", "y"));
-    assert_eq!(bench.log().matches("256 mails wait: further ones are left out").count(), 1);
-    let _work = Task::start(work(jobs, shared, bench.log.clone(), [Duration::ZERO; 2]));
-    until("all are dealt with", || bench.log().contains("5 mails were left out")).await;
-    timeout(PATIENCE, mailer.finish()).await.unwrap();
+    timeout(PATIENCE, dropped).await.expect("the line about dropped mails");
+    timeout(PATIENCE, queue.finish()).await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs};
 
-use crate::config::keepalived::model::Mail;
+use super::Email;
 
 /// A mail, ready for any relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,38 +15,51 @@ pub(super) struct Message {
     pub(super) to: Vec<String>,
     /// What was given as an address and is none.
     pub(super) refused: Vec<String>,
+    program: &'static str,
+    at: jiff::Timestamp,
     subject: String,
     text: String,
 }
 
 impl Message {
-    pub(super) fn new(settings: &Mail, host: &str, subject: &str, text: &str) -> Self {
-        let from_header = settings.from.clone().unwrap_or_else(|| format!("keepalived@{host}"));
+    pub(super) fn new(email: &Email, host: &str) -> Self {
+        let from_header = email.from.clone();
         let mut refused = Vec::new();
         let from = address(&from_header).unwrap_or_else(|| {
             refused.push(from_header.clone());
             String::new()
         });
-        let from_header = if from.is_empty() { format!("keepalived@{host}") } else { from_header };
+        let from_header = if from.is_empty() { format!("{}@{host}", email.program) } else { from_header };
         let mut to = Vec::new();
-        for wanted in &settings.to {
+        for wanted in &email.to {
             match address(wanted) {
                 Some(address) => to.push(address),
                 None => refused.push(wanted.clone()),
             }
         }
-        Self { from, from_header, to, refused, subject: one_line(subject), text: text.to_owned() }
+        Self {
+            from,
+            from_header,
+            to,
+            refused,
+            program: email.program,
+            at: email.at,
+            subject: one_line(&email.subject),
+            text: email.text.clone(),
+        }
     }
 
     /// Header and text as they follow `DATA`, with the final dot.
-    pub(super) fn data(&self, at: &jiff::Timestamp) -> String {
-        let date = at.to_zoned(jiff::tz::TimeZone::system()).strftime("%a, %d %b %Y %H:%M:%S %z").to_string();
+    pub(super) fn data(&self) -> String {
+        let date = self.at.to_zoned(jiff::tz::TimeZone::system());
+        let date = date.strftime("%a, %d %b %Y %H:%M:%S %z");
         let mut data = format!(
-            "Date: {date}\r\nFrom: {}\r\nTo: {}\r\nSubject: {}\r\nX-Mailer: lb-failover\r\n\
+            "Date: {date}\r\nFrom: {}\r\nTo: {}\r\nSubject: {}\r\nX-Mailer: {}\r\n\
              MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
             one_line(&self.from_header),
             self.to.join(", "),
             encoded(&self.subject),
+            self.program,
         );
         for line in self.text.lines() {
             // A line with a dot alone would end the mail.
@@ -54,6 +67,16 @@ impl Message {
             let _ = write!(data, "{dot}{}\r\n", one_line(line));
         }
         data + ".\r\n"
+    }
+
+    /// Header and text for `sendmail -t`, which adds the rest.
+    pub(super) fn for_sendmail(&self) -> String {
+        let (from, to) = (one_line(&self.from_header), self.to.join(", "));
+        format!(
+            "From: {from}\nTo: {to}\nSubject: {}\n\n{}\n",
+            encoded(&self.subject).replace('\r', ""),
+            self.text
+        )
     }
 }
 
@@ -96,7 +119,7 @@ fn encoded(text: &str) -> String {
 }
 
 /// What this host is called.
-pub(super) fn host() -> String {
+pub fn host() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
@@ -106,16 +129,26 @@ pub(super) fn host() -> String {
 mod tests {
     use super::*;
 
-    fn settings(from: Option<&str>, to: &[&str]) -> Mail {
-        let to = to.iter().map(|to| (*to).to_owned()).collect();
-        Mail { from: from.map(str::to_owned), to, ..Mail::default() }
+    fn email(from: &str, to: &[&str], subject: &str, text: &str) -> Email {
+        Email {
+            program: "lb-failover",
+            from: from.to_owned(),
+            to: to.iter().map(|to| (*to).to_owned()).collect(),
+            subject: subject.to_owned(),
+            text: text.to_owned(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            relay: None,
+            helo: None,
+            timeout: None,
+        }
     }
 
     #[test]
     fn the_header_is_that_of_keepalived_and_the_text_can_not_end_the_mail() {
-        let settings = settings(Some("LB <k@example.com>"), &["root@localhost", "a@example.com"]);
-        let message = Message::new(&settings, "vm", "[R1] x\r\nBcc: evil", "one\n.\n..two\nthree\r\n");
-        let data = message.data(&jiff::Timestamp::UNIX_EPOCH);
+        let to = ["root@localhost", "a@example.com"];
+        let email = email("LB <k@example.com>", &to, "[R1] x\r\nBcc: evil", "one\n.\n..two\nthree\r\n");
+        let message = Message::new(&email, "vm");
+        let data = message.data();
         assert!(data.starts_with("Date: ") && data.lines().next().unwrap().contains("19"), "{data}");
         assert!(
             data.contains("\r\nFrom: LB <k@example.com>\r\nTo: root@localhost, a@example.com\r\n"),
@@ -124,6 +157,8 @@ mod tests {
         assert!(data.contains("\r\nSubject: [R1] x  Bcc: evil\r\n"), "{data}");
         assert!(data.ends_with("\r\n\r\none\r\n..\r\n...two\r\nthree\r\n.\r\n"), "{data}");
         assert_eq!(message.from, "k@example.com");
+        let input = "From: LB <k@example.com>\nTo: root@localhost, a@example.com\nSubject: [R1] x  Bcc: evil\n\none\n.\n";
+        assert!(message.for_sendmail().starts_with(input), "{}", message.for_sendmail());
     }
 
     #[test]
@@ -132,9 +167,10 @@ mod tests {
             assert_eq!(address(bad), None, "{bad:?}");
         }
         assert_eq!(address(" root ").as_deref(), Some("root"));
-        let message = Message::new(&settings(None, &["a@b", "c d"]), "vm", "", "");
+        let message = Message::new(&email("k@vm", &["a@b", "c d"], "", ""), "vm");
         assert_eq!((message.to, message.refused), (vec!["a@b".to_owned()], vec!["c d".to_owned()]));
-        assert_eq!(message.from, "keepalived@vm");
+        let message = Message::new(&email("no sender", &[], "", ""), "vm");
+        assert_eq!((message.from.as_str(), message.from_header.as_str()), ("", "lb-failover@vm"));
     }
 
     #[test]

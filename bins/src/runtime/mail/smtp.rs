@@ -9,7 +9,7 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 
-use crate::config::keepalived::model::Relay;
+use super::Relay;
 
 /// Longest line of an answer, and most lines of one: more than any relay sends.
 const LINE: u64 = 2048;
@@ -41,6 +41,14 @@ pub(super) enum NotSent {
 }
 
 impl NotSent {
+    /// Whether it is certain that nobody has got the mail.
+    pub(super) const fn is_final(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Refused { .. } | Self::Nonsense(_) => true,
+            Self::Broken(_) | Self::Slow(_) => false,
+        }
+    }
+
     /// Whether the same mail may be taken later.
     pub(super) fn may_pass(&self) -> bool {
         match self {

@@ -37,19 +37,23 @@ fn instance(config: &Path) -> String {
     config.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// Where the control socket of lb-failover is if it runs as a user of its own, as by the example unit.
+const FAILOVER_FOLDER: &str = "/run/lb-failover";
+
 /// Finds the socket of the only daemon that there is.
 ///
 /// # Errors
 /// When there is none, or more than one, which are named then.
 pub fn only_socket() -> io::Result<PathBuf> {
     let folder = socket_folder();
-    let mut sockets: Vec<PathBuf> = match fs::read_dir(&folder) {
-        Ok(entries) => entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "sock"))
-            .collect(),
-        Err(_) => Vec::new(),
-    };
+    let folders = [&*folder, Path::new(FAILOVER_FOLDER)];
+    let mut sockets: Vec<PathBuf> = folders
+        .into_iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sock"))
+        .collect();
     sockets.sort();
     match sockets.len() {
         1 => Ok(sockets.remove(0)),

@@ -141,18 +141,19 @@ impl View for Screen {
 }
 
 /// Below this size there is no room for a table.
-const TABLE_SIZE: (u16, u16) = (60, 16);
+const TABLE_SIZE: (u16, u16) = (60, 17);
+/// Length of a bar in the table.
+const SHARE_WIDTH: usize = 10;
 
 fn render(frame: &mut Frame<'_>, scene: &Scene) {
     let area = frame.area();
     if area.width < TABLE_SIZE.0 || area.height < TABLE_SIZE.1 {
         return render_small(frame, scene);
     }
-    let notice = Paragraph::new(scene.notice.clone().unwrap_or_default()).wrap(Wrap { trim: true });
-    let notice_lines = scene.notice.as_ref().map_or(0, |text| text.len().div_ceil(area.width.into()).min(3));
+    let notice = scene.notice.as_deref().unwrap_or_default();
     let [head, note, nodes, table, totals, story, time] = Layout::vertical([
-        Constraint::Length(1),
-        Constraint::Length(notice_lines as u16),
+        Constraint::Length(wrapped_height(&scene.title, area.width)),
+        Constraint::Length(wrapped_height(notice, area.width)),
         Constraint::Length(scene.nodes.len() as u16),
         Constraint::Length(6),
         Constraint::Length(1),
@@ -161,13 +162,18 @@ fn render(frame: &mut Frame<'_>, scene: &Scene) {
     ])
     .areas(area);
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    frame.render_widget(Paragraph::new(scene.title.as_str()).style(bold), head);
-    frame.render_widget(notice.style(Style::new().fg(Color::Yellow)), note);
+    let wrapped = |text, style| Paragraph::new(text).style(style).wrap(Wrap { trim: true });
+    frame.render_widget(wrapped(scene.title.as_str(), bold), head);
+    frame.render_widget(wrapped(notice, Style::new().fg(Color::Yellow)), note);
     let lines: Vec<Line<'_>> = scene.nodes.iter().map(|node| Line::from(node.as_str())).collect();
     frame.render_widget(Paragraph::new(lines), nodes);
 
     let rows = scene.servers.iter().map(|server| row(server, scene));
-    let widths = [6, 21, 11, 7, 9, 24].map(Constraint::Length).into_iter().chain([Constraint::Min(20)]);
+    // Together they fit into 80 columns.
+    let widths = [5, 16, 9, 6, 8, SHARE_WIDTH as u16 + 6]
+        .map(Constraint::Length)
+        .into_iter()
+        .chain([Constraint::Min(8)]);
     let header = Row::new(["", "address", "state", "active", "requests", "share", "check"]).style(bold);
     frame.render_widget(Table::new(rows, widths).header(header).block(Block::bordered()), table);
 
@@ -190,6 +196,13 @@ fn render(frame: &mut Frame<'_>, scene: &Scene) {
     let part = scene.elapsed.as_secs_f64() / scene.total.as_secs_f64().max(1.0);
     let label = format!("{:.0} of {} s", scene.elapsed.as_secs_f64(), scene.total.as_secs());
     frame.render_widget(Gauge::default().ratio(part.clamp(0.0, 1.0)).label(label), time);
+}
+
+/// Lines that a text takes at most when it is wrapped between words, but not more than three.
+fn wrapped_height(text: &str, width: u16) -> u16 {
+    const LONG_WORD: usize = 12;
+    let usable = usize::from(width).saturating_sub(if text.len() > width.into() { LONG_WORD } else { 0 });
+    text.len().div_ceil(usable.max(1)).min(3) as u16
 }
 
 /// What matters most, as far as there is room: one line each, and the newest of the story in what is left.
@@ -215,9 +228,8 @@ fn told((at, text): &(Duration, String)) -> String {
 }
 
 fn row<'a>(server: &Actor, scene: &Scene) -> Row<'a> {
-    const WIDTH: usize = 16;
     let share = share(server, scene);
-    let bar = "█".repeat((share * WIDTH as f64).round() as usize);
+    let bar = "█".repeat((share * SHARE_WIDTH as f64).round() as usize);
     let status = server.status.as_ref();
     let state = status.map(|status| status.state);
     let color = match state {
@@ -235,7 +247,7 @@ fn row<'a>(server: &Actor, scene: &Scene) -> Row<'a> {
         Cell::from(state.map_or_else(String::new, |state| state.to_string())).style(Style::new().fg(color)),
         Cell::from(status.map_or(0, |status| status.counters.active).to_string()),
         Cell::from(server.requests.to_string()),
-        Cell::from(format!("{bar:<WIDTH$} {:3.0} %", 100.0 * share)),
+        Cell::from(format!("{bar:<SHARE_WIDTH$} {:3.0} %", 100.0 * share)),
         Cell::from(check),
     ])
 }

@@ -56,6 +56,17 @@ fn a_tiny_terminal_shows_the_nodes_and_the_newest_event() {
 }
 
 #[test]
+fn eighty_columns_are_enough() {
+    let mut scene = sample();
+    scene.title = format!("lbctl demo: {}q ends it", "k kills a director, ".repeat(8));
+    scene.servers[0].address = ([127, 0, 0, 1], 65_535).into();
+    let text = screen(80, 24, &scene).join("\n");
+    for expected in ["q ends it", "127.0.0.1:65535 ", "lb2 BACKUP", "  2.00 s  end", "3 of 20 s"] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
 fn the_notice_is_on_the_screen() {
     let mut scene = sample();
     scene.notice = Some("on loopback, with one balancer: no namespaces".to_owned());

@@ -8,7 +8,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::unistd::geteuid;
+use nix::{
+    errno::Errno,
+    sys::{
+        signal::kill,
+        socket::{getsockopt, sockopt::PeerCredentials},
+    },
+    unistd::{Pid, geteuid},
+};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
@@ -59,11 +66,17 @@ fn listens(path: &Path) -> io::Result<bool> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     match socket.connect(&SockAddr::unix(path)?) {
-        Ok(()) => Ok(true),
+        // A program that a dead daemon was just starting has the socket open until it is executed.
+        Ok(()) => Ok(getsockopt(&socket, PeerCredentials).map_or(true, |peer| is_alive(peer.pid()))),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether there is such a process, as far as can be known: 0 is one in another process namespace.
+fn is_alive(pid: i32) -> bool {
+    pid <= 0 || kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
 }
 
 /// The folder below that for temporary files has a name that everybody knows: whoever made it first could put another

@@ -11,6 +11,7 @@ mod support;
 mod command_line;
 mod configuration;
 mod interfaces;
+mod kills;
 mod moves;
 #[path = "../failover_lab/node.rs"]
 #[allow(dead_code, reason = "every test program uses its part")]

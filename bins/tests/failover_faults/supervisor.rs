@@ -22,20 +22,24 @@ const VIP: &str = "10.0.0.100";
 const OTHER: &str = "10.0.0.101";
 
 /// The daemon of a supervisor, as it is seen out here.
-fn daemon(node: &mut Node) -> Option<Pid> {
+pub(crate) fn daemon(node: &mut Node) -> Option<Pid> {
     node.daemon().descendants().first().copied()
 }
 
 /// Kills the daemon, not its supervisor.
 pub(crate) fn kill_daemon(node: &mut Node) -> Pid {
-    let pid = wait("a daemon", || daemon(node));
-    kill(pid, Signal::SIGKILL).unwrap();
-    pid
+    // One that was killed before may be there for a moment.
+    wait("a daemon", || daemon(node).filter(|pid| kill(*pid, Signal::SIGKILL).is_ok()))
 }
 
 /// Waits until another daemon answers.
 fn wait_for_successor(node: &mut Node, before: Pid) {
     wait("another daemon", || daemon(node).filter(|pid| *pid != before));
+    wait_for_answer(node);
+}
+
+/// Waits until the daemon runs.
+pub(crate) fn wait_for_answer(node: &Node) {
     wait("an answer", || {
         let answer = node.host.output(Command::new(env!("CARGO_BIN_EXE_lbctl")).arg("status")).ok()?;
         answer.status.success().then_some(())

@@ -64,7 +64,8 @@ impl Step<'_> {
     /// What the words of `ip` mean for this step.
     fn outcome(&self, said: String) -> Outcome {
         let harmless: &[&str] = match self.doing {
-            Doing::Add | Doing::PutBack => &["File exists"],
+            // The latter for an address, by newer kernels.
+            Doing::Add | Doing::PutBack => &["File exists", "ddress already assigned"],
             Doing::Remove => &[
                 "No such process",
                 "No such file or directory",
@@ -197,6 +198,18 @@ pub(super) async fn run(mut command: Command, input: &str) -> io::Result<(bool, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_object_that_is_there_is_not_put_back() {
+        let words = vec!["192.0.2.1/24".to_owned()];
+        let item = Item { kind: Kind::Address, family: Family::V4, words, tracked: true };
+        let step = Step { item: &item, doing: Doing::PutBack };
+        // `ip -4 -force -batch -`, iproute2-6.1.0, older and newer kernels
+        for said in ["File exists", "ipv4: Address already assigned", "ipv6: address already assigned"] {
+            assert_eq!(step.outcome(said.to_owned()), Outcome::AsItWas);
+        }
+        assert_eq!(step.outcome("No such device".to_owned()), Outcome::Failed("No such device".to_owned()));
+    }
 
     #[test]
     fn what_ip_says_belongs_to_the_line_before() {

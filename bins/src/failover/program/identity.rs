@@ -1,6 +1,6 @@
 //! As whom a program runs.
 
-use std::{fmt, sync::OnceLock};
+use std::{ffi::OsString, fmt, sync::OnceLock};
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 use tokio::process::Command;
@@ -16,6 +16,7 @@ const DEFAULT: &str = "keepalived_script";
 pub(super) struct Identity {
     wanted: Option<model::User>,
     found: OnceLock<Who>,
+    environment: OnceLock<Vec<(String, OsString)>>,
 }
 
 /// A user and group by number.
@@ -27,7 +28,7 @@ pub(super) struct Who {
 
 impl Identity {
     pub(super) fn new(wanted: Option<model::User>) -> Self {
-        Self { wanted, found: OnceLock::new() }
+        Self { wanted, found: OnceLock::new(), environment: OnceLock::new() }
     }
 
     /// Asks the database of users, which may take its time.
@@ -49,6 +50,15 @@ impl Identity {
         }
         Ok(*self.found.get_or_init(|| who))
     }
+
+    /// The whole environment of a program that runs as another user; `None` if it runs as ours, and gets ours. What this
+    /// process has from its unit may be secret, and its `HOME` is not the other user's. Asks the database of users.
+    pub(super) fn environment(&self, who: Who) -> Option<&[(String, OsString)]> {
+        if who.uid == geteuid() {
+            return None;
+        }
+        Some(self.environment.get_or_init(|| environment(who.uid)))
+    }
 }
 
 impl Who {
@@ -66,6 +76,32 @@ impl Who {
             command.uid(self.uid.as_raw());
         }
     }
+}
+
+/// What is not about a user, besides `LC_*`.
+const SHARED: [&str; 4] = ["PATH", "LANG", "LANGUAGE", "TZ"];
+
+fn environment(uid: Uid) -> Vec<(String, OsString)> {
+    let shared = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let mut environment: Vec<(String, OsString)> =
+        shared.filter(|(name, _)| SHARED.contains(&name.as_str()) || name.starts_with("LC_")).collect();
+    if !environment.iter().any(|(name, _)| name == "PATH") {
+        environment.push(("PATH".to_owned(), super::PATH.into()));
+    }
+    // As login(1) sets them. A number that nobody bears has no home.
+    let user = User::from_uid(uid).ok().flatten();
+    let name = user.as_ref().map_or_else(|| uid.to_string(), |user| user.name.clone());
+    let home = user.as_ref().map_or_else(|| "/".into(), |user| user.dir.clone());
+    let shell = user.map(|user| user.shell).filter(|shell| !shell.as_os_str().is_empty());
+    let shell = shell.unwrap_or_else(|| "/bin/sh".into());
+    let own: [(&str, OsString); 4] = [
+        ("HOME", home.into()),
+        ("USER", name.clone().into()),
+        ("LOGNAME", name.into()),
+        ("SHELL", shell.into()),
+    ];
+    environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    environment
 }
 
 /// A user and a group as numbers; for the owners of pipes, too.

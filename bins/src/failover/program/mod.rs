@@ -1,7 +1,8 @@
 //! Programs that the configuration names: how they are started, as whom, and how they are ended.
 //!
 //! A program runs in a process group of its own, with our environment but for `LD_*`, `IFS` and `NOTIFY_SOCKET`, without
-//! input and output, and with none of our open files. Nothing here blocks: starting one waits for file systems and for
+//! input and output, and with none of our open files. One that runs as another user gets a clean environment, and the limit
+//! of open files that this process was started with. Nothing here blocks: starting one waits for file systems and for
 //! the database of users, and is done on a thread for such things.
 //!
 //! Programs are started by `posix_spawn`, which costs the same however large this process is, unless the user has to be
@@ -13,7 +14,7 @@ mod safety;
 mod tests;
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     io,
     os::unix::{fs::PermissionsExt as _, process::ExitStatusExt as _},
     path::{Path, PathBuf},
@@ -33,7 +34,7 @@ use tokio::{
 
 use crate::{
     config::keepalived::model::{Globals, ScriptCommand, User},
-    runtime::group::Group,
+    runtime::{group::Group, limits},
 };
 
 /// The numbers of a user and group, for the owner of something. Asks the database of users, which may take its time.
@@ -190,12 +191,13 @@ impl Inner {
         let (program, arguments) = self.argv.split_first().ok_or_else(|| NotRun::Missing(String::new()))?;
         let mut command = Command::new(&path);
         command.args(arguments);
-        let spawned = match spawn(&mut command, who) {
+        let environment = self.identity.environment(who);
+        let spawned = match spawn(&mut command, who, environment) {
             // A text without `#!`, which is for the shell to read, as execvp(3) has it.
             Err(error) if error.raw_os_error() == Some(nix::libc::ENOEXEC) => {
                 let mut command = Command::new("/bin/sh");
                 command.arg(&path).args(arguments);
-                spawn(&mut command, who)
+                spawn(&mut command, who, environment)
             }
             spawned => spawned,
         };
@@ -208,15 +210,19 @@ impl Inner {
             io::ErrorKind::PermissionDenied => NotRun::NotExecutable(path, who.to_string()),
             _ => NotRun::Failed { program: program.clone(), source: error },
         })?;
+        if let Some(id) = child.id().filter(|_| environment.is_some()) {
+            limits::restore_open_files(id);
+        }
         let group = Group::of(child.id());
         Ok(Running { child, group, unsafe_place })
     }
 }
 
+/// Where programs are looked for if the environment does not say.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The file that a command names; a name without a slash is looked for as a shell does.
 fn find(program: &str) -> Option<PathBuf> {
-    /// Where programs are looked for if the environment does not say.
-    const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     if program.contains('/') {
         return Some(PathBuf::from(program)).filter(|path| path.exists() || path.is_symlink());
     }
@@ -224,9 +230,20 @@ fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
-fn spawn(command: &mut Command, who: identity::Who) -> io::Result<Child> {
-    for (name, _) in std::env::vars_os().filter(|(name, _)| harms(name)) {
-        command.env_remove(name);
+fn spawn(
+    command: &mut Command,
+    who: identity::Who,
+    environment: Option<&[(String, OsString)]>,
+) -> io::Result<Child> {
+    match environment {
+        Some(environment) => {
+            command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+        }
+        None => {
+            for (name, _) in std::env::vars_os().filter(|(name, _)| harms(name)) {
+                command.env_remove(name);
+            }
+        }
     }
     who.apply(command);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn()

@@ -211,3 +211,41 @@ async fn the_user_is_changed() {
     let policy = Policy { user: Some(User { name: "54321".into(), group: Some("12345".into()) }), ..policy };
     assert_eq!(run(&policy, "[ $(id -u):$(id -G) = 54321:12345 ]").await, Ended::Exited(0));
 }
+
+#[tokio::test]
+async fn a_program_of_another_user_gets_a_clean_environment() {
+    if !nix::unistd::geteuid().is_root() {
+        return skip("a_program_of_another_user_gets_a_clean_environment", "root");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let out = folder.path().join("out");
+    let script = format!("env > {0}.new; mv {0}.new {0}", out.display());
+    let run = async |user: &str| {
+        let _ = fs::remove_file(&out);
+        let policy = Policy { security: false, user: Some(User { name: user.into(), group: None }) };
+        let mut running = start(&["/bin/sh", "-c", &script], &policy).await.unwrap();
+        assert_eq!(timeout(PATIENCE, running.wait()).await.unwrap().unwrap(), Ended::Exited(0));
+        running.leave();
+        fs::read_to_string(&out).unwrap()
+    };
+    // cargo sets many variables for tests.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    let ours = run("root").await;
+    assert!(ours.contains("CARGO_MANIFEST_DIR="), "our own programs get what we have: {ours}");
+    let theirs = run("nobody").await;
+    let names: std::collections::BTreeSet<&str> =
+        theirs.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+    let known =
+        ["HOME", "LOGNAME", "PATH", "PWD", "SHELL", "USER", "_", "SHLVL", "OLDPWD", "LANG", "LANGUAGE", "TZ"];
+    let unknown: Vec<_> =
+        names.iter().filter(|name| !known.contains(name) && !name.starts_with("LC_")).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    for line in
+        [format!("HOME={}", nobody.dir.display()), "USER=nobody".to_owned(), "LOGNAME=nobody".to_owned()]
+    {
+        assert!(theirs.lines().any(|found| found == line), "{line} is not in {theirs}");
+    }
+    assert!(names.contains("PATH") && names.contains("SHELL"));
+}

@@ -2,15 +2,18 @@
 //!
 //! A pipe is opened for reading and writing, so that it neither needs a reader nor breaks when the reader goes, and stays
 //! open for as long as the configuration names it: over any number of reloads, and the file stays when the daemon ends.
+//! One that another user has made, or that others decide about by a symbolic link, is not used.
 //! Lines are written whole (they are shorter than PIPE_BUF) and in order. When nobody reads, the pipe takes some
 //! thousand lines and our queue 1024 more; then the oldest that wait are left out, which is said and counted.
 
 mod reader;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::{
     collections::VecDeque,
+    fs::File,
     io,
     os::unix::fs::chown,
     path::{Path, PathBuf},
@@ -27,6 +30,7 @@ use tokio::{
     time::sleep,
 };
 
+use self::trust::Refusal;
 use crate::{
     config::keepalived::model::{self, Globals, ScriptCommand, User},
     failover::{
@@ -263,6 +267,8 @@ enum PipeError {
     Owner(#[from] NotRun),
     #[error("The pipe {path} can not be opened ({source}); if it is something else, remove it")]
     Open { path: PathBuf, source: io::Error },
+    #[error("The pipe {path} is not used: {source}")]
+    Refused { path: PathBuf, source: Refusal },
     #[error("The pipe {path} can not be written to: {source}")]
     Write { path: PathBuf, source: io::Error },
 }
@@ -271,13 +277,26 @@ enum PipeError {
 async fn open(path: PathBuf, owner: Option<User>) -> Result<pipe::Sender, PipeError> {
     let asked = path.clone();
     let work = move || {
-        make(&asked, owner.as_ref())?;
-        let opened = pipe::OpenOptions::new().read_write(true).open_sender(&asked);
-        opened.map_err(|source| PipeError::Open { path: asked, source })
+        let file = find(&asked, owner.as_ref())?;
+        pipe::Sender::from_file(file).map_err(|source| PipeError::Open { path: asked, source })
     };
     task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(PipeError::Open { path, source: error.into() }))
+}
+
+/// Makes the pipe unless it is there, and opens it if it is one to be trusted.
+fn find(path: &Path, owner: Option<&User>) -> Result<File, PipeError> {
+    make(path, owner)?;
+    let purpose = format!("to own {}", path.display());
+    let owner = owner.map(|owner| numbers(owner, &purpose)).transpose()?;
+    trust::open(path, owner.map(|(uid, _)| uid)).map_err(|refusal| match refusal {
+        Refusal::System(source) => PipeError::Open { path: path.to_owned(), source },
+        Refusal::Kind => {
+            PipeError::Open { path: path.to_owned(), source: io::Error::other("it is not a pipe") }
+        }
+        source => PipeError::Refused { path: path.to_owned(), source },
+    })
 }
 
 /// Makes the pipe, for its owner alone, unless something is there.

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::make;
+use super::find;
 use crate::{
     config::keepalived::model::{ScriptCommand, User},
     failover::{
@@ -36,8 +36,14 @@ pub(super) async fn keep(
     let mut pause = SHORTEST;
     loop {
         let (path, owner) = (path.clone(), owner.clone());
-        // What goes wrong with it is said by who writes to it.
-        let _ = task::spawn_blocking(move || make(&path, owner.as_ref()).is_ok()).await;
+        let usable = task::spawn_blocking(move || find(&path, owner.as_ref()).is_ok()).await;
+        if !matches!(usable, Ok(true)) {
+            // Why not is said by the one that writes to it.
+            tokio::select! {
+                () = sleep(SHORTEST) => continue,
+                () = until_set(parting.clone()) => return,
+            }
+        }
         let started = Instant::now();
         let why = match program.start().await {
             Err(error) => error.to_string(),

@@ -207,3 +207,27 @@ async fn it_belongs_to_whom_it_is_to_belong() {
     bench.configure();
     until("it is said", || bench.read("log").contains("there is no user `no-such`")).await;
 }
+
+#[tokio::test]
+async fn a_pipe_that_others_decide_about_is_not_used_and_no_script_reads_it() {
+    let mut bench = Bench::new();
+    let shared = bench.path("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    let pipe = bench.path("theirs");
+    mkfifo(&pipe, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    std::os::unix::fs::symlink(&pipe, shared.join("link")).unwrap();
+    let out = bench.path("out");
+    let argv = ["/bin/sh", "-c", &format!("echo ran >> {}", out.display())].map(str::to_owned).to_vec();
+    let script = Some(ScriptCommand { argv, user: None });
+    bench.globals.fifo = Some(model::Fifo { path: shared.join("link"), owner: None, script });
+    bench.configure();
+    bench.fifos.vrrp("a line");
+    until("it is said", || {
+        bench.read("log").contains("is a symbolic link in a folder that others can write to")
+    })
+    .await;
+    assert!(!out.exists(), "the script reads what others write");
+    fs::remove_file(shared.join("link")).unwrap();
+    until("the script reads another one", || out.exists()).await;
+}

@@ -90,7 +90,7 @@ impl Node {
     }
 
     /// Starts another program in the place of its daemon.
-    pub(crate) fn start_program(&mut self, program: &Path, arguments: &[&str]) {
+    pub(crate) fn start_program(&mut self, program: &std::path::Path, arguments: &[&str]) {
         self.daemon = Some(self.host.spawn(Command::new(program).args(arguments)).unwrap());
     }
 

@@ -7,6 +7,7 @@ mod support;
 use std::{fs, sync::Arc, time::Duration};
 
 use lb_bins::{
+    control::{history::History, store::Store},
     director::{
         engine::{Director, Options, Order},
         journal::Journal,
@@ -45,8 +46,15 @@ async fn with_director(
     let opened = Opened { plane: plane.clone(), why: "test".into() };
     let (orders, mut order_queue) = mpsc::channel(1);
     let (_calls, mut call_queue) = mpsc::channel(1);
-    let mut director =
-        Director::start(options, loaded.config, opened, clock, Journal::new(log), Default::default()).await;
+    let mut director = Director::start(
+        options,
+        loaded.config,
+        opened,
+        clock,
+        Journal::new(log, History::new(clock, Store::default())),
+        Default::default(),
+    )
+    .await;
     let logged = |text: &str| fs::read_to_string(&path).unwrap().matches(text).count();
     let act = async {
         act(&plane, &logged).await;

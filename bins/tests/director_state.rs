@@ -4,10 +4,15 @@
 
 mod support;
 
-use std::fs;
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Stdio},
+};
 
 use nix::sys::signal::Signal;
-use support::{Daemon, Lab, Web, free, lines, text};
+use serde_json::Value;
+use support::{Daemon, Lab, Web, free, lines, text, wait};
 
 /// A service with two servers that are checked.
 fn config(servers: &[&Web]) -> String {
@@ -131,4 +136,81 @@ fn orders_of_a_newer_version_are_kept_aside() {
     drop(daemon);
     let daemon = lab.start("memory");
     daemon.wait_for_state(one.address, "draining");
+}
+
+#[test]
+fn events_outlive_a_kill_which_is_one_itself() {
+    let one = Web::start("one");
+    let lab = Lab::new(&config(&[&one]));
+    let server = one.address.to_string();
+    let daemon = lab.start("memory");
+    daemon.wait_for_state(&server, "active");
+    daemon.told(&["drain", &server, "--reason", "before the kill"]);
+    let pid = daemon.pid();
+    end(daemon, Signal::SIGKILL);
+    // It died in the middle of a line.
+    let journal = fs::OpenOptions::new().append(true).open(lab.path("state/journal.jsonl"));
+    journal.unwrap().write_all(b"{\"time\":\"2026-12-").unwrap();
+
+    let daemon = lab.start("memory");
+    let events = daemon.told(&["events"]);
+    let at = |text: &str| events.find(text).unwrap_or_else(|| panic!("{text}: {events}"));
+    let crash = format!("did not stop by itself: process {pid}, which was started at ");
+    let order = ["Added real server", "before the kill (by ", &*crash, "crashed or was killed"];
+    assert!(order.map(at).is_sorted(), "{events}");
+    assert_eq!(events.matches("Starting lb-director").count(), 2, "{events}");
+    assert_eq!(daemon.logged(&crash), 1);
+
+    let about = daemon.told(&["events", "--subject", &server]);
+    assert!(about.contains("before the kill") && !about.contains("Starting"), "{about}");
+    for line in daemon.told(&["events", "--json"]).lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        let time = record["time"].as_str().unwrap();
+        assert!(time.ends_with('Z') && time.contains('T') && time.contains('.'), "{line}");
+    }
+    for line in events.lines() {
+        let stamp = line.split_once("  ").unwrap().0;
+        assert!(stamp.len() == 29 && stamp.as_bytes()[19] == b'.' && stamp.as_bytes()[26] == b':', "{line}");
+    }
+    assert_eq!(daemon.told(&["events", "--until", "2001-01-01T00:00:00Z"]), "");
+    assert_eq!(daemon.told(&["events", "--since", "1h"]), events);
+    let output = daemon.lbctl(&["events", "--since", "yesterday"]);
+    assert!(text(&output.stderr).contains("10m"), "{output:?}");
+    end(daemon, Signal::SIGTERM);
+
+    // One that stops as it is asked to is not a crash.
+    let daemon = lab.start("memory");
+    let events = daemon.told(&["events"]);
+    assert_eq!(events.matches("did not stop by itself").count(), 1, "{events}");
+    assert!(events.contains("Stopped lb-director"), "{events}");
+}
+
+#[test]
+fn events_can_be_followed_over_a_restart() {
+    let one = Web::start("one");
+    let lab = Lab::new(&config(&[&one]));
+    let server = one.address.to_string();
+    let daemon = lab.start("memory");
+    daemon.told(&["drain", &server, "--reason", "the past"]);
+    let output = lab.path("followed");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lbctl"));
+    command.arg("--socket").arg(lab.socket()).args(["events", "--follow"]);
+    command.stdin(Stdio::null()).stdout(fs::File::create(&output).unwrap()).stderr(Stdio::null());
+    let mut follower = command.spawn().unwrap();
+    let shows = |text: &str| lines(&output).iter().any(|line| line.contains(text)).then_some(());
+    wait("what was before", || shows("the past"));
+    daemon.told(&["resume", &server, "--reason", "the present"]);
+    wait("what happens", || shows("the present"));
+    end(daemon, Signal::SIGKILL);
+    let daemon = lab.start("memory");
+    daemon.told(&["drain", &server, "--reason", "the future"]);
+    wait("what happens after the restart", || shows("the future"));
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    for text in ["the past", "the present", "the future", "did not stop by itself"] {
+        let ordered = |line: &&String| {
+            line.contains(text) && (line.contains("Ordered") || line.contains("The daemon before"))
+        };
+        assert_eq!(lines(&output).iter().filter(ordered).count(), 1, "{text}: {:#?}", lines(&output));
+    }
 }

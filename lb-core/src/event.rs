@@ -48,8 +48,8 @@ pub enum What {
     Started,
     /// The daemon stops.
     Stopped,
-    /// The process before this one ended without stopping: it crashed, was killed, or the host went down.
-    Crashed,
+    /// The process before this one did not stop by itself: it crashed, was killed, or the host went down; in words.
+    Crashed(String),
     /// A configuration is in force from now on.
     Configured,
     /// A configuration was refused; the old one stays in force.

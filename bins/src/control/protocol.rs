@@ -1,6 +1,7 @@
 //! Requests and answers, as they go over the socket and as `lbctl --json` prints them.
 
 mod failover;
+mod journal;
 mod orders;
 mod plan;
 
@@ -12,7 +13,7 @@ use std::{
 };
 
 use lb_core::{
-    Event, Health,
+    Health, Time,
     dataplane::{Connection, ServerCounters, ServiceCounters},
     desired::ServerState,
     model::{ServerKey, ServiceKey, ServiceTable, Weight},
@@ -20,12 +21,13 @@ use lb_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::config::diagnostic::LocatedDiagnostic;
+use crate::{config::diagnostic::LocatedDiagnostic, runtime::clock::wall_time};
 
 pub use failover::{
-    DumpKind, Entry, Explanation, GroupStatus, InstanceStatus, MAX_HAND_OVER, Maintenance, MasterStatus,
+    DumpKind, Explanation, GroupStatus, InstanceStatus, MAX_HAND_OVER, Maintenance, MasterStatus,
     ShareStatus, TrackerStatus,
 };
+pub use journal::{Entry, EventQuery, MAX_RECORDS, Position, Record, Records};
 pub use orders::ServerOrder;
 pub use plan::{
     Connected, GroupChange, InstanceChange, InstanceChangeKind, Outcome, Plan, ProposedConfig, Step,
@@ -43,8 +45,8 @@ pub enum Request {
     Table,
     /// Up to so many connections.
     Connections(usize),
-    /// The newest events, at most so many, oldest first.
-    Events(usize),
+    /// Events of the journal.
+    Events(EventQuery),
     /// Puts a real server under an override.
     Order {
         /// Which server.
@@ -63,8 +65,14 @@ pub enum Request {
     Reload,
     /// What a reload would change; with this in the place of the daemon's configuration file.
     Plan(Option<Box<ProposedConfig>>),
-    /// How an instance came to be what it is; `None` = that which changed last. lb-failover only.
-    Explain(Option<String>),
+    /// How an instance came to be what it is, or was; lb-failover only.
+    Explain {
+        /// The instance; `None` = that which changed last.
+        of: Option<String>,
+        /// At this time, by the wall clock; `None` = now.
+        #[serde(default, with = "wall_time::option", skip_serializing_if = "Option::is_none")]
+        at: Option<Time>,
+    },
     /// Hands the addresses over to a peer; lb-failover only. Answered when the outcome is known.
     Failover {
         /// Name of an instance or sync group; `None` = everything.
@@ -125,10 +133,8 @@ pub enum Answer {
     Table(Table),
     /// To [`Request::Connections`].
     Connections(Vec<Connection>),
-    /// To [`Request::Events`], of lb-director.
-    Events(Vec<Event>),
-    /// To [`Request::Events`], of lb-failover.
-    Journal(Vec<Entry>),
+    /// To [`Request::Events`].
+    Events(Records),
     /// To [`Request::Plan`].
     Plan(Plan),
     /// To [`Request::Explain`].

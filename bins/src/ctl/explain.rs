@@ -15,7 +15,7 @@ use crate::{
         event::{Condition, Event, Subject, What},
         wording,
     },
-    runtime::clock::ctime,
+    runtime::clock::rfc3339,
 };
 
 /// Within so long before and after a change, what happened to the instance has to do with it.
@@ -26,6 +26,9 @@ const NEARER: Duration = Duration::from_secs(10);
 /// The explanation for people.
 pub fn render(explanation: &Explanation) -> String {
     let instance = &explanation.instance;
+    if let Some(at) = explanation.at {
+        return render_past(explanation, at);
+    }
     let mut out = format!(
         "{} is {} for {}: {}.\n",
         instance.name,
@@ -34,7 +37,7 @@ pub fn render(explanation: &Explanation) -> String {
         instance.why
     );
     if let Some(change) = &explanation.story.change {
-        let _ = writeln!(out, "\nThe change of {}:", ctime(change.at));
+        let _ = writeln!(out, "\nThe change of {}:", rfc3339(change.at));
         out += &timeline(explanation, change);
     }
     if instance.state != Condition::Master {
@@ -43,10 +46,29 @@ pub fn render(explanation: &Explanation) -> String {
             let _ = writeln!(out, "  - {reason}");
         }
     }
+    out + &earlier(explanation)
+}
+
+/// What the instance was at a time.
+fn render_past(explanation: &Explanation, at: Time) -> String {
+    let (name, at) = (&explanation.instance.name, rfc3339(at));
+    let Some(change) = &explanation.story.change else {
+        return format!(
+            "Nothing is known of {name} at {at}: the journal has no earlier change of its state.\n"
+        );
+    };
+    let What::State { to, why, .. } = &change.what else { return sentence(change) + "\n" };
+    let (since, why) = (rfc3339(change.at), wording::why(*to, why));
+    let head = format!("{name} was {to} at {at}, since {since}: {why}.\n\nThe change of {since}:\n");
+    head + &timeline(explanation, change) + &earlier(explanation)
+}
+
+fn earlier(explanation: &Explanation) -> String {
+    let mut out = String::new();
     if !explanation.story.earlier.is_empty() {
         out += "\nBefore that:\n";
         for event in &explanation.story.earlier {
-            let _ = writeln!(out, "  {}  {}", ctime(event.at), sentence(event));
+            let _ = writeln!(out, "  {}  {}", rfc3339(event.at), sentence(event));
         }
     }
     out

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 
-use lb_core::{model::ServerKey, overrides::Action};
+use lb_core::{Time, model::ServerKey, overrides::Action};
 
 use super::{
     Failure, OrderArguments, as_json, ask, connect, done, explain as rendering, give, impact::Impact, put,
@@ -130,8 +130,13 @@ pub(super) fn maintain(socket: Option<PathBuf>, order: MaintenanceArguments) -> 
     }
 }
 
-pub(super) fn explain(socket: Option<PathBuf>, instance: Option<String>, json: bool) -> Result<(), Failure> {
-    let answer = ask(&mut connect(socket)?, &Request::Explain(instance), json)?;
+pub(super) fn explain(
+    socket: Option<PathBuf>,
+    of: Option<String>,
+    at: Option<Time>,
+    json: bool,
+) -> Result<(), Failure> {
+    let answer = ask(&mut connect(socket)?, &Request::Explain { of, at }, json)?;
     let Answer::Explanation(explanation) = answer else { return Err(unexpected()) };
     if json {
         return put(&as_json(&explanation)?);

@@ -1,6 +1,7 @@
 //! lbctl: asks running daemons, gives them orders, and shows what the toolkit can do.
 
 mod drain;
+mod events;
 pub mod explain;
 mod impact;
 mod instances;
@@ -22,6 +23,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use lb_core::{
+    Time,
     model::{Protocol, ServerKey, ServiceKey},
     overrides::Action,
 };
@@ -31,13 +33,11 @@ use crate::{
     config::{diagnostic, names::PortNames},
     control::{
         client::{Client, ClientError},
-        protocol::{Answer, DumpKind, Entry, Request},
+        protocol::{Answer, DumpKind, Request},
     },
-    director::{self, wording},
-    failover, ipvsadm,
+    director, failover, ipvsadm,
     lab::{self, demo},
     runtime::{
-        clock::ctime,
         paths,
         printable::{printable_json, printable_lines},
         role::Role,
@@ -74,18 +74,14 @@ enum Command {
     #[command(visible_alias = "ls")]
     List(ListArguments),
     /// What has happened, newest last
-    Events {
-        /// So many at most
-        #[arg(long, short = 'n', default_value_t = 50)]
-        count: usize,
-        /// As JSON, one object a line
-        #[arg(long)]
-        json: bool,
-    },
+    Events(events::EventsArguments),
     /// How an instance came to be what it is, in milliseconds
     Explain {
         /// The instance; without it, the one that changed last
         instance: Option<String>,
+        /// How it was at this time, such as 2026-11-21T21:01:51Z, or 10m for ten minutes ago
+        #[arg(long, value_name = "TIME", value_parser = text::parse_moment)]
+        at: Option<Time>,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -222,8 +218,8 @@ fn run(Arguments { socket, command }: Arguments) -> Result<bool, Failure> {
         Command::Lab(order) => return lab::command::run(&order),
         Command::Status { instance, json, watch } => show_status(socket, instance, json, watch)?,
         Command::List(arguments) => list(socket, &arguments)?,
-        Command::Events { count, json } => events(socket, count, json)?,
-        Command::Explain { instance, json } => instances::explain(socket, instance, json)?,
+        Command::Events(arguments) => events::show(socket, arguments)?,
+        Command::Explain { instance, at, json } => instances::explain(socket, instance, at, json)?,
         Command::Failover(order) => instances::fail_over(socket, order)?,
         Command::Drain(order) => drain::drain(socket, order)?,
         Command::Maintenance(order) => instances::maintain(socket, order)?,
@@ -338,17 +334,6 @@ impl Known for PortNames {
     }
 }
 
-fn events(socket: Option<PathBuf>, count: usize, json: bool) -> Result<(), Failure> {
-    let lines: Vec<String> = match ask(&mut connect(socket)?, &Request::Events(count), json)? {
-        Answer::Events(events) if json => events.iter().map(as_json).collect::<Result<_, _>>()?,
-        Answer::Events(events) => events.iter().map(service_event).collect(),
-        Answer::Journal(entries) if json => entries.iter().map(as_json).collect::<Result<_, _>>()?,
-        Answer::Journal(entries) => entries.iter().flat_map(entry).collect(),
-        _ => return Err(unexpected()),
-    };
-    lines.iter().try_for_each(|line| put(line))
-}
-
 /// Asks for what is printed as JSON, or else as text.
 fn ask(client: &mut Client, request: &Request, json: bool) -> Result<Answer, ClientError> {
     if json { client.ask_raw(request) } else { client.ask(request) }
@@ -357,20 +342,6 @@ fn ask(client: &mut Client, request: &Request, json: bool) -> Result<Answer, Cli
 /// One line of JSON.
 fn as_json<T: serde::Serialize>(value: &T) -> Result<String, serde_json::Error> {
     Ok(printable_json(&serde_json::to_string(value)?).into_owned() + "\n")
-}
-
-fn service_event(event: &lb_core::Event) -> String {
-    format!("{}  {}\n", ctime(event.at), wording::line(event))
-}
-
-fn entry(entry: &Entry) -> Vec<String> {
-    match entry {
-        Entry::Balance(event) => vec![service_event(event)],
-        Entry::Failover(event) => {
-            let lines = crate::failover::wording::lines(event, Default::default(), true);
-            lines.iter().map(|line| format!("{}  {line}\n", ctime(event.at))).collect()
-        }
-    }
 }
 
 fn give(socket: Option<PathBuf>, order: OrderArguments, action: Option<Action>) -> Result<(), Failure> {

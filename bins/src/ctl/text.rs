@@ -1,6 +1,10 @@
 //! Columns and times for people.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use lb_core::Time;
+
+use crate::runtime::clock::parse_rfc3339;
 
 /// Rows of text with columns as wide as their widest cell; the last column is not padded.
 pub fn columns(rows: &[Vec<String>], indent: &str) -> String {
@@ -66,6 +70,20 @@ pub fn parse_span(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(total))
 }
 
+/// A time of RFC 3339, or so long ago: `2026-11-21T21:01:51Z`, `10m`.
+///
+/// # Errors
+/// Says what would be right.
+pub fn parse_moment(text: &str) -> Result<Time, String> {
+    match parse_span(text) {
+        Ok(ago) => {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Ok(Time::ZERO + now.saturating_sub(ago))
+        }
+        Err(_) => parse_rfc3339(text).map_err(|error| format!("{error}, or as 10m for ten minutes ago")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +102,9 @@ mod tests {
         for text in ["", "m", "1x", "-1", "1.5h", "99999999999999999999d", "184467440737095516d"] {
             assert!(parse_span(text).unwrap_err().contains("30m"), "{text}");
         }
+        assert!(parse_moment("10m").unwrap() > Time::ZERO);
+        assert_eq!(parse_moment("1970-01-01T01:00:01+01:00"), Ok(Time::from_secs(1)));
+        assert!(parse_moment("noon").unwrap_err().contains("10m"));
         assert_eq!(span(Duration::from_millis(4210)), "4.2s");
         assert_eq!(span(Duration::from_secs(187)), "3m07s");
         assert_eq!(span(Duration::from_secs(7500)), "2h05m");

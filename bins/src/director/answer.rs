@@ -25,7 +25,7 @@ impl Director {
                 Ok(connections) => Answer::Connections(connections),
                 Err(error) => Answer::Error(error.to_string()),
             },
-            Request::Events(count) => Answer::Events(self.journal.newest(count)),
+            Request::Events(query) => return self.journal.history().answer(query, reply),
             Request::Order { server, service, action, reason, lasting } => {
                 let until = lasting.map(|lasting| self.clock.wall() + lasting);
                 let order = Order { server, service, action, reason, by: Some(user), until };
@@ -47,7 +47,7 @@ impl Director {
                 return self.planning.begin(proposed, config, *strict, reply);
             }
             Request::StatusOf(_)
-            | Request::Explain(_)
+            | Request::Explain { .. }
             | Request::Failover { .. }
             | Request::Maintenance { .. }
             | Request::Dump(_) => Answer::Error(NO_INSTANCES.to_owned()),

@@ -28,7 +28,7 @@ use crate::{
     control::{
         protocol::{Answer, ServerOrder},
         server::Call,
-        store::{Orders, Store},
+        store::{Found, Store},
     },
     runtime::{clock::Clock, plane::Opened, systemd},
     services::{
@@ -110,15 +110,15 @@ pub struct Director {
 }
 
 impl Director {
-    /// Puts a configuration in force: takes over what the data plane holds of it, and starts to check. `orders` are those
-    /// that an earlier process has left in the store. Must be called inside a tokio runtime.
+    /// Puts a configuration in force: takes over what the data plane holds of it, and starts to check. `found` is
+    /// what an earlier process has left in the store. Must be called inside a tokio runtime.
     pub async fn start(
         options: Options,
         config: Config,
         plane: Opened,
         clock: Clock,
         journal: Journal,
-        (store, orders): (Store, Orders),
+        (store, found): (Store, Found),
     ) -> Self {
         let log = journal.log().clone();
         let file = loading::Fingerprint::of(&options.config);
@@ -142,9 +142,12 @@ impl Director {
             journal,
             options,
         };
+        if let Some(how) = found.crashed {
+            director.note(Subject::Daemon, What::Crashed(how), Cause::Lifecycle);
+        }
         director.note(Subject::Daemon, What::Started, Cause::Lifecycle);
         // Before the first decision: what an operator took out of service stays out.
-        director.state.restore(orders.servers.into_iter().map(ServerOrder::into_override));
+        director.state.restore(found.orders.servers.into_iter().map(ServerOrder::into_override));
         director.effects.starting(&config);
         let found = director.upkeep.tune(&director.options.sysctls);
         director.found(found);

@@ -1,44 +1,39 @@
-//! The last events, for `lbctl events`, and every one of them as a log line.
-
-use std::collections::VecDeque;
+//! What has happened: kept for `lbctl events`, and written to the log.
 
 use lb_core::Event;
 
 use super::wording;
-use crate::runtime::log::Log;
+use crate::{
+    control::{history::History, protocol::Entry},
+    runtime::log::Log,
+};
 
-/// Keeps the newest events.
+/// Keeps events, and writes them to the log.
 #[derive(Debug)]
 pub struct Journal {
-    events: VecDeque<Event>,
+    history: History,
     log: Log,
 }
 
-/// Events that are kept; about 300 bytes each.
-const KEPT: usize = 4096;
-
 impl Journal {
-    /// Empty; lines go to `log`.
-    pub fn new(log: Log) -> Self {
-        Self { events: VecDeque::new(), log }
+    /// Lines go to `log`, and all events to `history`.
+    pub const fn new(log: Log, history: History) -> Self {
+        Self { history, log }
     }
 
     /// Writes an event down.
     pub fn record(&mut self, event: Event) {
         self.log.line(&wording::line(&event));
-        if self.events.len() == KEPT {
-            self.events.pop_front();
-        }
-        self.events.push_back(event);
+        self.history.add(Entry::Balance(event), true);
     }
 
-    /// The newest `count` events, oldest first.
-    pub fn newest(&self, count: usize) -> Vec<Event> {
-        self.events.iter().skip(self.events.len().saturating_sub(count)).cloned().collect()
+    /// All events.
+    pub const fn history(&self) -> &History {
+        &self.history
     }
 
     /// The log behind.
-    pub fn log(&self) -> &Log {
+    pub const fn log(&self) -> &Log {
         &self.log
     }
 }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     control::{
+        history::History,
         server::ControlSocket,
         store::{Found, Store},
     },
@@ -103,7 +104,8 @@ pub async fn run(
     };
     let (call_sender, mut calls) = mpsc::channel(16);
     let (order_sender, mut orders) = mpsc::channel(4);
-    let (journal, kept) = (Journal::new(log), (store.clone(), found.orders));
+    let history = History::new(clock, store.clone());
+    let (journal, kept) = (Journal::new(log, history), (store.clone(), found));
     let mut director = Director::start(options, loaded.config, plane, clock, journal, kept).await;
     ready(director.refused());
     systemd::ready();
@@ -127,6 +129,7 @@ pub async fn run(
     drop(calls);
     // Removes the socket's file.
     let _ = server.await;
+    store.stopped();
     store.flush(FLUSH_TIMEOUT);
     Ok(())
 }

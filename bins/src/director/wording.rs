@@ -41,7 +41,7 @@ pub fn line(event: &Event) -> String {
             let action = action.map_or_else(|| "resume".to_owned(), |action| action.to_string());
             format!("Ordered {action} of real server: {server} ({}) ({})", name(service), event.cause)
         }
-        (What::Crashed, _) => format!("The process before this one ended without stopping: {}", event.cause),
+        (What::Crashed(how), _) => format!("The daemon before this one did not stop by itself: {how}"),
         (What::Started, _) => format!("Starting lb-director {}", env!("CARGO_PKG_VERSION")),
         (What::Stopped, _) => "Stopped lb-director".to_owned(),
         (What::Foreign, subject) => format!("Left alone, not ours: {subject}"),

@@ -7,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use lb_core::Time;
 use lb_vrrp::{driver, router::Basis};
 use tempfile::NamedTempFile;
 use tokio::sync::oneshot;
@@ -15,6 +16,7 @@ use super::{
     balance, dump,
     engine::{Engine, NewMaintenance},
     event::{Subject, What},
+    journal::Past,
     loading::{self, Loaded, check, load},
     planning::Planning,
     view::{Driven, GroupView, InstanceView, Share, TrackerView, View},
@@ -42,6 +44,8 @@ impl Engine {
             Request::Maintenance { on: true, force: false, reason, lasting } => {
                 return self.enter_maintenance(NewMaintenance { reason, by: user, lasting }, reply).await;
             }
+            Request::Events(query) => return self.journal.history().answer(query, reply),
+            Request::Explain { of, at } => return self.explain(of, at, reply).await,
             request => self.answer(request, user).await,
         };
         if is_order {
@@ -78,8 +82,6 @@ impl Engine {
                 Some(_) => Answer::Status(Box::new(self.view(Some(&name)).await.status())),
                 None => self.unknown(&name),
             },
-            Request::Events(count) => Answer::Journal(self.journal.newest(count)),
-            Request::Explain(of) => self.explain(of).await,
             Request::Maintenance { on: true, reason, lasting, .. } => {
                 self.maintain(NewMaintenance { reason, by: user, lasting }).await;
                 Answer::Done("in maintenance".to_owned())
@@ -90,9 +92,11 @@ impl Engine {
                 Answer::Done("in service".to_owned())
             }
             Request::Dump(kind) => Answer::Dump(dump::dump(kind, &self.view(None).await)),
-            Request::Reload | Request::Plan(_) | Request::Failover { .. } => {
-                Answer::Error("this is answered when it is over".to_owned())
-            }
+            Request::Reload
+            | Request::Plan(_)
+            | Request::Events(_)
+            | Request::Explain { .. }
+            | Request::Failover { .. } => Answer::Error("this is answered when it is over".to_owned()),
             Request::Order { .. } => match self.balance.serve(request, Some(user)).await {
                 Answer::Done(text) if !self.config.instances.is_empty() => Answer::Done(format!(
                     "{text}; the peers of this node do not know this order: give it there, too"
@@ -132,18 +136,29 @@ impl Engine {
         });
     }
 
-    async fn explain(&self, of: Option<String>) -> Answer {
+    /// Answers from memory and from what earlier processes have left on disk; that is read on another thread.
+    async fn explain(&self, of: Option<String>, at: Option<Time>, reply: oneshot::Sender<Answer>) {
         let last = || match self.journal.last_to_change()? {
             Subject::Instance(name) => Some(name.to_string()),
             _ => None,
         };
+        // Whoever asked may be gone.
         let Some(name) = of.or_else(last) else {
-            return Answer::Error("no instance has changed its state yet; name one".to_owned());
+            let why = "no instance has changed its state yet; name one".to_owned();
+            return drop(reply.send(Answer::Error(why)));
         };
-        match self.view(Some(&name)).await.explain(&name, &self.journal) {
-            Some(explanation) => Answer::Explanation(Box::new(explanation)),
-            None => self.unknown(&name),
-        }
+        let view = self.view(Some(&name)).await;
+        let Some(explanation) = view.explain(&name, &self.journal) else {
+            return drop(reply.send(self.unknown(&name)));
+        };
+        let (related, history) = (view.concerning(&name), self.journal.history());
+        let past = Past { explanation, related, at, run: history.run() };
+        let past = past.by_wall_clock(history.wall_offset());
+        let selection = history.records(|record| past.needs(record));
+        tokio::task::spawn_blocking(move || {
+            let records = selection.read(|record| past.needs(record));
+            let _ = reply.send(Answer::Explanation(Box::new(past.explain(records))));
+        });
     }
 
     fn unknown(&self, name: &str) -> Answer {

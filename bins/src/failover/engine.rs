@@ -40,7 +40,7 @@ use crate::{
     control::{
         protocol::{Answer, DumpKind, Maintenance},
         server::Call,
-        store::{Orders, Store},
+        store::{Found, Store},
     },
     runtime::{clock::Clock, systemd},
 };
@@ -127,7 +127,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Puts a configuration in force. `orders` are those that an earlier process has left in the store. To be called inside
+    /// Puts a configuration in force. `found` is what an earlier process has left in the store. To be called inside
     /// a tokio runtime.
     ///
     /// # Errors
@@ -139,9 +139,10 @@ impl Engine {
         resume: Resume,
         clock: Clock,
         journal: Journal,
-        (store, orders): (Store, Orders),
+        (store, found): (Store, Found),
     ) -> Result<Self, StartError> {
         let now = clock.now();
+        let Found { orders, crashed, .. } = found;
         let mut state = State::default();
         // Before anything can take part: a node in maintenance does not come back as MASTER.
         state.restore(orders.maintenance.clone());
@@ -217,6 +218,11 @@ impl Engine {
             loader: Loader::default(),
             awaiting: Vec::new(),
         };
+        // The supervisor knows more of it than the folder does.
+        let died = resume.predecessor().map(|died| format!("process {} died ({})", died.pid, died.ended));
+        if let Some(how) = died.or(crashed) {
+            engine.tell(Event { at: now, subject: Subject::Daemon, what: What::Crashed(how) });
+        }
         engine.tell(Event { at: now, subject: Subject::Daemon, what: What::Started });
         for warning in std::mem::take(&mut engine.vrrp.warnings) {
             engine.tell(Event { at: now, subject: Subject::Daemon, what: What::Note(warning) });

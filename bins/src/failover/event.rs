@@ -7,11 +7,13 @@ use lb_vrrp::{Priority, track::Status};
 use serde::{Deserialize, Serialize};
 
 use super::track::TrackerId;
+use crate::runtime::clock::{WallOffset, wall_time};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// When.
+    #[serde(with = "wall_time")]
     pub at: Time,
     /// To what.
     pub subject: Subject,
@@ -80,6 +82,8 @@ pub enum Why {
 pub enum What {
     /// The daemon has started.
     Started,
+    /// The process before this one did not stop by itself: it crashed, was killed, or the host went down; in words.
+    Crashed(String),
     /// The daemon stops.
     Stopping,
     /// The daemon has stopped.
@@ -109,10 +113,12 @@ pub enum What {
     /// What was known when a state was left by a timer or a message: for `explain`.
     Basis {
         /// When the last advertisement of an Active router was heard, and whose.
+        #[serde(with = "heard_time")]
         heard: Option<(Time, IpAddr)>,
         /// The timer that fired, as a formula with its numbers: `3 x 1000 ms + 414 ms skew`.
         timer: Option<String>,
         /// When it was due.
+        #[serde(default, with = "wall_time::option")]
         due: Option<Time>,
     },
     /// The priority that an instance runs with changed.
@@ -162,6 +168,45 @@ pub enum What {
     Trouble(String),
     /// Something else in words, of no concern to those who look for trouble.
     Note(String),
+}
+
+impl Event {
+    /// The same with all its times by the wall clock.
+    pub fn by_wall_clock(mut self, offset: WallOffset) -> Self {
+        self.at = offset.wall(self.at);
+        if let What::Basis { heard, due, .. } = &mut self.what {
+            for time in heard.iter_mut().map(|(time, _)| time).chain(due) {
+                *time = offset.wall(*time);
+            }
+        }
+        self
+    }
+}
+
+/// A time of RFC 3339, and who was heard then.
+mod heard_time {
+    use std::net::IpAddr;
+
+    use lb_core::Time;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::wall_time;
+
+    #[derive(Serialize, Deserialize)]
+    struct Heard(#[serde(with = "wall_time")] Time, IpAddr);
+
+    pub(super) fn serialize<S: Serializer>(
+        heard: &Option<(Time, IpAddr)>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        heard.map(|(time, address)| Heard(time, address)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<(Time, IpAddr)>, D::Error> {
+        Ok(Option::<Heard>::deserialize(deserializer)?.map(|Heard(time, address)| (time, address)))
+    }
 }
 
 impl fmt::Display for Condition {

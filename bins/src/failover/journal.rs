@@ -2,22 +2,26 @@
 //! no noise of others pushes out. Each event is written to the log as well.
 
 mod limit;
+mod past;
 mod story;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
+pub use self::{past::Past, story::Story};
 use lb_core::Time;
-pub use story::Story;
 
-use self::{limit::Limits, story::Chapter};
+use self::{
+    limit::{Limits, is_noise},
+    story::Chapter,
+};
 use super::{
     event::{Event, Subject, What},
     wording,
 };
-use crate::{control::protocol::Entry, runtime::log::Log};
-
-/// Events that are kept for `lbctl events`; about 200 bytes each.
-const KEPT: usize = 4096;
+use crate::{
+    control::{history::History, protocol::Entry},
+    runtime::log::Log,
+};
 
 /// Keeps events, and writes them to the log. `now` is the time of the event, so that nothing here reads a clock.
 #[derive(Debug)]
@@ -25,15 +29,17 @@ pub struct Journal {
     log: Log,
     /// `-D`: details are written too.
     detail: bool,
-    newest: VecDeque<Entry>,
+    history: History,
     chapters: HashMap<Subject, Chapter>,
     limits: Limits,
+    disk_limits: Limits,
 }
 
 impl Journal {
-    /// Empty. Lines go to `log`; those that keepalived writes with `-D` only if `detail` is set.
-    pub fn new(log: Log, detail: bool) -> Self {
-        Self { log, detail, newest: VecDeque::new(), chapters: HashMap::new(), limits: Limits::default() }
+    /// Lines go to `log`, those that keepalived writes with `-D` only if `detail` is set; all events go to `history`.
+    pub fn new(log: Log, detail: bool, history: History) -> Self {
+        let (limits, disk_limits) = (Limits::default(), Limits::of_disk());
+        Self { log, detail, history, chapters: HashMap::new(), limits, disk_limits }
     }
 
     /// Writes an event down.
@@ -46,7 +52,12 @@ impl Journal {
         }
         let now = event.at;
         let chapter = self.chapters.entry(event.subject.clone()).or_default();
-        if let Some(left_out) = self.limits.take(now, &event) {
+        let logged = self.limits.take(now, &event);
+        let lasting = match is_noise(&event.what) {
+            true => self.disk_limits.take(now, &event).is_some(),
+            false => logged.is_some(),
+        };
+        if let Some(left_out) = logged {
             for mut line in wording::lines(&event, chapter.known(), self.detail) {
                 if left_out > 0 {
                     line += &wording::left_out(left_out);
@@ -55,24 +66,26 @@ impl Journal {
             }
         }
         chapter.add(event.clone());
-        self.keep(Entry::Failover(event));
+        self.history.add(Entry::Failover(event), lasting);
     }
 
     /// Keeps an event of a virtual server, whose log line was written already.
     pub fn keep_service(&mut self, event: lb_core::Event) {
-        self.keep(Entry::Balance(event));
+        self.history.add(Entry::Balance(event), true);
     }
 
     /// Says how many lines were left out of which nothing more is heard. To be called every second or so.
     pub fn tick(&mut self, now: Time) {
+        // The log says how many there were.
+        self.disk_limits.expire(now);
         for (subject, count) in self.limits.expire(now) {
             self.log.line(&wording::left_out_of(&subject, count));
         }
     }
 
-    /// The newest `count` events, oldest first.
-    pub fn newest(&self, count: usize) -> Vec<Entry> {
-        self.newest.iter().skip(self.newest.len().saturating_sub(count)).cloned().collect()
+    /// All events.
+    pub const fn history(&self) -> &History {
+        &self.history
     }
 
     /// How the last change of state of an instance or group came about, and what followed.
@@ -87,7 +100,7 @@ impl Journal {
 
     /// The instance or group that changed its state last.
     pub fn last_to_change(&self) -> Option<&Subject> {
-        self.newest.iter().rev().find_map(|entry| match entry {
+        self.history.newest().rev().find_map(|record| match &record.entry {
             Entry::Failover(Event {
                 subject: subject @ Subject::Instance(_),
                 what: What::State { .. },
@@ -105,13 +118,6 @@ impl Journal {
     /// The log behind.
     pub fn log(&self) -> &Log {
         &self.log
-    }
-
-    fn keep(&mut self, entry: Entry) {
-        if self.newest.len() == KEPT {
-            self.newest.pop_front();
-        }
-        self.newest.push_back(entry);
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     vrrp::StartError,
 };
 use crate::{
-    control::{protocol::DumpKind, server::ControlSocket, store::Store},
+    control::{history::History, protocol::DumpKind, server::ControlSocket, store::Store},
     runtime::{clock::Clock, limits, log::Log, systemd},
 };
 
@@ -88,8 +88,17 @@ pub async fn run(
     let (call_sender, mut calls) = mpsc::channel(16);
     let (signal_sender, mut signalled) = mpsc::channel(4);
     let (store, found) = Store::open(settings.state, &log, clock);
-    let (journal, kept) = (Journal::new(log, settings.detail), (store.clone(), found.orders));
-    let mut engine = Engine::start(options, loaded.config, supervised, resume, clock, journal, kept).await?;
+    let history = History::new(clock, store.clone());
+    let (journal, kept) = (Journal::new(log, settings.detail, history), (store.clone(), found));
+    let started = Engine::start(options, loaded.config, supervised, resume, clock, journal, kept).await;
+    let mut engine = match started {
+        Ok(engine) => engine,
+        Err(error) => {
+            store.stopped();
+            store.flush(FLUSH_TIMEOUT);
+            return Err(error.into());
+        }
+    };
     ready();
     systemd::ready();
     let server = tokio::spawn(socket.serve(call_sender));
@@ -100,6 +109,7 @@ pub async fn run(
     // The socket's file goes with it.
     server.abort();
     let _ = server.await;
+    store.stopped();
     store.flush(FLUSH_TIMEOUT);
     Ok(())
 }

@@ -71,9 +71,12 @@ pub fn lines(event: &Event, known: Known<'_>, detail: bool) -> Vec<String> {
         | What::Notified { .. } => {
             return Vec::new();
         }
-        What::Started | What::Stopping | What::Stopped | What::Configured { .. } | What::Tracked { .. } => {
-            return Vec::new();
-        }
+        What::Started
+        | What::Crashed(_)
+        | What::Stopping
+        | What::Stopped
+        | What::Configured { .. }
+        | What::Tracked { .. } => return Vec::new(),
     };
     vec![format!("({name}) {text}")]
 }
@@ -110,6 +113,7 @@ fn of_tracker(id: &TrackerId, what: &What) -> Option<String> {
 fn of_daemon(what: &What) -> Option<String> {
     Some(match what {
         What::Started => format!("Starting lb-failover {}", env!("CARGO_PKG_VERSION")),
+        What::Crashed(how) => format!("The daemon before this one did not stop by itself: {how}"),
         What::Stopping => "Stopping".to_owned(),
         What::Stopped => format!("Stopped lb-failover {}", env!("CARGO_PKG_VERSION")),
         What::Configured { added, changed, removed } => {

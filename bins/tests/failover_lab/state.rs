@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     node::{Node, instance, lab, settle, settled},
-    support::{lines, wait},
+    support::{lines, skip, wait},
 };
 
 const VIP: &str = "10.0.0.100";
@@ -46,6 +46,8 @@ fn a_node_in_maintenance_does_not_come_back_as_master() {
     a.wait_for_line("Still in force from before the restart: maintenance: new kernel (by root)");
     answers(&a);
     assert_eq!(maintenance(&a)["reason"], "new kernel");
+    let events = a.lbctl(&["events", "--subject", "daemon"]);
+    assert!(events.contains("did not stop by itself: process ") && events.contains("signal: 9"), "{events}");
 
     // All of it dies, as in a reboot.
     a.daemon().kill_family().unwrap();
@@ -65,6 +67,8 @@ fn a_node_in_maintenance_does_not_come_back_as_master() {
     settle(&a, &b, VIP);
     a.daemon().kill_family().unwrap();
     a.start();
+    // The address of the dead one is still there.
+    answers(&a);
     settle(&a, &b, VIP);
     assert_eq!(maintenance(&a), Value::Null);
 }
@@ -92,4 +96,66 @@ fn a_drained_server_stays_so_and_the_peer_is_named() {
     wait("the end of the order", || {
         (a.status()["services"][0]["servers"][0]["state"] == "active").then_some(())
     });
+}
+
+#[test]
+fn an_explanation_outlives_a_crash_and_leads_back_in_time() {
+    let Some(lab) = lab("an_explanation_outlives_a_crash_and_leads_back_in_time", &[]) else { return };
+    let [mut a, b] = settled(&lab, VIP);
+    a.lbctl(&["failover", "web", "--reason", "first move"]);
+    settle(&b, &a, VIP);
+    b.lbctl(&["failover", "web", "--reason", "second move"]);
+    settle(&a, &b, VIP);
+    let before = a.lbctl(&["events", "--json", "-n", "1"]);
+    let then = serde_json::from_str::<Value>(&before).unwrap()["time"].as_str().unwrap().to_owned();
+    a.daemon().kill_family().unwrap();
+    // Nobody is left to remove the address of the dead one.
+    b.wait_for(VIP, true);
+    a.start();
+    answers(&a);
+    settle(&a, &b, VIP);
+
+    let events = a.lbctl(&["events", "--subject", "web"]);
+    assert!(events.contains("first move"), "{events}");
+    let daemon = a.lbctl(&["events", "--subject", "daemon"]);
+    assert!(daemon.contains("crashed or was killed"), "{daemon}");
+    let now = a.lbctl(&["explain", "web"]);
+    assert!(now.contains("web is MASTER for "), "{now}");
+    let (_, earlier) = now.split_once("Before that:").unwrap();
+    assert!(earlier.matches("-> MASTER").count() >= 2, "it knows what was before the crash: {now}");
+    let past = a.lbctl(&["explain", "web", "--at", &then]);
+    assert!(past.starts_with("web was MASTER at ") && !past.contains("is MASTER for"), "{past}");
+    let unknown = a.lbctl(&["explain", "web", "--at", "2001-01-01T00:00:00Z"]);
+    assert!(unknown.contains("Nothing is known of web at 2001-01-01T"), "{unknown}");
+}
+
+#[test]
+fn a_full_disk_moves_no_address() {
+    let Some(lab) = lab("a_full_disk_moves_no_address", &[]) else { return };
+    let [mut a, b] = settled(&lab, VIP);
+    a.daemon().stop().unwrap();
+    let mount = "mkdir -p /var/lib/lb; mount -t tmpfs -o size=256k tmpfs /var/lib/lb";
+    if a.host.sh(mount).is_err() {
+        return skip("a_full_disk_moves_no_address", "mount -t tmpfs");
+    }
+    a.start();
+    settle(&a, &b, VIP);
+    let moves = b.said("(web) Entering MASTER STATE");
+    // It fails when the disk is full.
+    let _ = a.host.sh("dd if=/dev/zero of=/var/lib/lb/full bs=4k");
+    // What has room in the last page of the file is still written.
+    wait("the problem to be seen", || {
+        a.lbctl(&["reload"]);
+        a.lbctl(&["status"]).contains("PROBLEM: the journal is not kept").then_some(())
+    });
+    a.wait_for_line("the journal is not kept over a restart");
+    assert_eq!(b.said("(web) Entering MASTER STATE"), moves, "adverts went on");
+    assert!(a.lbctl(&["events"]).contains("Reload complete"), "memory knows");
+    a.host.sh("rm /var/lib/lb/full").unwrap();
+    a.lbctl(&["reload"]);
+    wait("the end of the problem", || (!a.lbctl(&["status"]).contains("PROBLEM")).then_some(()));
+    a.daemon().kill_family().unwrap();
+    a.start();
+    answers(&a);
+    assert!(a.lbctl(&["events"]).contains("records are missing here"));
 }

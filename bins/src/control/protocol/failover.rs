@@ -129,21 +129,14 @@ pub struct TrackerStatus {
 pub struct Explanation {
     /// The instance as it is.
     pub instance: InstanceStatus,
-    /// How its last change of state came about.
+    /// The time that was asked for, by the wall clock; `None` = now. The instance is shown as it is now nevertheless.
+    #[serde(default, with = "wall_time::option", skip_serializing_if = "Option::is_none")]
+    pub at: Option<lb_core::Time>,
+    /// How its last change of state came about, up to that time.
     pub story: Story,
     /// What happened at that time to its group, to what it tracks, and to the daemon; oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub related: Vec<Event>,
-}
-
-/// An event of the journal.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Entry {
-    /// Of an instance, a group, a tracker, or the daemon.
-    Failover(Event),
-    /// Of a virtual server.
-    Balance(lb_core::Event),
 }
 
 /// A hand-over is answered within this time: a strict VRRPv3 router listens for four of the longest intervals.

@@ -35,7 +35,7 @@ fn without_clocks(text: &str, explanation: &Explanation) -> String {
     let mut text = text.to_owned();
     let story = &explanation.story;
     for event in story.change.iter().chain(&story.earlier) {
-        text = text.replace(&ctime(event.at), "TIME");
+        text = text.replace(&rfc3339(event.at), "TIME");
     }
     text
 }
@@ -68,6 +68,7 @@ fn a_take_over_is_told_step_by_step() {
     };
     let explanation = Explanation {
         instance: status("VI_1"),
+        at: None,
         story: Story {
             earlier: vec![event(20_000, instance("VI_1"), first)],
             before: vec![event(5_358, instance("VI_1"), basis)],
@@ -94,13 +95,15 @@ fn a_take_over_is_told_step_by_step() {
 
 #[test]
 fn what_keeps_a_backup_from_being_master_is_named() {
-    let explanation = Explanation { instance: status("VI_3"), story: Story::default(), related: Vec::new() };
+    let explanation =
+        Explanation { instance: status("VI_3"), at: None, story: Story::default(), related: Vec::new() };
     assert_eq!(render(&explanation), include_str!("../golden/explain-backup.txt"));
 }
 
 #[test]
 fn what_keeps_a_faulty_one_from_being_master_is_named() {
-    let explanation = Explanation { instance: status("VI_6"), story: Story::default(), related: Vec::new() };
+    let explanation =
+        Explanation { instance: status("VI_6"), at: None, story: Story::default(), related: Vec::new() };
     let text = render(&explanation);
     assert!(text.contains("  - its interface eth0 is down or has no carrier\n"), "{text}");
 }

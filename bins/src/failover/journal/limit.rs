@@ -13,13 +13,17 @@ use crate::failover::event::{Event, Subject, What};
 
 /// Within this time, a kind has its share of lines.
 const WINDOW: Duration = Duration::from_secs(1);
+/// Within this time, what peers can cause again and again has its share of records on disk, which would otherwise have
+/// no room for anything else.
+const DISK_WINDOW: Duration = Duration::from_secs(60);
 
 /// So many kinds there is always room for.
 const ROOM: usize = 64;
 
 /// Counts lines. It holds what happened within a second and no more, after [`expire`](Self::expire).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Limits {
+    window: Duration,
     counted: HashMap<(Subject, Kind), Count>,
 }
 
@@ -33,7 +37,18 @@ struct Count {
     left_out: u64,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self { window: WINDOW, counted: HashMap::new() }
+    }
+}
+
 impl Limits {
+    /// For records on disk.
+    pub(super) fn of_disk() -> Self {
+        Self { window: DISK_WINDOW, ..Self::default() }
+    }
+
     /// Whether this event is to be written: `None` = no, else how many were left out before it.
     pub(super) fn take(&mut self, now: Time, event: &Event) -> Option<u64> {
         let Some(share) = share(&event.what) else { return Some(0) };
@@ -42,7 +57,7 @@ impl Limits {
             written: 0,
             left_out: 0,
         });
-        if now.since(count.start) >= WINDOW {
+        if now.since(count.start) >= self.window {
             count.start = now;
             count.written = 0;
         }
@@ -62,7 +77,8 @@ impl Limits {
 
     /// Forgets what is over; returns of what so many were left out that nobody heard of.
     pub(super) fn expire(&mut self, now: Time) -> Vec<(Subject, u64)> {
-        let over = |count: &Count| now.since(count.start) >= WINDOW;
+        let window = self.window;
+        let over = |count: &Count| now.since(count.start) >= window;
         let left_out = self
             .counted
             .extract_if(|_, count| over(count))
@@ -73,6 +89,11 @@ impl Limits {
         self.counted.shrink_to(ROOM);
         left_out
     }
+}
+
+/// Whether a peer, or a busy machine, can cause it without end.
+pub(super) fn is_noise(what: &What) -> bool {
+    share(what) == Some(1)
 }
 
 /// Lines within a second; `None` = all of them.
@@ -87,6 +108,7 @@ fn share(what: &What) -> Option<u32> {
         // They are not written.
         What::Notified { .. } => None,
         What::Started
+        | What::Crashed(_)
         | What::Stopping
         | What::Stopped
         | What::Configured { .. }

@@ -1,11 +1,13 @@
 //! The last change of state of one subject, with what led to it and what followed.
 
+use lb_core::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::failover::{
     event::{Event, What},
     wording::Known,
 };
+use crate::runtime::clock::WallOffset;
 
 /// Events that led to a change, and that are kept in case of another one.
 const BEFORE: usize = 8;
@@ -26,6 +28,37 @@ pub struct Story {
     pub change: Option<Event>,
     /// What followed, oldest first.
     pub after: Vec<Event>,
+}
+
+impl Story {
+    /// The same with what earlier processes have recorded of the subject, oldest first.
+    pub fn with_past(self, past: impl IntoIterator<Item = Event>) -> Self {
+        let Self { earlier, before, change, after } = self;
+        let mut chapter = Chapter::default();
+        let known = earlier.into_iter().chain(before).chain(change).chain(after);
+        past.into_iter().chain(known).for_each(|event| chapter.add(event));
+        chapter.tell()
+    }
+
+    /// The story as it was at a time, with what followed; `events` are all that were recorded of the subject, oldest
+    /// first.
+    pub fn at(events: impl IntoIterator<Item = Event>, at: Time) -> Self {
+        let mut chapter = Chapter::default();
+        let is_later = |event: &Event| event.at > at && matches!(event.what, What::State { .. });
+        events.into_iter().take_while(|event| !is_later(event)).for_each(|event| chapter.add(event));
+        chapter.tell()
+    }
+
+    /// The same by the wall clock.
+    pub fn by_wall_clock(self, offset: WallOffset) -> Self {
+        let all = |events: Vec<Event>| events.into_iter().map(|event| event.by_wall_clock(offset)).collect();
+        Self {
+            earlier: all(self.earlier),
+            before: all(self.before),
+            change: self.change.map(|event| event.by_wall_clock(offset)),
+            after: all(self.after),
+        }
+    }
 }
 
 /// What is kept of one subject: each event once, oldest first. Earlier changes, what led to the last one, that, and what

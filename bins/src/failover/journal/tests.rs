@@ -4,6 +4,7 @@ use lb_vrrp::{Cause, Priority};
 
 use super::*;
 use crate::{
+    control::{history::CAPACITY, store::Store},
     failover::event::{Condition, Why},
     runtime::{clock::Clock, log::Target},
 };
@@ -19,7 +20,11 @@ impl Book {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let log = Log::new(Target::File(path.clone()), Clock::start(), "test");
-        Self { journal: Journal::new(log, false), path, _folder: folder }
+        Self {
+            journal: Journal::new(log, false, History::new(Clock::start(), Store::default())),
+            path,
+            _folder: folder,
+        }
     }
 
     fn record(&mut self, millis: u64, subject: &Subject, what: What) {
@@ -63,7 +68,7 @@ fn the_story_of_a_change_outlives_the_noise_of_the_same_and_of_others() {
     assert!(matches!(story.before[..], [Event { what: What::Basis { .. }, .. }]), "{story:?}");
     assert!(matches!(story.change, Some(Event { what: What::State { .. }, .. })));
     assert!(matches!(story.after[0].what, What::Installed(2)));
-    assert_eq!(book.journal.newest(usize::MAX).len(), KEPT);
+    assert_eq!(book.journal.history().newest().count(), CAPACITY);
     assert_eq!(book.journal.story(&two).unwrap().change, None);
 }
 

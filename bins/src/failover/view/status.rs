@@ -54,7 +54,12 @@ impl View<'_> {
         }
         related.sort_by_key(|event| event.at);
         related.dedup();
-        Some(Explanation { instance: instance.status(self.now), story, related })
+        Some(Explanation { instance: instance.status(self.now), at: None, story, related })
+    }
+
+    /// What has to do with what the instance is; nothing when it is not in the view.
+    pub fn concerning(&self, instance: &str) -> Vec<Subject> {
+        self.instance(instance).map_or_else(Vec::new, |instance| self.related(instance, None))
     }
 
     /// What else has to do with a change of state, and with what the instance is.

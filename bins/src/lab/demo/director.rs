@@ -12,7 +12,7 @@ use tokio::{
 use super::roles;
 use crate::{
     config::document::Source,
-    control::{protocol::Answer, server::Call},
+    control::{history::History, protocol::Answer, server::Call, store::Store},
     director::{
         engine::{Director, Options, Order},
         journal::Journal,
@@ -45,8 +45,15 @@ pub(super) async fn run(configuration: &str) -> io::Result<()> {
     let (call_sender, mut calls) = mpsc::channel(1);
     let (order_sender, mut orders) = mpsc::channel(1);
     let options = Options::new(NAME.into());
-    let mut director =
-        Director::start(options, loaded.config, plane, clock, Journal::new(log), Default::default()).await;
+    let mut director = Director::start(
+        options,
+        loaded.config,
+        plane,
+        clock,
+        Journal::new(log, History::new(clock, Store::default())),
+        Default::default(),
+    )
+    .await;
     match director.refused().first() {
         None => roles::say("ready").await?,
         Some(refusal) => roles::say(&format!("refused: {refusal}")).await?,

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use lb_bins::control::{
     client::Client,
-    protocol::{Answer, Plan, Request, Step},
+    protocol::{Answer, Entry, EventQuery, Plan, Record, Records, Request, Step},
 };
 use lb_core::{
     Event,
@@ -56,7 +56,13 @@ impl Told {
     pub(super) fn news(&mut self) -> Vec<Event> {
         let mut count = 32;
         loop {
-            let Answer::Events(mut events) = self.ask(&Request::Events(count)) else { panic!() };
+            let query = EventQuery { count, ..EventQuery::default() };
+            let Answer::Events(Records { records, .. }) = self.ask(&Request::Events(query)) else { panic!() };
+            let event = |record: Record| match record.entry {
+                Entry::Balance(event) => event,
+                other => panic!("{other:?}"),
+            };
+            let mut events: Vec<Event> = records.into_iter().map(event).collect();
             let known = self.last.as_ref().map(|last| events.iter().rposition(|event| event == last));
             let from = match known {
                 Some(Some(at)) => at + 1,

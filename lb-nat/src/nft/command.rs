@@ -62,7 +62,7 @@ impl From<Failure> for DataPlaneError {
             Failure::Stale(detail) => Self::new(ErrorKind::NotFound, detail),
             Failure::TooLong => Self::new(
                 ErrorKind::Limit,
-                "the rules do not fit into one netlink transaction; raise net.core.wmem_default or use fewer slots",
+                "the rules do not fit into one netlink transaction; raise net.core.wmem_default",
             ),
             Failure::Fatal(error) | Failure::Refused(error) => error,
         }

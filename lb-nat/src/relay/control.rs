@@ -356,7 +356,7 @@ fn check_persistence(service: &ServiceKey, spec: &ServiceSpec) -> Result<(), Dat
 fn ended(index: usize) -> DataPlaneError {
     DataPlaneError::new(
         ErrorKind::Unavailable,
-        format!("worker {index} of the relay has ended, see the log; start a new relay"),
+        format!("worker {index} of the relay has ended: see the log, and start the program again"),
     )
 }
 

@@ -21,12 +21,13 @@ use lb_ipvs::{
 use crate::servers;
 
 type Inputs = Vec<Vec<u8>>;
+type Reader = Box<dyn Fn(&[u8])>;
 
 /// One reader.
 pub(crate) struct Target {
     pub(crate) name: &'static str,
     /// Reads an input; panics where it should not.
-    pub(crate) read: Box<dyn Fn(&[u8])>,
+    pub(crate) read: Reader,
     seeds: Box<dyn Fn() -> Inputs>,
 }
 

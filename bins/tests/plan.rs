@@ -18,8 +18,8 @@ const CONFIG: &str = "virtual=192.0.2.80:80\n\treal=192.0.2.1:80 masq\n\tcheckty
 /// Sends a line as it is, and returns the answer.
 fn ask(lab: &Lab, request: &str) -> String {
     let mut stream = UnixStream::connect(lab.socket()).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    stream.write_all(b"\n").unwrap();
+    // The daemon may have read enough before this is written.
+    let _ = stream.write_all(format!("{request}\n").as_bytes());
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer).unwrap();
     answer

@@ -15,6 +15,7 @@ mod requirements;
 mod web;
 
 use std::{
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
@@ -29,11 +30,15 @@ pub(crate) use self::{
 };
 
 /// Long enough for any machine; reached only by a test that fails.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What was last waited for, for a report on a test that hangs.
+pub(crate) static AWAITED: Mutex<String> = Mutex::new(String::new());
 
 /// Asks again and again until there is an answer.
 pub(crate) fn wait<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     const PAUSE: Duration = Duration::from_millis(20);
+    what.clone_into(&mut AWAITED.lock().unwrap());
     let until = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask() {

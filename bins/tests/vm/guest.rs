@@ -18,16 +18,18 @@ use nix::{
 };
 
 use crate::{
-    selftest,
+    hang, selftest,
     support::{has_programs, skip},
 };
 
-/// Many times what all cases take together.
-const LIMIT: Duration = Duration::from_secs(30 * 60);
+/// How long a machine may be silent: longer than a case may take, after which the machine reports that it hangs.
+const SILENCE: Duration = Duration::from_secs(15 * 60);
 /// Virtual machines that share the cases; each runs one after the other.
 const MACHINES: usize = 2;
 /// In a machine, which of them it is. Where it is not set, all cases run.
 const SHARE: &str = "LB_VM_SHARE";
+/// In a machine that replaces another one, the cases that have ended in that.
+const ENDED: &str = "LB_VM_ENDED";
 
 /// Runs a case where IPVS is.
 pub(crate) fn on_ipvs<F: FnOnce()>(case: F) {
@@ -49,7 +51,7 @@ fn place<F: FnOnce(), L>(case: F, lock: impl FnOnce() -> L) {
         in_guest::<F>();
     } else if is_ours::<F>() {
         let _held = lock();
-        case();
+        hang::guard(name_of::<F>(), case);
     }
 }
 
@@ -65,7 +67,7 @@ fn in_guest<F: FnOnce()>() {
         let machine = Machine::prepare().map_err(|error| error.to_string())?;
         // In there is no network to fetch it by; a test says so when it is missing.
         let _ = selftest::script();
-        Ok(Guest::start(machine, share))
+        Ok(Guest::start(machine, Some(share), selection(std::env::args().skip(1)), &[]))
     });
     match guest {
         Ok(guest) => guest.await_case(name),
@@ -78,9 +80,12 @@ fn share_of(name: &str) -> usize {
     name.bytes().map(usize::from).sum::<usize>() % MACHINES
 }
 
-/// Whether the case is not another machine's.
+/// Whether the case is neither another machine's, nor has ended in one that this machine replaces.
 fn is_ours<F>() -> bool {
-    std::env::var(SHARE).map_or(true, |share| share == share_of(name_of::<F>()).to_string())
+    let name = name_of::<F>();
+    let has_ended = |ended: String| ended.split(' ').any(|other| other == name);
+    std::env::var(SHARE).map_or(true, |share| share == share_of(name).to_string())
+        && !std::env::var(ENDED).is_ok_and(has_ended)
 }
 
 /// Whether there can be namespaces here in which IPVS may be set up. Nothing outside of these is touched, so that cases may run
@@ -128,7 +133,7 @@ fn name_of<F>() -> &'static str {
 
 /// What is known of a machine that tests wait for.
 #[derive(Default)]
-struct Guest {
+pub(crate) struct Guest {
     told: Mutex<Told>,
     changed: Condvar,
 }
@@ -146,29 +151,44 @@ struct Told {
 }
 
 impl Guest {
-    fn start(machine: Machine, share: usize) -> Arc<Self> {
+    /// Runs these tests in a machine, with these variables: those of a share, or all.
+    pub(crate) fn start(
+        machine: Machine,
+        share: Option<usize>,
+        tests: Vec<String>,
+        variables: &[(&str, &str)],
+    ) -> Arc<Self> {
         let guest = Arc::new(Self::default());
         let running = guest.clone();
-        thread::spawn(move || running.run(&machine, share));
-        guest
-    }
-
-    fn run(&self, machine: &Machine, share: usize) {
         let mut command = Command::new("sh");
         command.args(["-c", "modprobe ip_vs && exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
-        command.args(selection(std::env::args().skip(1)));
-        command.args(["--test-threads=1", "--nocapture", "--color=never"]).env(SHARE, share.to_string());
+        command.args(tests).args(["--test-threads=1", "--nocapture", "--color=never"]);
+        command.envs(variables.iter().copied()).envs(share.map(|share| (SHARE, share.to_string())));
         for name in ["HOME", "XDG_CACHE_HOME", "LB_REQUIRE_ALL", "LB_VM_CHANGES", "RUST_BACKTRACE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
-        let ended = machine.run(&command, LIMIT, |line| self.tell(|told| told.line(line)));
-        let end = match ended {
-            Ok(status) => format!("the program in the machine ended with status {status}"),
-            Err(error) => error.to_string(),
-        };
-        self.tell(|told| told.end = Some(end));
+        thread::spawn(move || running.run(&machine, command));
+        guest
+    }
+
+    /// Runs the tests to the end. A test with which the machine ends has failed, and the others run in the next machine.
+    fn run(&self, machine: &Machine, mut command: Command) {
+        loop {
+            let ended = machine.run(&command, SILENCE, |line| self.tell(|told| told.line(line)));
+            let end = match ended {
+                Ok(status) => format!("the program in the machine ended with status {status}"),
+                Err(error) => error.to_string(),
+            };
+            let mut has_more = false;
+            self.tell(|told| has_more = told.machine_ended(&end));
+            if !has_more {
+                return;
+            }
+            let ended: Vec<String> = self.told.lock().unwrap().outcomes.keys().cloned().collect();
+            command.env(ENDED, ended.join(" "));
+        }
     }
 
     fn tell(&self, change: impl FnOnce(&mut Told)) {
@@ -176,14 +196,17 @@ impl Guest {
         self.changed.notify_all();
     }
 
-    /// Waits until a case has ended, and prints and ends as it did.
-    fn await_case(&self, name: &str) {
+    /// Waits until a case has ended: whether it has passed, and what it has printed.
+    pub(crate) fn outcome(&self, name: &str) -> (bool, String) {
         let pending = |told: &mut Told| told.end.is_none() && !told.outcomes.contains_key(name);
         let told = self.changed.wait_while(self.told.lock().unwrap(), pending).unwrap();
         let unfinished = || (false, format!("{}\n{}", told.text, told.end.as_deref().unwrap_or_default()));
-        let (passed, text) = told.outcomes.get(name).cloned().unwrap_or_else(unfinished);
-        // A panic must not keep it from the others.
-        drop(told);
+        told.outcomes.get(name).cloned().unwrap_or_else(unfinished)
+    }
+
+    /// Waits until a case has ended, and prints and ends as it did.
+    fn await_case(&self, name: &str) {
+        let (passed, text) = self.outcome(name);
         assert!(passed, "in the machine:\n{text}");
         for (test, needs) in
             text.lines().filter_map(|line| line.strip_prefix("skipped: ")?.split_once(": needs "))
@@ -214,7 +237,24 @@ impl Told {
             }
         };
         if let Some(name) = self.running.take() {
-            self.outcomes.insert(name, (passed, std::mem::take(&mut self.text)));
+            // In a machine that replaces another one, a case that has ended there passes without being run.
+            self.outcomes.entry(name).or_insert((passed, std::mem::take(&mut self.text)));
+        }
+    }
+
+    /// Whether a machine has ended within a test, which has failed by that, so that others remain.
+    fn machine_ended(&mut self, end: &str) -> bool {
+        match self.running.take() {
+            // Not twice for the same test, so that this comes to an end.
+            Some(name) if !self.outcomes.contains_key(&name) => {
+                let text = format!("{}{end}", std::mem::take(&mut self.text));
+                self.outcomes.insert(name, (false, text));
+                true
+            }
+            _ => {
+                self.end = Some(end.to_owned());
+                false
+            }
         }
     }
 }
@@ -255,6 +295,25 @@ fn what_the_machine_tells_is_understood() {
     assert_eq!((told.outcomes.len(), &*told.text), (2, "\n12 picks\n"));
     told.line("ok");
     assert_eq!(told.outcomes.get("d").cloned(), outcome(true, "\n12 picks\n"));
+}
+
+#[test]
+fn a_test_with_which_a_machine_ends_has_failed_and_no_other_has() {
+    let mut told = Told::default();
+    for line in ["test a ... ok", "test b ... half", "a line"] {
+        told.line(line);
+    }
+    assert!(told.machine_ended("the virtual machine has died"));
+    for line in ["test a ... ok", "test b ... ok", "test c ... ok"] {
+        told.line(line);
+    }
+    assert!(!told.machine_ended("the end"));
+    let failed: Vec<_> = told.outcomes.iter().filter(|(_, (passed, _))| !passed).collect();
+    assert_eq!(
+        failed,
+        [(&"b".to_owned(), &(false, "half\na line\nthe virtual machine has died".to_owned()))]
+    );
+    assert_eq!(told.outcomes.len(), 3);
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod client;
 mod direct;
 mod failover;
 mod guest;
+mod hang;
 mod ipvsadm;
 mod keepalived;
 mod ldirectord;

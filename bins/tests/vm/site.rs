@@ -13,7 +13,7 @@ use std::{
 use lb_ipvs::{Client, Destination, Forwarding, SchedulerKind, Service, ServiceKey};
 use nix::sched::{CloneFlags, setns, unshare};
 
-use crate::support::{Web, get};
+use crate::support::{AWAITED, Web, get};
 
 /// Where the site is known: an address of the director's on the client's side.
 pub(crate) const VIP: &str = "10.0.0.1";
@@ -187,6 +187,7 @@ impl Site {
 pub(crate) fn patiently<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
     const PATIENCE: Duration = Duration::from_secs(300);
     let (until, mut pause) = (Instant::now() + PATIENCE, Duration::from_millis(1));
+    what.clone_into(&mut AWAITED.lock().unwrap());
     loop {
         match ask() {
             Ok(answer) => return answer,

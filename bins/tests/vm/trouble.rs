@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use lb_bins::lab::vm::Machine;
 use lb_ipvs::{Forwarding, SchedulerKind, Service};
 
 use crate::{
@@ -167,7 +166,7 @@ fn lb_failover_says_what_ipvs_lacks() {
 /// A machine that boots without ip_vs, and then may not load it.
 #[test]
 fn a_module_that_can_not_be_loaded_is_one_line_and_one_that_can_is_loaded() {
-    with_machine("ip_vs that can not be loaded", |machine: &Machine| {
+    with_machine("ip_vs that can not be loaded", |machine| {
         let lab =
             Lab::new("virtual = 10.0.0.1:80\n        real = 192.168.0.1:80 masq\n        checktype = on\n");
         let script = "\

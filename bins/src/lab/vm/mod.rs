@@ -31,7 +31,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::unistd::geteuid;
@@ -92,8 +92,8 @@ impl Machine {
     /// Waits while three other machines of this user run. The machine ends with the thread that called this, whatever that dies of.
     ///
     /// # Errors
-    /// When the machine does not start, dies, or has not finished after `limit`, which counts from when it is started.
-    pub fn run(&self, command: &Command, limit: Duration, mut line: impl FnMut(&str)) -> Result<i32> {
+    /// When the machine does not start, dies, or prints nothing for as long as `silence`.
+    pub fn run(&self, command: &Command, silence: Duration, mut line: impl FnMut(&str)) -> Result<i32> {
         let slot = self.slot()?;
         let mut qemu = self.qemu(&slot, &format!("exec </dev/null\n{}", script(command)))?;
         qemu.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -102,17 +102,16 @@ impl Machine {
         if let Some(stdout) = running.0.stdout.take() {
             thread::spawn(move || read_lines(stdout, |text| sender.send(text).is_ok()));
         }
-        let until = Instant::now() + limit;
         let mut last = String::new();
         loop {
-            match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match receiver.recv_timeout(silence) {
                 Ok(text) => {
                     line(&text);
                     last = text;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
-                    let problem = format!("has not finished after {} s", limit.as_secs());
+                    let problem = format!("has printed nothing for {} s", silence.as_secs());
                     return Err(Error::Machine { problem, said: last });
                 }
             }

@@ -1,6 +1,6 @@
 //! Two nodes and a client at one switch.
 
-use std::{net::IpAddr, path::Path, process::Command};
+use std::{net::IpAddr, process::Command};
 
 use lb_bins::lab::{Host, Lab, Process};
 use nix::sys::signal::Signal;

@@ -10,7 +10,7 @@ use crate::{
     control::protocol::{InstanceStatus, MasterStatus, ShareStatus, Status},
     ctl::text::{columns, seconds, span},
     failover::{event::Condition, track::TrackerId},
-    runtime::clock::rfc3339,
+    runtime::clock::{ctime, rfc3339},
 };
 
 /// Instances that are named behind a tracker.
@@ -44,7 +44,7 @@ fn row(instance: &InstanceStatus, now: f64) -> Vec<String> {
     let mut why = match instance.state {
         Condition::Master => {
             let since = Time::ZERO + seconds(now - instance.since);
-            format!("this node, since {}, because {}", rfc3339(since), instance.why)
+            format!("this node, since {}, because {}", ctime(since), instance.why)
         }
         _ => instance.why.clone(),
     };

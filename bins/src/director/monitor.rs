@@ -189,7 +189,8 @@ mod tests {
         files.flush().await;
         assert_eq!(fs::read_to_string(&plain).unwrap(), "line\n");
         let text = fs::read_to_string(&log_file).unwrap();
-        assert_eq!(text.matches("lines are dropped").count(), 1, "{text}");
+        // Twice if the thread takes its first line only after the queue was full.
+        assert!((1..=2).contains(&text.matches("lines are dropped").count()), "{text}");
         // A reader comes, and goes on reading until everything that was kept is there.
         let reader = thread::spawn(move || fs::read_to_string(fifo).unwrap_or_default());
         while files.writers.values().next().is_some_and(|writer| writer.dropped > 0) {

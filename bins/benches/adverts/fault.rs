@@ -61,7 +61,7 @@ impl Fault {
         match self {
             Self::Scripts => {
                 let script = |number: usize| {
-                    let program = if number % 10 == 0 { "/bin/sleep 5" } else { "/bin/true" };
+                    let program = if number.is_multiple_of(10) { "/bin/sleep 5" } else { "/bin/true" };
                     format!(
                         "vrrp_script s{number} {{\n  script \"{program}\"\n  interval 1\n  timeout 1\n  weight 1\n}}\n"
                     )
@@ -73,7 +73,7 @@ impl Fault {
             }
             Self::Reloads => {
                 let more: String = (0..20)
-                    .filter(|number| (number + round) % 3 > 0)
+                    .filter(|number| !(number + round).is_multiple_of(3))
                     .map(|number| format!("    10.0.0.{}/24\n", 200 + number))
                     .collect();
                 instance(52, &format!("  virtual_ipaddress_excluded {{\n{more}  }}\n"))
@@ -113,7 +113,7 @@ impl Fault {
                 let (mut round, config) = (0, "/etc/keepalived/keepalived.conf");
                 while Instant::now() < end {
                     round += 1;
-                    bed.node.write(config, &Self::Reloads.configuration(round))?;
+                    bed.node.write(config, Self::Reloads.configuration(round))?;
                     bed.daemon.signal(Signal::SIGHUP)?;
                     bed.daemon.signal(Signal::SIGUSR1)?;
                     thread::sleep(Duration::from_millis(20));
@@ -125,7 +125,7 @@ impl Fault {
                 let mut round = 0;
                 while Instant::now() < end {
                     round += 1;
-                    bed.node.write("/etc/keepalived/keepalived.conf", &self.configuration(round))?;
+                    bed.node.write("/etc/keepalived/keepalived.conf", self.configuration(round))?;
                     bed.daemon.signal(Signal::SIGHUP)?;
                     thread::sleep(Duration::from_millis(50));
                 }

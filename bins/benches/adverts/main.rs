@@ -125,8 +125,8 @@ fn round(fault: Fault, seconds: u64) -> Result<[Adverts; 2]> {
     };
     let client = host("client", "10.0.0.10/24")?;
     let (idle, node) = (host("idle", "10.0.0.1/24")?, host("node", "10.0.0.2/24")?);
-    idle.write("/etc/keepalived/keepalived.conf", &fault::instance(51, ""))?;
-    node.write("/etc/keepalived/keepalived.conf", &fault.configuration(0))?;
+    idle.write("/etc/keepalived/keepalived.conf", fault::instance(51, ""))?;
+    node.write("/etc/keepalived/keepalived.conf", fault.configuration(0))?;
     let program = env!("CARGO_BIN_EXE_lb-failover");
     let plane = ["-n", "-l", "-D", "--data-plane", "relay"];
     let _idle = idle.spawn(Command::new(program).args(plane))?;

@@ -53,9 +53,12 @@ pub(super) fn show(socket: Option<PathBuf>, arguments: EventsArguments) -> Resul
         );
     }
     print(&records, json)?;
+    if !follow {
+        return Ok(());
+    }
     query.count = MAX_RECORDS;
     let mut answers = true;
-    while follow {
+    loop {
         thread::sleep(FOLLOW_INTERVAL);
         query.from = Some(next);
         match self::records(socket.clone(), &query, json) {
@@ -71,7 +74,6 @@ pub(super) fn show(socket: Option<PathBuf>, arguments: EventsArguments) -> Resul
             Err(_) => {}
         }
     }
-    Ok(())
 }
 
 fn records(socket: Option<PathBuf>, query: &EventQuery, json: bool) -> Result<Records, Failure> {

@@ -2,7 +2,7 @@
 //!
 //! lb-failover is two processes. The supervisor is the one that is started, and whose number is in the pid file: it does
 //! nothing but keep the other one running, the daemon. The daemon tells it of each instance that becomes Active, with the
-//! message that resigns it, ready to be sent, and of everything that it [installs](super::inventory) in the kernel. When the
+//! message that resigns it, ready to be sent, and of everything that it installs in the kernel. When the
 //! daemon dies, the supervisor starts another one, which goes on where it stopped. What does not go on within a tenth of
 //! its interval is resigned, so that a peer takes over at once. If there is no further daemon, the supervisor removes
 //! everything that is installed.

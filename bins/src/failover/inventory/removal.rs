@@ -30,7 +30,7 @@ const BATCH: usize = 256;
 pub(in crate::failover) async fn remove(inventory: Inventory) -> BTreeMap<Entry, String> {
     let mut failed = BTreeMap::new();
     let (mut addresses, mut links, mut items) = (Vec::new(), Vec::new(), Vec::new());
-    let mut services: BTreeMap<(String, Option<String>), Vec<(ServiceKey, bool)>> = BTreeMap::new();
+    let mut services = BTreeMap::<(String, Option<String>), Vec<_>>::new();
     let mut settings = Vec::new();
     for entry in inventory {
         match entry {

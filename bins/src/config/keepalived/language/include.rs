@@ -291,7 +291,7 @@ mod tests {
         braces(&"{a,b}".repeat(60), &mut found, &mut STEPS.clone());
         assert_eq!(found.len(), ALTERNATIVES);
         let nested = matches(&"{a}".repeat(1_000_000), Path::new(""), &Memory::default());
-        assert_eq!(nested.paths, [Path::new(""); 0]);
+        assert!(nested.paths.is_empty());
     }
 
     #[test]

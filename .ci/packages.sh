@@ -2,7 +2,7 @@
 # Debian's packages that the tests need; sourced.
 
 packages=(
-  ca-certificates curl iproute2 nftables openssl procps python3 python3-scapy tshark
+  ca-certificates curl iproute2 iputils-ping nftables openssl procps python3 python3-scapy tshark
   frr haproxy keepalived ldirectord libnginx-mod-stream nginx squid wrk
   busybox-static ipvsadm kmod qemu-system-x86
   bind9 dovecot-imapd dovecot-pop3d freeradius mariadb-server opensmtpd postgresql redis-server slapd vsftpd

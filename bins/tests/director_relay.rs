@@ -119,7 +119,7 @@ fn lbctl_shows_what_is_going_on() {
     let newest = daemon.told(&["events", "-n", "1", "--json"]);
     assert_eq!(newest.lines().count(), 1);
     let newest: serde_json::Value = serde_json::from_str(&newest).unwrap();
-    assert!(newest["what"]["server"]["after"] == 1, "{newest}");
+    assert!(newest["balance"]["what"]["server"]["after"] == 1, "{newest}");
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn the_operator_has_the_last_word() {
     assert_eq!(daemon.state_of(&target).unwrap(), "draining");
     assert_eq!(daemon.listed(&target).unwrap()[3], "0");
     daemon.wait_for_line(&format!(
-        "Quiescent real server: {target} ({front}) (Weight set to 0) (operator: new disk)"
+        "Quiescent real server: {target} ({front}) (Weight set to 0) (operator: new disk (by "
     ));
     for _ in 0..4 {
         assert_eq!(get(front).unwrap(), "two");
@@ -155,8 +155,8 @@ fn the_operator_has_the_last_word() {
 
     // It ends by itself, though nobody asks.
     daemon.told(&["maintenance", &target, "--for", "2s"]);
-    daemon.wait_for_line(&format!("Deleted real server: {target} ({front}) (operator: by hand)"));
-    daemon.wait_for_line("(operator: ran out: by hand)");
+    daemon.wait_for_line(&format!("Deleted real server: {target} ({front}) (operator: by hand (by "));
+    daemon.wait_for_line("(operator: ran out: by hand (by ");
     assert_eq!(daemon.state_of(&target).unwrap(), "active");
 }
 

@@ -150,7 +150,7 @@ fn what_is_known_of_a_server_survives() {
     assert_eq!(daemon.state_of(&target).unwrap(), "draining", "an order outlives a reload");
     daemon.told(&["resume", &target]);
     daemon.wait_for_line(&format!(
-        "Restored real server: {target} ({front}) (Weight set to 7) (operator: end of: by hand)"
+        "Restored real server: {target} ({front}) (Weight set to 7) (operator: end of: by hand (by "
     ));
     assert_eq!(daemon.listed(&target).unwrap()[3], "7");
 

@@ -45,6 +45,7 @@
 //! | macvlan | `ipv6/conf/*/addr_gen_mode` = 1 | no address is made from the virtual Ethernet address (RFC 9568 §7.4) |
 //! | macvlan | `ipv6/conf/*/accept_dad` = 0, `accept_ra` = 0, `autoconf` = 0 | the same |
 //! | below | `ipv4/conf/*/arp_ignore` = 1 | does not answer with its own Ethernet address (§8.1.2) |
+//! | below | `ipv4/conf/*/arp_announce` = 2 | does not ask for a neighbour in the name of the virtual address, which would teach it its own Ethernet address |
 
 mod addressing;
 mod control;

@@ -51,6 +51,7 @@ pub(super) fn add(requests: &mut Requests, link: &VirtualLink) -> io::Result<u32
         && let Ok(parent) = parent.to_str()
     {
         write("ipv4", parent, "arp_ignore", "1");
+        write("ipv4", parent, "arp_announce", "2");
     }
     let made = requests.link(&link.name)?.ok_or(io::ErrorKind::NotFound)?;
     Ok(made.header.index)

@@ -33,7 +33,7 @@ fn go_through_everything(test: &str, kinds: [Kind; 2]) {
     let needs: &[_] = if kinds.contains(&Keepalived) { &[KEEPALIVED] } else { &[] };
     let Some(lab) = lab(test, needs) else { return };
     let [mut a, mut b] = nodes(&lab, kinds);
-    let script = "global_defs {\n  script_user root\n  enable_script_security\n}\nvrrp_script good {\n  \
+    let script = "global_defs {\n  script_user root\n}\nvrrp_script good {\n  \
                   script \"/usr/bin/test ! -e /etc/bad\"\n  interval 1\n}\n";
     let tracked = instance("web", 51, 150, &format!("{VIP}/24"), "track_script {\n    good\n  }");
     a.configure(&format!("{script}{tracked}"));

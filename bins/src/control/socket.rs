@@ -2,7 +2,7 @@
 //! process made is ever removed: the path comes from a command line, and may name anything.
 
 use std::{
-    fs::{self, FileType, Metadata},
+    fs::{self, FileType},
     io,
     os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
@@ -19,12 +19,14 @@ use nix::{
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
+use crate::runtime::file_id::FileId;
+
 /// The file of a socket that this process listens on. It is removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: another file may have taken its place.
-    id: (u64, u64),
+    /// Another file may have taken its place.
+    id: FileId,
 }
 
 /// Binds a socket, for its owner and group only. A socket that a dead daemon left is replaced.
@@ -40,7 +42,7 @@ pub(super) fn bind(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     remove_stale(path)?;
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
-    let id = id(&fs::symlink_metadata(path)?);
+    let id = FileId::of(&fs::symlink_metadata(path)?);
     Ok((listener, SocketFile { path: path.to_owned(), id }))
 }
 
@@ -101,13 +103,9 @@ fn kind(found: FileType) -> &'static str {
     }
 }
 
-fn id(found: &Metadata) -> (u64, u64) {
-    (found.dev(), found.ino())
-}
-
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| id(&found) == self.id) {
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| FileId::of(&found) == self.id) {
             let _ = fs::remove_file(&self.path);
         }
     }

@@ -261,22 +261,27 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs a problem when it begins, and its end.
     fn set_orders_problem(&self, problem: Option<String>) {
         let before = std::mem::replace(&mut self.lock().orders_problem, problem.clone());
-        match (before, problem) {
-            (None, Some(why)) => self.log.line(&orders_problem(&why)),
-            (Some(_), None) => self.log.line("Orders are kept over a restart again"),
-            _ => {}
-        }
+        self.log_change(before, problem, orders_problem, "Orders are kept over a restart again");
     }
 
-    /// The same of the journal.
     fn set_journal_problem(&self, problem: Option<String>) {
         let before = std::mem::replace(&mut self.lock().journal_problem, problem.clone());
-        match (before, problem) {
-            (None, Some(why)) => self.log.line(&journal_problem(&why)),
-            (Some(_), None) => self.log.line("The journal is kept over a restart again"),
+        self.log_change(before, problem, journal_problem, "The journal is kept over a restart again");
+    }
+
+    /// Logs a problem when it begins, and its end.
+    fn log_change(
+        &self,
+        before: Option<String>,
+        after: Option<String>,
+        begun: fn(&str) -> String,
+        ended: &str,
+    ) {
+        match (before, after) {
+            (None, Some(why)) => self.log.line(&begun(&why)),
+            (Some(_), None) => self.log.line(ended),
             _ => {}
         }
     }

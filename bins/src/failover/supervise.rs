@@ -19,6 +19,8 @@ mod line;
 mod machine;
 mod message;
 mod signals;
+#[cfg(test)]
+mod testing;
 
 pub use driver::{Failed, Plan, supervise};
 pub use line::{Line, Supervised};

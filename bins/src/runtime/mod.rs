@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod detach;
+pub(crate) mod file_id;
 pub(crate) mod group;
 pub mod hook;
 pub mod limits;

@@ -7,7 +7,6 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -20,6 +19,8 @@ use nix::{
     sys::signal::Signal,
 };
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+
+use super::file_id::is_at;
 
 /// The locked file, removed when this is dropped.
 #[derive(Debug)]
@@ -171,14 +172,6 @@ fn lock(file: &File) -> io::Result<bool> {
 fn is_locked(file: &File) -> bool {
     let mut found = whole_file();
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut found)).is_ok() && found.l_type != libc::F_UNLCK as libc::c_short
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(ours), Ok(there)) => place(ours) == place(there),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

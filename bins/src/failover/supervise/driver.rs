@@ -225,18 +225,19 @@ struct Daemon {
 
 impl Daemon {
     fn start(executable: &Executable, arguments: &[OsString]) -> io::Result<Self> {
-        let mut result = Err(io::ErrorKind::NotFound.into());
+        let mut missing = io::Error::from(io::ErrorKind::NotFound);
         for mut command in executable.commands() {
             let (ours, theirs) = UnixStream::pair()?;
             let theirs = theirs.into_std()?;
             theirs.set_nonblocking(false)?;
-            result = command.args(arguments).stdin(Stdio::from(OwnedFd::from(theirs))).spawn();
-            match &result {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(_) => break,
-            }
-            let child = result?;
+            let child = match command.args(arguments).stdin(Stdio::from(OwnedFd::from(theirs))).spawn() {
+                Ok(child) => child,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    missing = error;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let (reader, writer) = ours.into_split();
             return Ok(Self {
                 pid: child.id().unwrap_or_default(),
@@ -248,7 +249,7 @@ impl Daemon {
                 unwritten: Vec::new(),
             });
         }
-        result.and(Err(io::ErrorKind::NotFound.into()))
+        Err(missing)
     }
 
     /// The next message, or its end. Cancel safe.

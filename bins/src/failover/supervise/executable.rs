@@ -4,14 +4,13 @@ use std::{
     ffi::OsString,
     fs::{self, File},
     io,
-    os::{
-        fd::AsRawFd as _,
-        unix::fs::{MetadataExt as _, PermissionsExt as _},
-    },
+    os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use tokio::process::Command;
+
+use crate::runtime::file_id::is_at;
 
 /// The file that this process was started from. An upgrade of the package puts another file in its place, or removes it;
 /// the daemon that is started then has to fit the supervisor.
@@ -40,7 +39,7 @@ impl Executable {
     pub(super) fn commands(&self) -> Vec<Command> {
         let by_path = || self.command(&self.path);
         let Some(file) = &self.file else { return vec![by_path()] };
-        match is_same(file, &self.path) {
+        match is_at(file, &self.path) {
             true => vec![by_path()],
             // The child has this descriptor until it executes the file. Without `/proc` the path has to do.
             false => vec![self.command(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd()))), by_path()],
@@ -51,14 +50,6 @@ impl Executable {
         let mut command = Command::new(program);
         command.arg0(&self.argv0);
         command
-    }
-}
-
-fn is_same(file: &File, path: &Path) -> bool {
-    let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(file), Ok(path)) => place(file) == place(path),
-        _ => false,
     }
 }
 

@@ -1,39 +1,13 @@
-use lb_vrrp::{Config, Input, Priority, VirtualRouter, Vrid, router::Snapshot};
-
 use super::*;
+use crate::failover::supervise::testing::{held, resignation, snapshot};
 
+const ACTIVE_SINCE: Time = Time::from_secs(100);
 const DIED: Time = Time::from_secs(500);
-
-/// As an instance that has been Active since 100 s.
-fn snapshot() -> Snapshot {
-    let config = Config::v3(Vrid::MIN, ["192.0.2.100".parse().unwrap()]).priority(Priority::OWNER);
-    let mut router = VirtualRouter::new(config.build().unwrap(), "192.0.2.1".parse().unwrap()).unwrap();
-    router.handle_input(Time::from_secs(100), Input::Startup);
-    while router.poll_output().is_some() {}
-    router.snapshot(Time::from_secs(100))
-}
-
-fn resignation(instance: &str) -> Resignation {
-    Resignation {
-        instance: instance.to_owned(),
-        interface: 2,
-        mac: None,
-        source: "192.0.2.1".parse().unwrap(),
-        destination: "224.0.0.18".parse().unwrap(),
-        ttl: 255,
-        sealed: false,
-        payload: vec![0x31, 1, 0],
-    }
-}
-
-fn held(name: &str, interval: Duration) -> Held {
-    Held { resignations: vec![resignation(name)], snapshot: snapshot(), sequence: Some(9), interval }
-}
 
 fn holding(names: &[(&str, Duration)]) -> Handover {
     let mut handover = Handover::default();
     for (name, interval) in names {
-        handover.active((*name).to_owned(), held(name, *interval));
+        handover.active((*name).to_owned(), held(name, ACTIVE_SINCE, *interval));
     }
     handover
 }
@@ -86,10 +60,10 @@ fn a_successor_goes_on_as_if_its_predecessor_had_been_heard_until_it_died() {
     let resume = handover.resume();
     let ended = "signal: 9 (SIGKILL)".to_owned();
     assert_eq!(resume.predecessor(), Some(&Predecessor { pid: 7, ended, at: DIED, deaths: 1 }));
-    let mut expected = snapshot();
+    let mut expected = snapshot(ACTIVE_SINCE);
     expected.extend(DIED);
     assert_eq!(resume.instances["a"], expected);
-    assert_ne!(resume.instances["a"], snapshot(), "it is 400 s old");
+    assert_ne!(resume.instances["a"], snapshot(ACTIVE_SINCE), "it is 400 s old");
     assert_eq!(resume.snapshot().sequences["a"], 9);
     assert_eq!(resume.trackers().collect::<Vec<_>>(), [(TrackerId::Script("chk".to_owned()), Status::Up)]);
     assert_eq!(*resume.inventory(), Inventory::from([address(2)]));
@@ -106,7 +80,7 @@ fn a_successor_that_dies_before_it_reports_anything_is_resigned_for() {
     let mut handover = holding(&[("a", SECOND), ("b", SECOND)]);
     die(&mut handover, DIED);
     handover.resume();
-    handover.active("a".to_owned(), held("a", SECOND));
+    handover.active("a".to_owned(), held("a", ACTIVE_SINCE, SECOND));
     handover.ready();
     die(&mut handover, DIED + SECOND);
     assert_eq!(handover.due(DIED + SECOND * 2), [resignation("a")]);

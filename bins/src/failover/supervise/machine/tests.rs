@@ -1,7 +1,5 @@
-use lb_vrrp::{Config, Input as RouterInput, Priority, VirtualRouter, Vrid};
-
 use super::*;
-use crate::failover::{inventory::Entry, supervise::message::Held};
+use crate::failover::{inventory::Entry, supervise::testing::held};
 
 const START: Time = Time::from_secs(1000);
 const SECOND: Duration = Duration::from_secs(1);
@@ -11,23 +9,7 @@ fn entry() -> Entry {
 }
 
 fn active() -> Message {
-    let config = Config::v3(Vrid::MIN, ["192.0.2.100".parse().unwrap()]).priority(Priority::OWNER);
-    let mut router = VirtualRouter::new(config.build().unwrap(), "192.0.2.1".parse().unwrap()).unwrap();
-    router.handle_input(START, RouterInput::Startup);
-    while router.poll_output().is_some() {}
-    let resignation = Resignation {
-        instance: "web".to_owned(),
-        interface: 2,
-        mac: None,
-        source: "192.0.2.1".parse().unwrap(),
-        destination: "224.0.0.18".parse().unwrap(),
-        ttl: 255,
-        sealed: false,
-        payload: vec![0x31, 1, 0],
-    };
-    let snapshot = router.snapshot(START);
-    let held = Held { resignations: vec![resignation], snapshot, sequence: None, interval: SECOND };
-    Message::Active("web".to_owned(), Box::new(held))
+    Message::Active("web".to_owned(), Box::new(held("web", START, SECOND)))
 }
 
 fn killed(signal: u8) -> Input {

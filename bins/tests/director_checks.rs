@@ -57,7 +57,7 @@ fn a_server_has_as_many_attempts_as_it_is_given() {
     let log = daemon.log();
     let order = [&*soft(1), &*soft(2), "Deleted real server: "].map(|line| log.find(line).unwrap());
     assert!(order.is_sorted(), "{log}");
-    assert_eq!(daemon.logged("Soft failure"), 2);
+    daemon.assert_logged("Soft failure", 2);
     assert_eq!(daemon.logged("Resetting soft failure count"), 0);
 }
 

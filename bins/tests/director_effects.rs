@@ -120,7 +120,7 @@ fn a_program_that_hangs_does_not_keep_the_daemon_alive() {
     let mut daemon = lab.start("memory");
     let pid = wait("the program", || lines(&started).first().cloned());
     assert_eq!(daemon.stop().code(), Some(0));
-    assert_eq!(daemon.logged("Programs that do not end within 10 s are left behind"), 1, "{}", daemon.log());
+    daemon.assert_logged("Programs that do not end within 10 s are left behind", 1);
     let stat = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     wait("its end", || (stat().is_empty() || stat().contains(") Z ")).then_some(()));
 }
@@ -192,7 +192,7 @@ fn other_instances_go_along() {
     wait("the other instance", || (command("status") == Some(0)).then_some(()));
     let added = format!("Added real server: {}", two.address);
     wait("its server", || logged(&added).then_some(()));
-    assert!(logged("Data plane memory"), "it has the same data plane: {:?}", lines(&log));
+    wait("the same data plane", || logged("Data plane memory").then_some(()));
 
     daemon.signal(Signal::SIGHUP);
     wait("its reload", || logged("In force: ").then_some(()));

@@ -38,7 +38,7 @@ fn sighup_adds_a_server_and_disturbs_nobody() {
     wait("the new server's share", || clients.more(20).contains_key("two").then_some(()));
     assert_eq!(held.ask("").unwrap(), "one", "the connection goes on where it was");
     assert_eq!(daemon.state_of(one.address).unwrap(), "active");
-    assert_eq!(daemon.logged(&format!("Added real server: {}", one.address)), 1, "it never left");
+    daemon.assert_logged(&format!("Added real server: {}", one.address), 1);
 
     // A server that is named no longer leaves; what it has begun it may end.
     lab.configure(&config("", front, &[&two]));
@@ -110,7 +110,7 @@ fn a_changed_file_is_noticed() {
     daemon.wait_for_line("Configuration refused");
     lab.configure(&config(&globals, front, &[&two]));
     wait("the good file", || daemon.state_of(one.address).is_none().then_some(()));
-    assert_eq!(daemon.logged("Configuration refused"), 1, "{}", daemon.log());
+    daemon.assert_logged("Configuration refused", 1);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn orders_outlive_a_kill_and_a_restart() {
     // Not for a moment is it anything else.
     assert_eq!(daemon.state_of(&first).as_deref(), Some("draining"));
     assert_eq!(daemon.state_of(&second).as_deref(), Some("maintenance"));
-    assert_eq!(daemon.logged("Still in force from before the restart: drain of"), 1);
+    daemon.assert_logged("Still in force from before the restart: drain of", 1);
     let shown = daemon.told(&["status"]);
     let order = shown.lines().find(|line| line.trim_start().starts_with("drain ")).unwrap();
     for part in [&*first, "1h59m", &user, "new disk"] {
@@ -102,7 +102,7 @@ fn a_folder_that_cannot_be_used_is_a_problem_and_stops_nothing() {
     let answer = daemon.told(&["drain", &server]);
     assert!(answer.contains("not on disk, and a restart of the daemon ends it"), "{answer}");
     daemon.wait_for_state(&server, "draining");
-    assert_eq!(daemon.logged("orders are not kept over a restart"), 1);
+    daemon.assert_logged("orders are not kept over a restart", 1);
     let status = daemon.told(&["status"]);
     assert!(status.contains("PROBLEM: orders are not kept over a restart"), "{status}");
 }
@@ -159,7 +159,7 @@ fn events_outlive_a_kill_which_is_one_itself() {
     let order = ["Added real server", "before the kill (by ", &*crash, "crashed or was killed"];
     assert!(order.map(at).is_sorted(), "{events}");
     assert_eq!(events.matches("Starting lb-director").count(), 2, "{events}");
-    assert_eq!(daemon.logged(&crash), 1);
+    daemon.assert_logged(&crash, 1);
 
     let about = daemon.told(&["events", "--subject", &server]);
     assert!(about.contains("before the kill") && !about.contains("Starting"), "{about}");

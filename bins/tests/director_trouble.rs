@@ -257,6 +257,7 @@ fn a_password_that_is_written_in_the_wrong_way_is_shown_nowhere() {
         command.arg("--check").arg(lab.config());
         command
     });
+    daemon.wait_for_line(&place);
     for shown in [daemon.log(), text(&reload.stderr), status, text(&tested.stderr)] {
         assert!(shown.contains(&place) && !shown.contains("s3cr3t"), "{shown}");
     }

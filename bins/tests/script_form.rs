@@ -108,7 +108,7 @@ fn the_daemon_is_detached_and_writes_to_its_logfile() {
     assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).unwrap(), Path::new("/"));
     assert_eq!(getsid(Some(Pid::from_raw(pid))).unwrap().as_raw(), pid, "a session of its own");
     let added = format!("|web.cf|{pid}] Added virtual server: 192.0.2.80:80");
-    assert!(resource.log().contains(&added), "{}", resource.log());
+    wait("the log line", || resource.log().contains(&added).then_some(()));
 }
 
 #[test]

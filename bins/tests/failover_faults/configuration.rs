@@ -113,7 +113,7 @@ fn a_wrong_reload_is_refused_everywhere_and_a_right_one_is_taken() {
         let status = node.lbctl(&["status"]);
         assert!(status.contains("keepalived.conf:3"), "{status}");
     }
-    assert_eq!(node.said(REFUSED), 3);
+    node.assert_said(REFUSED, 3);
     fs::remove_file(node.host.path("/etc/keepalived/keepalived.conf")).unwrap();
     node.signal(Signal::SIGHUP);
     wait("a file that is gone to be refused", || (node.said(REFUSED) == 4).then_some(()));

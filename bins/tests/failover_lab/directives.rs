@@ -28,7 +28,8 @@ fn who_does_not_track_its_interface_stays_master_without_it() {
     lab.cut(&a.host, "eth0").unwrap();
     a.wait_for_line("(other) Entering FAULT STATE");
     a.wait_for("10.0.0.101", false);
-    assert_eq!(a.said("(web) Entering"), 2, "BACKUP at first, then MASTER");
+    // BACKUP at first, then MASTER.
+    a.assert_said("(web) Entering", 2);
     assert!(a.has(VIP));
 }
 
@@ -109,5 +110,5 @@ fn virtual_routers_that_are_not_configured_are_logged() {
     a.wait_for_line("Unknown VRID(9) received on interface(eth0). ignoring...");
     let often = b.said("Unknown VRID");
     wait("keepalived to say so again", || (b.said("Unknown VRID") > often + 2).then_some(()));
-    assert_eq!(a.said("Unknown VRID"), 1, "it is told once");
+    a.assert_said("Unknown VRID", 1);
 }

@@ -108,6 +108,13 @@ impl Node {
         self.log().lines().filter(|line| line.contains(text)).count()
     }
 
+    /// Asserts that the daemon says this as often, and no more often then.
+    pub(crate) fn assert_said(&self, text: &str, times: usize) {
+        let what = format!("{} to say `{text}` {times} times", self.host.name());
+        wait(&what, || (self.said(text) >= times).then_some(()));
+        assert_eq!(self.said(text), times, "`{text}` in {}", self.log());
+    }
+
     pub(crate) fn wait_for_line(&self, text: &str) {
         wait(&format!("{} to say `{text}`", self.host.name()), || (self.said(text) > 0).then_some(()));
     }

@@ -76,6 +76,7 @@ fn a_reload_touches_only_what_is_changed_of_a_thousand() {
     wait("the new priority to be heard", || (seen(&b)["V500"].2 == Some(151)).then_some(()));
     wait("the new one to be MASTER", || (seen(&a)["V1000"].0 == "MASTER").then_some(()));
     wait("the other to take what is gone", || (seen(&b)["V17"].0 == "MASTER").then_some(()));
+    b.wait_for_line("(V17) Entering MASTER STATE");
 
     let [mut after_a, mut after_b] = [&a, &b].map(seen);
     assert_eq!(after_a.get("V17"), None);

@@ -127,6 +127,12 @@ impl Daemon {
         self.log.lock().unwrap().iter().filter(|line| line.contains(text)).count()
     }
 
+    /// Asserts that the log gets as many lines with this in them, and has no more of them then.
+    pub(crate) fn assert_logged(&self, text: &str, times: usize) {
+        wait(&format!("{times} log lines with `{text}`"), || (self.logged(text) >= times).then_some(()));
+        assert_eq!(self.logged(text), times, "`{text}` in {}", self.log());
+    }
+
     /// Waits for a line of the log with this in it.
     pub(crate) fn wait_for_line(&self, text: &str) -> String {
         let find = || self.log.lock().unwrap().iter().find(|line| line.contains(text)).cloned();

@@ -74,7 +74,7 @@ fn a_scheduler_that_the_kernel_lacks_is_named_and_the_rest_is_served() {
             let up = director.status()["uptime"].as_f64().unwrap();
             (up > looks).then_some(()).ok_or_else(|| up.to_string())
         });
-        assert_eq!(director.logged("twos"), 1, "{}", director.log());
+        director.assert_logged("twos", 1);
         director.wait_for_line(NO_TWOS);
 
         // A service that there is keeps its scheduler.
@@ -128,7 +128,7 @@ fn without_the_capability_that_is_one_line_and_auto_goes_on() {
         let mut inner = lab.director("auto");
         let director = site.director.on(|| lab.spawn(without(&capability, inner.arg(lab.config()))));
         status(&director, &["data plane relay", why]);
-        assert_eq!(director.logged("Data plane relay (ipvs: "), 1, "{}", director.log());
+        director.assert_logged("Data plane relay (ipvs: ", 1);
         patiently("an answer", || {
             let answer = site.client.on(|| crate::support::get(format!("{VIP}:80").parse().unwrap()));
             answer.map(drop).map_err(|error| error.to_string())
@@ -156,7 +156,7 @@ fn lb_failover_says_what_ipvs_lacks() {
         let all =
             status(&node.supervisor, &["data plane ipvs", &problem, "not ours, left alone: tcp:10.0.0.9:80"]);
         assert_eq!(all.matches("PROBLEM").count(), 1, "{all}");
-        assert_eq!(node.supervisor.logged("twos"), 1, "{}", node.supervisor.log());
+        node.supervisor.assert_logged("twos", 1);
         let saved = net.run("ipvsadm -S -n");
         assert!(saved.contains("-A -t 10.0.0.9:80 -s wlc"), "{saved}");
         assert!(saved.contains(&format!("-a -t {VIP}:80 -r 192.168.0.1:80 -m -w 1")), "{saved}");

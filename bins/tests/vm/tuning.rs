@@ -77,7 +77,7 @@ fn lb_director_advises_what_fits_its_services_and_sets_what_it_is_asked_for() {
         director.told(&["reload"]);
         status(&director, &[QUIESCENT], &[NODEST]);
         director.wait_for_line("expire_quiescent_template is 0");
-        assert_eq!(director.logged("expire_nodest_conn is 0"), 1);
+        director.assert_logged("expire_nodest_conn is 0", 1);
         assert_eq!(value(&net, Sysctl::ExpireQuiescentTemplate), 0, "nobody asked for it");
         director.stop();
 

@@ -31,7 +31,9 @@ mod support;
 
 mod adoption;
 mod client;
+mod crash;
 mod direct;
+mod drain;
 mod failover;
 mod guest;
 mod hang;

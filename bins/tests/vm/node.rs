@@ -55,9 +55,14 @@ impl Node {
         });
     }
 
+    /// Writes another configuration, which the daemon does not read yet.
+    pub(crate) fn configure(&self, config: &str) {
+        self.lab.configure(config);
+    }
+
     /// Puts another configuration in force.
     pub(crate) fn reload(&self, config: &str) {
-        self.lab.configure(config);
+        self.configure(config);
         Control::connect(&self.lab.socket()).unwrap().ask(&Request::Reload).unwrap();
     }
 

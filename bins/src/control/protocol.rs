@@ -21,7 +21,10 @@ use lb_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{config::diagnostic::LocatedDiagnostic, runtime::clock::wall_time};
+use crate::{
+    config::diagnostic::LocatedDiagnostic,
+    runtime::{clock::wall_time, printable::printable},
+};
 
 pub use failover::{
     DumpKind, Explanation, GroupStatus, InstanceStatus, MAX_HAND_OVER, Maintenance, MasterStatus,
@@ -145,9 +148,12 @@ pub enum Answer {
     Reloaded {
         /// What there is to say about it.
         message: String,
-        /// What is odd about the configuration.
+        /// What is odd about the configuration; with [`Self::Reloaded::faults`], errors too.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         warnings: Vec<LocatedDiagnostic>,
+        /// Blocks that were not taken, since they have errors; lb-failover only.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        faults: Vec<BlockFault>,
     },
     /// Done; with what there is to say about it.
     Done(String),
@@ -204,6 +210,9 @@ pub struct Status {
     /// Services in the data plane that are not ours.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub foreign: BTreeSet<ServiceKey>,
+    /// Blocks of the configuration that have errors; lb-failover only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<BlockFault>,
     /// What else is wrong with the daemon.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
@@ -226,6 +235,37 @@ pub struct Status {
 
 fn director() -> String {
     "lb-director".to_owned()
+}
+
+/// A block of a configuration that has an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockFault {
+    /// The block as the file names it: `vrrp_instance VI_1`.
+    pub block: String,
+    /// Whether what was in force for it stays; if not, it is left out.
+    pub kept: bool,
+    /// Its first error; `None` when the file has so many that it was not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<LocatedDiagnostic>,
+}
+
+impl fmt::Display for BlockFault {
+    /// `vrrp_instance VI_1 is left out: k.conf:3:1: error: …`, always a single line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", printable(&self.summary()))?;
+        match &self.error {
+            Some(error) => write!(f, ": {}", error.line()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl BlockFault {
+    /// `vrrp_instance VI_1 is left out`.
+    pub fn summary(&self) -> String {
+        let what = if self.kept { "keeps what was in force" } else { "is left out" };
+        format!("{} {what}", self.block)
+    }
 }
 
 /// The data plane in use.

@@ -231,13 +231,18 @@ fn run(Arguments { socket, command }: Arguments) -> Result<bool, Failure> {
             };
             put(&metrics::render(&status))?;
         }
-        Command::Plan { config, json } => show_plan(socket, config.as_deref(), json)?,
+        Command::Plan { config, json } => return show_plan(socket, config.as_deref(), json),
         Command::Reload => {
-            let Answer::Reloaded { message, warnings } = connect(socket)?.ask(&Request::Reload)? else {
+            let Answer::Reloaded { message, warnings, faults } = connect(socket)?.ask(&Request::Reload)?
+            else {
                 return Err(unexpected());
             };
             diagnostic::show(&warnings);
-            put(&format!("{message}\n"))?;
+            if faults.is_empty() {
+                put(&format!("{message}\n"))?;
+            } else {
+                return Err(message.into());
+            }
         }
     }
     Ok(true)
@@ -304,7 +309,7 @@ fn list(socket: Option<PathBuf>, arguments: &ListArguments) -> Result<(), Failur
     put(&if table.header.is_empty() { text } else { format!("{}\n{text}", table.header) })
 }
 
-fn show_plan(socket: Option<PathBuf>, config: Option<&Path>, json: bool) -> Result<(), Failure> {
+fn show_plan(socket: Option<PathBuf>, config: Option<&Path>, json: bool) -> Result<bool, Failure> {
     let mut client = connect(socket)?;
     let proposed = match config {
         Some(file) => {
@@ -317,10 +322,12 @@ fn show_plan(socket: Option<PathBuf>, config: Option<&Path>, json: bool) -> Resu
         return Err(unexpected());
     };
     if json {
-        return put(&as_json(&plan)?);
+        put(&as_json(&plan)?)?;
+    } else {
+        diagnostic::show(&plan.warnings);
+        put(&plan::render(&plan))?;
     }
-    diagnostic::show(&plan.warnings);
-    put(&plan::render(&plan))
+    Ok(plan.faults.is_empty())
 }
 
 impl Known for PortNames {

@@ -35,6 +35,12 @@ pub(super) fn read(file: &Path, daemon: &Status) -> Result<ProposedConfig, Failu
 pub fn render(plan: &Plan) -> String {
     let (path, plane) = (plan.config.display(), plan.data_plane.as_str());
     let mut out = String::new();
+    if !plan.faults.is_empty() {
+        let _ = writeln!(out, "{path} has errors, and would not be taken as a whole:");
+        for fault in &plan.faults {
+            let _ = writeln!(out, "  {}", fault.summary());
+        }
+    }
     if !plan.instances.is_empty() || !plan.groups.is_empty() {
         let _ = writeln!(out, "{path} changes in the virtual routers:");
         for change in &plan.instances {

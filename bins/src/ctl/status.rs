@@ -33,6 +33,9 @@ pub fn render(status: &Status) -> String {
     if let Some(error) = &status.config_error {
         let _ = writeln!(out, "PROBLEM: the newest configuration was refused: {error}");
     }
+    for fault in &status.faults {
+        let _ = writeln!(out, "PROBLEM: {fault}");
+    }
     for problem in &status.problems {
         let _ = writeln!(out, "PROBLEM: {problem}");
     }

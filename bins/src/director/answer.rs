@@ -84,6 +84,7 @@ impl Director {
             data_plane: Some(self.upkeep.status()),
             services,
             foreign: self.upkeep.foreign().clone(),
+            faults: Vec::new(),
             problems: self.store.problems(),
             maintenance: None,
             orders: ServerOrder::all(self.state.overrides()),

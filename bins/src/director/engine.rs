@@ -212,7 +212,7 @@ impl Director {
                 self.note(Subject::Daemon, What::Configured, Cause::Configuration(path));
                 self.sync().await;
                 let message = "the configuration is in force".to_owned();
-                Answer::Reloaded { message, warnings: loaded.warnings }
+                Answer::Reloaded { message, warnings: loaded.warnings, faults: Vec::new() }
             }
             Err(errors) => {
                 self.note(Subject::Daemon, What::Rejected, Cause::Configuration(format!("{path}: {errors}")));

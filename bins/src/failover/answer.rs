@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{self, Write as _},
     path::Path,
+    sync::Arc,
 };
 
 use lb_core::Time;
@@ -76,6 +77,7 @@ impl Engine {
                 (status.data_plane, status.services, status.foreign) = (data_plane, services, foreign);
                 status.config_id = Some(loading::settings(&self.options).config_id);
                 (status.problems, status.orders) = (self.store.problems(), orders);
+                status.faults.clone_from(&self.faults);
                 Answer::Status(Box::new(status))
             }
             Request::StatusOf(name) => match self.model(&name) {
@@ -110,23 +112,25 @@ impl Engine {
     /// Answers what a reload would do, when the files are read.
     async fn plan(&self, proposed: Option<Box<ProposedConfig>>, reply: oneshot::Sender<Answer>) {
         let (options, planner) = (self.options.clone(), self.balance.planner());
-        let planning = Planning::new(&self.config, &self.view(None).await);
+        let planning = Planning::new(Arc::clone(&self.config), &self.view(None).await);
         tokio::task::spawn_blocking(move || {
             let (path, result) = match proposed {
-                Some(proposed) => (proposed.path.clone(), check(&options, *proposed, planning.instances())),
-                None => (options.config.clone(), load(&options)),
+                Some(proposed) => (proposed.path.clone(), check(&options, *proposed, planning.before())),
+                None => (options.config.clone(), load(&options, Some(planning.before()))),
             };
             let refused = match result {
-                Ok(Loaded { config, .. })
-                    if config.instances.is_empty() && config.virtual_servers.is_empty() =>
+                Ok(Loaded { config, faults, .. })
+                    if faults.is_empty()
+                        && config.instances.is_empty()
+                        && config.virtual_servers.is_empty() =>
                 {
                     let path = path.display();
                     Answer::Error(format!(
                         "{path} has neither an instance nor a virtual server, so there is nothing to plan for"
                     ))
                 }
-                Ok(Loaded { config, warnings }) => {
-                    let plan = Plan { config: path, warnings, ..planning.plan(&config) };
+                Ok(Loaded { config, problems: warnings, faults }) => {
+                    let plan = Plan { config: path, warnings, faults, ..planning.plan(&config) };
                     return planner.plan(config.virtual_servers, plan, reply);
                 }
                 Err(errors) => Answer::refused("a reload would be refused", &errors, errors.problems()),

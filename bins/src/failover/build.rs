@@ -79,6 +79,14 @@ pub fn build(
     Ok(instance)
 }
 
+/// Whether an instance can be run with what is configured.
+///
+/// # Errors
+/// Why not.
+pub fn check(model: &model::Instance, settings: &Settings) -> Result<(), String> {
+    build(model, model.priority, settings).map(drop).map_err(|error| error.to_string())
+}
+
 fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> Result<Config, BuildError> {
     let addresses: Vec<IpAddr> = model.addresses.iter().map(|address| address.net.addr()).collect();
     let mut config = match model.version {

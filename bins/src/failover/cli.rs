@@ -99,6 +99,10 @@ struct Arguments {
     /// With --config-test: look at this host, too: interfaces, scripts, users, and who can read secrets
     #[arg(long, requires = "config_test")]
     live: bool,
+    /// Take a configuration as a whole or not at all: a file in which anything has to be ignored, replaced or left out
+    /// is refused, at the start and at a reload
+    #[arg(long)]
+    strict: bool,
     /// There are just two nodes: a resignation is taken at once
     #[arg(long)]
     pair: bool,
@@ -230,6 +234,7 @@ fn daemon(arguments: &Arguments) -> ExitCode {
         config_id: arguments.config_id.clone(),
         part,
         settings: Settings { pair: arguments.pair },
+        strict: arguments.strict,
         balance: balance::Settings {
             plane: arguments.data_plane,
             // With `-C` the daemon that has the instances brings the addresses.
@@ -245,7 +250,7 @@ fn daemon(arguments: &Arguments) -> ExitCode {
             ..balance::Settings::default()
         },
     };
-    match loading::load(&options) {
+    match loading::load(&options, None) {
         Ok(loaded) => run(options, loaded, arguments),
         Err(LoadError::Invalid(problems)) => {
             diagnostic::show(&problems);

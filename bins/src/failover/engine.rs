@@ -26,7 +26,7 @@ use super::{
     ipvs::Ipvs,
     journal::Journal,
     kernel::Kernel,
-    loading::Loader,
+    loading::{Loaded, Loader},
     notify::{Happened, Kind, Notifier, Progress},
     occasion,
     program::Policy,
@@ -38,7 +38,7 @@ use super::{
 use crate::{
     config::keepalived::model::{Config, Instance},
     control::{
-        protocol::{Answer, DumpKind, Maintenance},
+        protocol::{Answer, BlockFault, DumpKind, Maintenance},
         server::Call,
         store::{Found, Store},
     },
@@ -70,6 +70,8 @@ pub struct Options {
     pub part: Part,
     /// What the file does not say.
     pub settings: Settings,
+    /// Whether a file with an error, or with something that is ignored or replaced, is taken not at all.
+    pub strict: bool,
     /// How virtual servers are kept.
     pub balance: balance::Settings,
 }
@@ -91,7 +93,9 @@ pub struct Engine {
     pub(super) options: Options,
     pub(super) clock: Clock,
     pub(super) journal: Journal,
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
+    /// Blocks of the newest configuration that were not taken.
+    pub(super) faults: Vec<BlockFault>,
     /// Where each instance stands in it.
     places: HashMap<String, usize>,
     /// Where each group stands in it.
@@ -134,7 +138,7 @@ impl Engine {
     /// When its instances can not be run here; nothing was changed then.
     pub async fn start(
         options: Options,
-        config: Config,
+        Loaded { config, faults, .. }: Loaded,
         supervised: Supervised,
         resume: Resume,
         clock: Clock,
@@ -201,7 +205,8 @@ impl Engine {
             journal,
             places: places(config.instances.iter().map(|instance| &instance.name)),
             group_places: places(config.groups.iter().map(|group| &group.name)),
-            config,
+            config: Arc::new(config),
+            faults,
             config_error: None,
             state,
             store,
@@ -227,6 +232,7 @@ impl Engine {
         for warning in std::mem::take(&mut engine.vrrp.warnings) {
             engine.tell(Event { at: now, subject: Subject::Daemon, what: What::Note(warning) });
         }
+        engine.note_faults();
         engine.take(steps).await;
         engine.open_when_due().await;
         engine.go_on(&resume).await;

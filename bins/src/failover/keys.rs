@@ -48,41 +48,38 @@ pub fn files<'a>(config: &'a Config, folder: &'a Path) -> impl Iterator<Item = (
     })
 }
 
-/// Reads them all.
+/// Reads those of an instance.
 ///
 /// # Errors
 /// The first that has none.
-pub fn read(config: &mut Config, folder: &Path) -> Result<(), KeyError> {
-    for instance in &mut config.instances {
-        let Authentication::Hmac { keys, .. } = &mut instance.authentication else { continue };
-        for key in keys {
-            let Some(path) = key.file.as_ref().map(|file| folder.join(file)) else { continue };
-            key.key = read_one(&path).map_err(|trouble| KeyError {
-                instance: instance.name.clone(),
-                path,
-                trouble,
-            })?;
-        }
+pub fn read(instance: &mut Instance, folder: &Path) -> Result<(), KeyError> {
+    let Authentication::Hmac { keys, .. } = &mut instance.authentication else { return Ok(()) };
+    for key in keys {
+        let Some(path) = key.file.as_ref().map(|file| folder.join(file)) else { continue };
+        key.key =
+            read_one(&path).map_err(|trouble| KeyError { instance: instance.name.clone(), path, trouble })?;
     }
     Ok(())
 }
 
-/// Takes them over from a configuration whose keys were read, where it has the same file for the same instance: a text that
-/// a client has sent names files that are not opened.
-pub fn adopt(config: &mut Config, running: &[Instance]) {
-    for instance in &mut config.instances {
-        let known =
-            running.iter().find(|known| known.name == instance.name).map(|known| &known.authentication);
-        let (Authentication::Hmac { keys, .. }, Some(Authentication::Hmac { keys: known, .. })) =
-            (&mut instance.authentication, known)
-        else {
-            continue;
-        };
-        for key in keys.iter_mut().filter(|key| key.file.is_some()) {
-            if let Some(known) = known.iter().find(|known| (known.id, &known.file) == (key.id, &key.file)) {
-                key.key.clone_from(&known.key);
-            }
+/// Takes them over from instances whose keys were read, where one of the same name has the same file: a text that a client
+/// has sent names files that are not opened.
+pub fn adopt(instance: &mut Instance, running: &[Instance]) {
+    let Authentication::Hmac { keys, .. } = &mut instance.authentication else { return };
+    let known = running.iter().find(|known| known.name == instance.name).map(|known| &known.authentication);
+    let Some(Authentication::Hmac { keys: known, .. }) = known else { return };
+    for key in keys.iter_mut().filter(|key| key.file.is_some()) {
+        if let Some(known) = known.iter().find(|known| (known.id, &known.file) == (key.id, &key.file)) {
+            key.key.clone_from(&known.key);
         }
+    }
+}
+
+/// Whether all of them are there.
+pub fn are_known(instance: &Instance) -> bool {
+    match &instance.authentication {
+        Authentication::Hmac { keys, .. } => keys.iter().all(|key| !key.key.expose().is_empty()),
+        _ => true,
     }
 }
 

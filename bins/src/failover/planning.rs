@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::IpAddr,
+    sync::Arc,
 };
 
 use ipnet::IpNet;
@@ -17,8 +18,7 @@ use crate::{
 /// The daemon as it is while a plan is made beside it.
 #[derive(Debug)]
 pub(super) struct Planning {
-    /// Instances and groups only.
-    before: Config,
+    before: Arc<Config>,
     running: HashMap<String, Running>,
 }
 
@@ -35,7 +35,7 @@ struct Running {
 }
 
 impl Planning {
-    pub(super) fn new(config: &Config, view: &View<'_>) -> Self {
+    pub(super) fn new(before: Arc<Config>, view: &View<'_>) -> Self {
         let running = view.instances.iter().map(|one| {
             let running = Running {
                 condition: one.condition,
@@ -45,13 +45,12 @@ impl Planning {
             };
             (one.config.name.clone(), running)
         });
-        let (instances, groups) = (config.instances.clone(), config.groups.clone());
-        Self { running: running.collect(), before: Config { instances, groups, ..Config::default() } }
+        Self { running: running.collect(), before }
     }
 
-    /// The instances that are configured.
-    pub(super) fn instances(&self) -> &[Instance] {
-        &self.before.instances
+    /// The configuration that is in force.
+    pub(super) fn before(&self) -> &Config {
+        &self.before
     }
 
     /// What this configuration would change.

@@ -78,8 +78,8 @@ pub async fn run(
     limits::raise_open_files();
     let socket = ControlSocket::bind(&settings.socket)
         .map_err(|source| RunError::Socket { path: settings.socket.clone(), source })?;
-    for warning in &loaded.warnings {
-        log.line(&warning.line());
+    for problem in &loaded.problems {
+        log.line(&problem.line());
     }
     let (supervised, resume) = match settings.supervised {
         true => Supervised::from_stdin(settings.namespace).await.map_err(RunError::Supervisor)?,
@@ -90,7 +90,7 @@ pub async fn run(
     let (store, found) = Store::open(settings.state, &log, clock);
     let history = History::new(clock, store.clone());
     let (journal, kept) = (Journal::new(log, settings.detail, history), (store.clone(), found));
-    let started = Engine::start(options, loaded.config, supervised, resume, clock, journal, kept).await;
+    let started = Engine::start(options, loaded, supervised, resume, clock, journal, kept).await;
     let mut engine = match started {
         Ok(engine) => engine,
         Err(error) => {

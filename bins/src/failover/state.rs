@@ -151,6 +151,7 @@ impl State {
             let mut instance =
                 before.remove(&name).unwrap_or_else(|| Box::new(Instance::new(model.priority, now)));
             instance.unusable = None;
+            instance.incomplete = group.and_then(incomplete);
             instance.interface.clone_from(&model.interface);
             instance.group = group.map(|group| group.name.as_str().into());
             instance.follow(model.priority, &wanted, &self.trackers);
@@ -393,6 +394,14 @@ impl State {
         }
         steps
     }
+}
+
+/// Why no instance of a group takes part.
+fn incomplete(group: &model::Group) -> Option<String> {
+    let verb = if group.missing.len() == 1 { "has an error" } else { "have errors" };
+    (!group.missing.is_empty()).then(|| {
+        format!("{} of its sync group {} {verb} in the configuration", group.missing.join(", "), group.name)
+    })
 }
 
 /// What an instance tracks: its own, and what its group tracks. In a group, weights of its own do not count: its members

@@ -92,31 +92,49 @@ fn what_others_can_write_or_read_is_reported_with_the_remedy() {
 }
 
 #[test]
-fn a_wrong_reload_is_refused_everywhere_and_a_right_one_is_taken() {
-    let Some(lab) = lab("a_wrong_reload_is_refused_everywhere_and_a_right_one_is_taken", &[]) else { return };
+fn a_wrong_reload_is_named_everywhere_and_a_right_one_is_taken() {
+    let Some(lab) = lab("a_wrong_reload_is_named_everywhere_and_a_right_one_is_taken", &[]) else { return };
     let [mut node, _] = nodes(&lab, [Ours, Ours]);
-    node.configure(&instance("web", 51, 150, &format!("{VIP}/24"), ""));
+    let right = instance("web", 51, 150, &format!("{VIP}/24"), "");
+    node.configure(&right);
     node.start();
     node.wait_for(VIP, true);
     let entered = node.said("Entering");
-    for wrong in [
-        ["virtual_router_id 999", ""],
-        ["advert_int never", "virtual_router_id 51"],
-        ["priority 999", "virtual_router_id 51"],
-    ] {
-        let [wrong, right] = wrong;
-        node.configure(&format!("vrrp_instance web {{\n  interface eth0\n  {wrong}\n  {right}\n}}\n"));
+    for wrong in ["virtual_router_id 999", "virtual_router_id", "virtual_router_id abc"] {
+        let text = right.replace("virtual_router_id 51", wrong);
+        let line = text.lines().position(|line| line.contains("virtual_router_id")).unwrap() + 1;
+        let place = format!("keepalived.conf:{line}");
+        node.configure(&text);
+        let (status, said) =
+            told(node.host.output(Command::new(env!("CARGO_BIN_EXE_lbctl")).arg("plan")).unwrap());
+        assert_eq!(status, Some(1), "{said}");
+        assert!(said.contains("vrrp_instance web keeps what was in force"), "{said}");
         let said = node.host.output(Command::new(env!("CARGO_BIN_EXE_lbctl")).arg("reload")).unwrap();
         let (status, said) = told(said);
-        assert_ne!(status, Some(0), "{said}");
-        assert!(said.contains("refused") && said.contains("keepalived.conf:3"), "{said}");
+        assert_eq!(status, Some(1), "{said}");
+        let outcome = "lbctl: the configuration is in force, but for blocks with errors: vrrp_instance web keeps \
+                       what was in force";
+        assert!(said.contains(outcome) && said.contains(&place), "{said}");
         let status = node.lbctl(&["status"]);
-        assert!(status.contains("keepalived.conf:3"), "{status}");
+        let problem = "PROBLEM: vrrp_instance web keeps what was in force: ";
+        assert!(status.contains(problem) && status.contains(&place), "{status}");
+        let log = format!("vrrp_instance web keeps what was in force: {}", "/etc/keepalived/keepalived.conf");
+        wait("the log", || node.log().contains(&log).then_some(()));
     }
-    node.assert_said(REFUSED, 3);
     fs::remove_file(node.host.path("/etc/keepalived/keepalived.conf")).unwrap();
     node.signal(Signal::SIGHUP);
-    wait("a file that is gone to be refused", || (node.said(REFUSED) == 4).then_some(()));
+    wait("a file that is gone to be refused", || (node.said(REFUSED) == 1).then_some(()));
+    // A file that is being written ends somewhere.
+    for end in [right.len() - 3, right.len() / 2] {
+        node.configure(&right[..end]);
+        let (status, said) =
+            told(node.host.output(Command::new(env!("CARGO_BIN_EXE_lbctl")).arg("reload")).unwrap());
+        assert_eq!(status, Some(1), "{said}");
+        assert!(
+            said.contains("lbctl: refused, the old one stays in force") && said.contains("not closed"),
+            "{said}"
+        );
+    }
     assert!(node.has(VIP));
     assert_eq!(node.said("Entering"), entered, "nothing has changed");
     node.configure(&instance("web", 51, 150, "10.0.0.101/24", ""));
@@ -124,5 +142,5 @@ fn a_wrong_reload_is_refused_everywhere_and_a_right_one_is_taken() {
     node.wait_for("10.0.0.101", true);
     node.wait_for(VIP, false);
     let status = node.lbctl(&["status"]);
-    assert!(!status.contains("keepalived.conf:3"), "{status}");
+    assert!(!status.contains("PROBLEM"), "{status}");
 }

@@ -79,7 +79,12 @@ impl LocatedDiagnostic {
 impl Diagnostic {
     /// The problem with the lines that it is about, without the passwords and keys in them.
     pub fn locate(&self, places: &impl Places) -> LocatedDiagnostic {
-        let Self { severity, message, span, label, related, notes, help } = self.without_secrets(places);
+        let Self { severity, message, span, label, related, notes, help, instead, is_mistake: _ } =
+            self.without_secrets(places);
+        let label = match (label, instead) {
+            (Some(label), Some(instead)) => Some(format!("{label}; {instead}")),
+            (label, instead) => label.or(instead),
+        };
         LocatedDiagnostic {
             severity,
             message,

@@ -18,7 +18,7 @@ use super::{
 };
 
 pub use located::{Excerpt, LocatedDiagnostic};
-pub use problems::Problems;
+pub use problems::{BlockErrors, Problems};
 pub use render::{Colors, show};
 pub use suggestion::nearest;
 
@@ -28,7 +28,7 @@ pub use suggestion::nearest;
 pub enum Severity {
     /// The configuration can be used, yet may not do what its author thinks.
     Warning,
-    /// The configuration cannot be used.
+    /// The configuration, or the block that it is in, cannot be used.
     Error,
 }
 
@@ -58,10 +58,14 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// What to do.
     pub help: Option<String>,
+    /// What holds instead of what is written; shown behind the label.
+    pub instead: Option<String>,
+    /// It is a [`mistake`](Self::mistake).
+    pub is_mistake: bool,
 }
 
 impl Diagnostic {
-    /// A problem that makes the configuration unusable.
+    /// A problem that makes the configuration, or the block that it is in, unusable.
     pub fn error(span: Span, message: impl Into<String>) -> Self {
         Self::new(Severity::Error, span, message.into())
     }
@@ -69,6 +73,21 @@ impl Diagnostic {
     /// A problem that the reader should know of.
     pub fn warning(span: Span, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, span, message.into())
+    }
+
+    /// Something that cannot be used as it is written, and is ignored or replaced. A daemon runs on with this warning. For
+    /// a test of the file, and for a daemon that is to be strict, it is an [error](Self::strictly).
+    pub fn mistake(span: Span, message: impl Into<String>) -> Self {
+        Self { is_mistake: true, ..Self::warning(span, message) }
+    }
+
+    /// The same, with a mistake as an error.
+    #[must_use]
+    pub fn strictly(mut self) -> Self {
+        if self.is_mistake {
+            self.severity = Severity::Error;
+        }
+        self
     }
 
     /// A problem of this severity.
@@ -81,6 +100,8 @@ impl Diagnostic {
             related: None,
             notes: Vec::new(),
             help: None,
+            instead: None,
+            is_mistake: false,
         }
     }
 
@@ -88,6 +109,13 @@ impl Diagnostic {
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
+        self
+    }
+
+    /// The same with what holds instead of what is written.
+    #[must_use]
+    pub fn instead(mut self, instead: impl Into<String>) -> Self {
+        self.instead = Some(instead.into());
         self
     }
 

@@ -5,6 +5,7 @@ use lb_core::change::Change;
 use lb_vrrp::Priority;
 use serde::{Deserialize, Serialize};
 
+use super::BlockFault;
 use crate::{
     config::{diagnostic::LocatedDiagnostic, document::Source, keepalived::language::Recording},
     failover::event::Condition,
@@ -27,9 +28,12 @@ pub struct ProposedConfig {
 pub struct Plan {
     /// The configuration file that was read.
     pub config: PathBuf,
-    /// What is odd about it.
+    /// What is odd about it; with [`Self::faults`], errors too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<LocatedDiagnostic>,
+    /// Blocks that would not be taken, since they have errors; lb-failover only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<BlockFault>,
     /// What changes in virtual routers: those of the new file in its order, then those that are gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instances: Vec<InstanceChange>,

@@ -8,9 +8,18 @@ use std::{
     process::ExitCode,
 };
 
-use crate::config::{
-    diagnostic::{Colors, Diagnostic, Severity},
-    keepalived::{self, Loaded, language},
+use super::{build, keys};
+use crate::{
+    config::{
+        diagnostic::{Colors, Diagnostic, Severity},
+        keepalived::{
+            self, Loaded,
+            language::{self, Completeness},
+            model::{Config, Instance},
+            resolve::Basis,
+        },
+    },
+    runtime::printable::printable,
 };
 
 /// `EX_CONFIG` of sysexits.h.
@@ -27,7 +36,8 @@ pub struct Options {
 
 /// Says on standard error what is wrong with a file, each problem once, and at last how it stands.
 ///
-/// 0: it can be run, maybe with warnings. 78: it has an error or an unknown keyword, or, with [`Options::live`], could not
+/// 0: it can be run as it is written, maybe with warnings. 78: it has an error, an unknown keyword or something else that a
+/// daemon ignores or replaces, or, with [`Options::live`], could not
 /// do on this host what it says. Without that nothing depends on the host, and neither rights, nor interfaces, nor scripts
 /// are needed.
 pub fn run(path: &Path, options: &Options) -> ExitCode {
@@ -45,20 +55,35 @@ fn report(path: &Path, options: &Options, colors: Colors, out: &mut impl Write) 
     if let Some(id) = &options.config_id {
         settings.config_id.clone_from(id);
     }
-    let loaded = match keepalived::load(path, &settings) {
+    let build_settings = build::Settings::default();
+    // What is in files of its own is looked at with `live` only.
+    let mut admit = |instance: &mut Instance| match keys::are_known(instance) {
+        true => build::check(instance, &build_settings),
+        false => Ok(()),
+    };
+    let basis = Basis { before: &Config::default(), admit: &mut admit };
+    let mut loaded = match keepalived::load_beside(path, &settings, basis) {
         Ok(loaded) => loaded,
         Err(error) => {
             writeln!(out, "error: {} can not be read: {error}", path.display())?;
             return Ok(false);
         }
     };
+    // A daemon runs on over what it ignores or replaces, too.
+    loaded.problems = loaded.problems.into_iter().map(Diagnostic::strictly).collect();
     for problem in &loaded.problems {
         writeln!(out, "{}\n", problem.render(&loaded.sources, colors))?;
     }
     let errors = loaded.problems.iter().filter(|problem| problem.is_error()).count();
+    if loaded.completeness == Completeness::Cut {
+        writeln!(out, "a daemon does not start with this file, and a reload changes nothing")?;
+    }
+    for fault in &loaded.resolved.faults {
+        writeln!(out, "a daemon starts without {}", printable(&fault.block))?;
+    }
     writeln!(out, "{}: {}", path.display(), summary(&loaded, errors))?;
     let mut well = errors == 0;
-    if let (true, Some(config)) = (options.live, &loaded.config) {
+    if let (true, Some(config)) = (options.live, loaded.config()) {
         let findings = host::examine(config, path, &loaded.sources);
         well &= findings.iter().all(|finding| finding.severity == Severity::Warning);
         let verdict = if findings.is_empty() { " nothing is missing" } else { "" };
@@ -75,7 +100,7 @@ fn report(path: &Path, options: &Options, colors: Colors, out: &mut impl Write) 
 fn summary(loaded: &Loaded, errors: usize) -> String {
     let warnings = loaded.problems.iter().filter(|problem: &&Diagnostic| !problem.is_error()).count();
     let mut parts = Vec::new();
-    if let Some(config) = &loaded.config {
+    if let Some(config) = loaded.config() {
         parts.push(count(config.instances.len(), "instance"));
         parts.push(count(config.groups.len(), "group"));
     }

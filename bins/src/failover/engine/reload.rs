@@ -10,7 +10,7 @@ use crate::{
         diagnostic::LocatedDiagnostic,
         keepalived::model::{Config, Group, Instance},
     },
-    control::protocol::Answer,
+    control::protocol::{Answer, BlockFault},
     failover::{
         build::{self, BuildError},
         event::{Subject, What},
@@ -24,23 +24,28 @@ impl Engine {
     /// Begins to read the configuration again.
     pub(in crate::failover) fn reload(&mut self) {
         systemd::reloading();
-        self.loader.begin(&self.options);
+        self.loader.begin(&self.options, Arc::clone(&self.config));
     }
 
-    /// The configuration was read again. It is taken whole or not at all.
+    /// The configuration was read again. All of it is taken but for blocks with errors.
     pub(super) async fn reloaded(&mut self, result: Result<Loaded, LoadError>) {
         let answer = match result {
             Ok(loaded) => {
-                for warning in &loaded.warnings {
-                    self.journal.log().line(&warning.line());
+                let Loaded { config, problems, faults } = loaded;
+                for problem in &problems {
+                    self.journal.log().line(&problem.line());
                 }
-                match self.put_in_force(loaded.config).await {
+                match self.put_in_force(config).await {
                     Ok(troubles) if troubles.is_empty() => {
                         self.config_error = None;
-                        let message = "the configuration is in force".to_owned();
-                        Answer::Reloaded { message, warnings: loaded.warnings }
+                        self.faults = faults;
+                        self.note_faults();
+                        let message = message(&self.faults);
+                        Answer::Reloaded { message, warnings: problems, faults: self.faults.clone() }
                     }
                     Ok(troubles) => {
+                        self.faults = faults;
+                        self.note_faults();
                         let text = format!("the configuration is in force, but {}", troubles.join("; "));
                         self.config_error = Some(text.clone());
                         Answer::Error(text)
@@ -54,6 +59,13 @@ impl Engine {
             let _ = waiting.send(answer.clone());
         }
         systemd::ready();
+    }
+
+    /// Tells of blocks with errors.
+    pub(super) fn note_faults(&mut self) {
+        for fault in shown(&self.faults) {
+            self.note(Subject::Daemon, What::Trouble(fault));
+        }
     }
 
     fn refuse(&mut self, error: &dyn fmt::Display, problems: &[LocatedDiagnostic]) -> Answer {
@@ -87,7 +99,7 @@ impl Engine {
         }
         // A copy, since what was read lies among all that reading it took, in memory of the thread that did: more of that can
         // go back when nothing in it stays.
-        let before = std::mem::replace(&mut self.config, config.clone());
+        let before = std::mem::replace(&mut self.config, Arc::new(config.clone()));
         drop(config);
         self.places = places(self.config.instances.iter().map(|instance| &instance.name));
         self.group_places = places(self.config.groups.iter().map(|group| &group.name));
@@ -176,6 +188,29 @@ impl Engine {
         let notify = model.notify.clone();
         self.notifier.tell(&notification, &notify);
     }
+}
+
+/// How a reload went.
+fn message(faults: &[BlockFault]) -> String {
+    let summaries: Vec<String> = faults.iter().take(MAX_SHOWN).map(BlockFault::summary).collect();
+    match faults.len().saturating_sub(MAX_SHOWN) {
+        _ if faults.is_empty() => "the configuration is in force".to_owned(),
+        0 => format!("the configuration is in force, but for blocks with errors: {}", summaries.join("; ")),
+        more => format!(
+            "the configuration is in force, but for blocks with errors: {}; and {more} more",
+            summaries.join("; ")
+        ),
+    }
+}
+
+/// So many blocks with errors are told one by one.
+const MAX_SHOWN: usize = 100;
+
+/// Blocks with errors, a line each.
+pub(in crate::failover) fn shown(faults: &[BlockFault]) -> Vec<String> {
+    let more = faults.len().saturating_sub(MAX_SHOWN);
+    let more = (more > 0).then(|| format!("{more} more blocks have errors"));
+    faults.iter().take(MAX_SHOWN).map(ToString::to_string).chain(more).collect()
 }
 
 fn by_name(groups: &[Group]) -> HashMap<&str, &Group> {

@@ -33,7 +33,7 @@ fn plan(before: &str, after: &str, condition: Condition, master: Option<u8>, run
         handed_over: false,
     };
     let running = before.instances.iter().map(|one| (one.name.clone(), running)).collect();
-    Planning { before, running }.plan(&config(&[after]))
+    Planning { before: before.into(), running }.plan(&config(&[after]))
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct Instance {
     pub(super) handed_over: Option<String>,
     /// Why it can not have its addresses here.
     pub(super) unusable: Option<String>,
+    /// Why no instance of its group takes part.
+    pub(super) incomplete: Option<String>,
     pub(super) protocol: lb_vrrp::State,
     pub(super) cause: Cause,
     pub(super) link: LinkState,
@@ -54,6 +56,7 @@ impl Instance {
             group: None,
             handed_over: None,
             unusable: None,
+            incomplete: None,
             protocol: lb_vrrp::State::Initialize,
             cause: Cause::Startup,
             link: LinkState::Ready,
@@ -142,13 +145,18 @@ impl Instance {
         }
     }
 
+    /// Why it takes no part whatever its trackers say.
+    fn refusal(&self) -> Option<&str> {
+        self.incomplete.as_deref().or(self.unusable.as_deref())
+    }
+
     pub(super) fn aim(&self, held: bool) -> Told {
         let (priority, fault) = match self.tracking.effective() {
             Effective::Priority(priority) => (priority, false),
             Effective::Fault => (self.told.priority, true),
         };
         let priority = if self.handed_over.is_some() { Priority::MIN } else { priority };
-        Told { takes_part: !fault && !held && self.unusable.is_none(), priority }
+        Told { takes_part: !fault && !held && self.refusal().is_none(), priority }
     }
 
     pub(super) fn orders(&mut self, held: bool) -> Vec<Order> {
@@ -187,8 +195,8 @@ impl Instance {
         if let Some(order) = maintenance {
             return (Condition::Fault, Why::Operator(order.words()));
         }
-        if let Some(why) = &self.unusable {
-            return (Condition::Fault, Why::Refused(why.clone()));
+        if let Some(why) = self.refusal() {
+            return (Condition::Fault, Why::Refused(why.to_owned()));
         }
         let faults = || self.tracking.explain().filter(|(_, found)| found.effect == Effect::Fault);
         let failed = faults().find(|(_, found)| found.status != Status::Unknown);

@@ -148,6 +148,7 @@ fn in_a_group_only_the_group_has_weights() {
     config.groups.push(model::Group {
         name: "g".to_owned(),
         members: vec!["a".to_owned(), "b".to_owned()],
+        missing: Vec::new(),
         tracks: tracking("shared", -20),
         notify: Notify::default(),
     });

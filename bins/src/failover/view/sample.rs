@@ -173,6 +173,7 @@ fn config() -> Config {
     config.groups = vec![Group {
         name: "G".to_owned(),
         members: vec!["VI_1".to_owned(), "VI_2".to_owned()],
+        missing: Vec::new(),
         tracks: Tracks { scripts: vec![tracked("chk", 0)], ..Tracks::default() },
         notify: Notify::default(),
     }];

@@ -31,6 +31,7 @@ impl View<'_> {
             data_plane: None,
             services: Vec::new(),
             foreign: Default::default(),
+            faults: Vec::new(),
             problems: Vec::new(),
             maintenance: self.maintenance.cloned(),
             orders: Vec::new(),

@@ -3,7 +3,7 @@
 use super::{
     keywords::{self, Body, Keyword, Within},
     lexer::Quoting,
-    tree::{Block, Directive, Document, Word},
+    tree::{Block, Completeness, Directive, Document, Word},
 };
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
@@ -20,6 +20,8 @@ pub(super) struct Builder {
     open: Vec<Open>,
     /// Blocks that are left out and have not ended yet.
     skipped: usize,
+    /// Where the outermost of them begins.
+    skipped_brace: Span,
     /// Words so far.
     words: usize,
 }
@@ -34,7 +36,7 @@ struct Open {
 impl Builder {
     pub(super) fn new() -> Self {
         let root = Open { kind: Some(Within::Root), ..Open::default() };
-        Self { open: vec![root], skipped: 0, words: 0 }
+        Self { open: vec![root], skipped: 0, skipped_brace: Span::default(), words: 0 }
     }
 
     /// What a keyword is in the block that is open.
@@ -79,7 +81,7 @@ impl Builder {
         let kind = match self.top().directives.last() {
             Some(_) if deep => {
                 let text = format!("more than {DEEPEST} blocks within each other");
-                problems.push(Diagnostic::error(brace, text).label("this one is left out"));
+                problems.push(Diagnostic::mistake(brace, text).label("this one is left out"));
                 None
             }
             Some(directive) if directive.block.is_none() => Some(match self.keyword(directive.keyword()) {
@@ -88,7 +90,7 @@ impl Builder {
             }),
             _ => {
                 problems.push(
-                    Diagnostic::error(brace, "a block without a keyword")
+                    Diagnostic::mistake(brace, "a block without a keyword")
                         .label("up to its `}` it is left out")
                         .help("write the keyword of the block before the `{`"),
                 );
@@ -97,7 +99,7 @@ impl Builder {
         };
         match kind {
             Some(kind) => self.open.push(Open { directives: Vec::new(), brace, kind }),
-            None => self.skipped = 1,
+            None => (self.skipped, self.skipped_brace) = (1, brace),
         }
     }
 
@@ -109,7 +111,7 @@ impl Builder {
         }
         if self.open.len() == 1 {
             problems.push(
-                Diagnostic::error(brace, "a `}` without a `{`")
+                Diagnostic::mistake(brace, "a `}` without a `{`")
                     .help("remove it, or look for a `}` too much before it"),
             );
             return;
@@ -118,21 +120,23 @@ impl Builder {
     }
 
     /// The end of the text.
-    pub(super) fn finish(mut self, problems: &mut Problems) -> Document {
-        if let [_, .., innermost] = self.open.as_slice() {
-            let missing = self.open.len() - 1;
+    pub(super) fn finish(mut self, mut completeness: Completeness, problems: &mut Problems) -> Document {
+        let missing = self.open.len() - 1 + self.skipped;
+        if missing > 0 {
+            let innermost = if self.skipped > 0 { self.skipped_brace } else { self.top().brace };
             let message = match missing {
                 1 => "a block is not closed".to_owned(),
                 _ => format!("{missing} blocks are not closed"),
             };
-            problems.push(Diagnostic::error(innermost.brace, message).label("no `}` belongs to this"));
+            problems.push(Diagnostic::error(innermost, message).label("no `}` belongs to this"));
+            completeness = Completeness::Cut;
         }
         while self.open.len() > 1 {
             let brace = self.top().brace;
             self.pop(brace);
         }
         let directives = self.open.pop().map(|root| root.directives).unwrap_or_default();
-        Document { root: Block { directives, span: Span::default() } }
+        Document { root: Block { directives, span: Span::default() }, completeness }
     }
 
     fn pop(&mut self, brace: Span) {

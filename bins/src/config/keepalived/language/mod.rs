@@ -36,7 +36,7 @@ use crate::config::{
 pub use lexer::command_words;
 pub use recording::{Recorder, Recording, Replay};
 pub use surroundings::{Machine, Memory, Surroundings};
-pub use tree::{Block, Directive, Document, Word};
+pub use tree::{Block, Completeness, Directive, Document, Word};
 
 /// What does not stand in the file.
 #[derive(Clone, Debug)]

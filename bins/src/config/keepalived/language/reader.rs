@@ -17,7 +17,7 @@ use super::{
     line::Line,
     sequence,
     surroundings::Surroundings,
-    tree::{Document, Word},
+    tree::{Completeness, Document, Word},
 };
 use crate::config::{
     diagnostic::{Diagnostic, Problems, Severity, nearest},
@@ -52,10 +52,11 @@ pub(super) fn read(
         bytes: 0,
         included: 0,
         exhausted: false,
+        completeness: Completeness::Whole,
         problems: Problems::new(),
     };
     reader.file(&first, 0, path.to_owned());
-    let document = reader.builder.finish(&mut reader.problems);
+    let document = reader.builder.finish(reader.completeness, &mut reader.problems);
     (document, reader.sources, reader.problems)
 }
 
@@ -77,6 +78,7 @@ struct Reader<'a> {
     included: usize,
     /// The configuration has grown too large; the rest is left out.
     exhausted: bool,
+    completeness: Completeness,
     problems: Problems,
 }
 
@@ -123,7 +125,7 @@ impl Reader<'_> {
         if let Some(at) = text.find('\0') {
             let span = Span::new(place.start + at, place.start + at + 1);
             self.problems
-                .push(Diagnostic::error(span, "a zero byte").label("the rest of the line is left out"));
+                .push(Diagnostic::mistake(span, "a zero byte").label("the rest of the line is left out"));
             return self.physical(&text[..at], Span::new(place.start, place.start + at));
         }
         let line = Line::direct(text, place.start);
@@ -156,7 +158,7 @@ impl Reader<'_> {
         }
         if depth > DEEPEST_LINE {
             let text = format!("more than {DEEPEST_LINE} definitions and sequences within each other");
-            self.problems.push(Diagnostic::error(line.whole(), text).label("does one refer to itself?"));
+            self.problems.push(Diagnostic::mistake(line.whole(), text).label("does one refer to itself?"));
             return;
         }
         let Some(line) = self.conditions(line) else { return };
@@ -261,7 +263,7 @@ impl Reader<'_> {
                 }
             }
             Err(why) => self.problems.push(
-                Diagnostic::error(line.part(0..close).whole(), "a sequence that can not be read")
+                Diagnostic::mistake(line.part(0..close).whole(), "a sequence that can not be read")
                     .label(why)
                     .note("the line is left out"),
             ),
@@ -279,14 +281,14 @@ impl Reader<'_> {
         let problem = match self.definitions.expand(line, &mut context) {
             Ok(expansion) => return Some(expansion),
             Err(Impossible::Endless) => {
-                Diagnostic::error(line.whole(), "a definition that refers to itself").label("used here")
+                Diagnostic::mistake(line.whole(), "a definition that refers to itself").label("used here")
             }
             Err(Impossible::TooLong) => {
                 let text = format!("a line that becomes longer than {} bytes", definitions::LONGEST);
-                Diagnostic::error(line.whole(), text).label("by what is put in here")
+                Diagnostic::mistake(line.whole(), text).label("by what is put in here")
             }
             Err(Impossible::NotLast(span)) => {
-                Diagnostic::error(span, "a definition of several lines has to be the last on its line")
+                Diagnostic::mistake(span, "a definition of several lines has to be the last on its line")
                     .help("put what follows it on a line of its own")
             }
         };
@@ -327,8 +329,8 @@ impl Reader<'_> {
                 }
                 Token::Undefined(name) => {
                     let place = line.span(range.clone());
-                    self.problems.push_with(Severity::Error, place, || {
-                        let problem = Diagnostic::error(place, format!("`{name}` is not defined"))
+                    self.problems.push_mistake_with(place, || {
+                        let problem = Diagnostic::mistake(place, format!("`{name}` is not defined"))
                             .note("unlike keepalived this takes it for a word, not for a block");
                         match nearest(&name, self.definitions.names()) {
                             Some(near) => problem.help(format!("did you mean `${{{near}}}`?")),
@@ -375,6 +377,7 @@ impl Reader<'_> {
             return false;
         };
         self.exhausted = true;
+        self.completeness = Completeness::Cut;
         let message = format!("the configuration grows to more than {limit}");
         self.problems.push(
             Diagnostic::error(line.whole(), message)
@@ -396,7 +399,7 @@ fn continued(line: Line<'_>) -> (Line<'_>, bool) {
 
 fn unterminated(line: Line<'_>, range: std::ops::Range<usize>, quote: char, quoting: Quoting) -> Diagnostic {
     let problem =
-        Diagnostic::error(line.span(range), format!("a quote that does not end; `{quote}` is missing"))
+        Diagnostic::mistake(line.span(range), format!("a quote that does not end; `{quote}` is missing"))
             .label("from here to the end of the line");
     match (quote, quoting) {
         ('\'', Quoting::Shell) => {

@@ -9,6 +9,20 @@ use crate::config::document::Span;
 pub struct Document {
     /// What stands outside of all blocks.
     pub root: Block,
+    /// Whether something of the text is missing.
+    pub completeness: Completeness,
+}
+
+/// How much of a text could be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Completeness {
+    /// All of it.
+    #[default]
+    Whole,
+    /// All but a file that it includes, which is there. keepalived goes on without it.
+    WithoutFile,
+    /// It ends inside a block, has grown too large, or lacks a file that has to be there.
+    Cut,
 }
 
 /// Directives between braces.

@@ -20,6 +20,7 @@ pub use address::{Entry, Family, Route, Rule, Scope, VirtualAddress};
 pub use checker::{BodyPattern, Checker, CheckerKind, HttpVersion, Pace, Sni, Url};
 pub use globals::{Dumps, Fifo, Globals, Mail, RealTime};
 
+use super::language::Directive;
 pub use crate::runtime::mail::Relay;
 pub use instance::{
     Authentication, Garp, HmacKey, HmacMode, InitialState, Instance, Peer, Preempt, Sending, Version, Vmac,
@@ -52,6 +53,12 @@ pub struct Config {
     pub statics: Statics,
     /// `interface_up_down_delays`, by interface.
     pub interface_delays: BTreeMap<String, InterfaceDelays>,
+    /// `garp_group`: seconds between two frames for IPv4 and for IPv6, by interface. They are in the instances already.
+    pub garp_intervals: BTreeMap<String, [std::time::Duration; 2]>,
+    /// `virtual_server_group`, by name. Its entries are in the virtual servers already.
+    pub virtual_groups: BTreeMap<String, VirtualGroup>,
+    /// The statements of `global_defs` as they stand in the file. One that has an error at a reload is replaced by these.
+    pub global_lines: Vec<Directive>,
 }
 
 /// `vrrp_sync_group`: instances that are MASTER together, or not at all.
@@ -61,6 +68,9 @@ pub struct Group {
     pub name: String,
     /// Names of its instances, in the order of the file. They exist, and each is in one group only.
     pub members: Vec<String>,
+    /// Names of further instances of it, which have an error in the file and are left out. As long as there are any, the
+    /// others stay in FAULT.
+    pub missing: Vec<String>,
     /// What is tracked for all of them.
     pub tracks: Tracks,
     /// Who is told when the group changes.

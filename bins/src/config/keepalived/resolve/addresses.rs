@@ -12,7 +12,10 @@ use crate::config::{
     },
 };
 
-use super::values::{At, address_in, net, number_in};
+use super::values::{At, IGNORED, address_in, net, number_in};
+
+/// What becomes of an address whose options cannot be used.
+const ADDRESS_IGNORED: &str = "the address is ignored, as with keepalived";
 
 /// Longest name of an interface, and of a label.
 const NAME_MAX: usize = 15;
@@ -45,29 +48,33 @@ fn address(entry: &Directive, problems: &mut Problems) -> Option<At<VirtualAddre
     let first = entry.words.first()?;
     let Some(net) = net(&first.text) else {
         problems.push(
-            Diagnostic::error(first.span, format!("`{}` is no IP address", first.text))
-                .label("expected an address, such as 192.0.2.1/24 or 2001:db8::1/64"),
+            Diagnostic::mistake(first.span, format!("`{}` is no IP address", first.text))
+                .label("expected an address, such as 192.0.2.1/24 or 2001:db8::1/64")
+                .instead(IGNORED),
         );
         return None;
     };
     if net.addr().is_multicast() || net.addr().is_unspecified() {
         problems.push(
-            Diagnostic::error(first.span, format!("{} is not the address of a host", net.addr()))
-                .label("expected an address that an interface can have"),
+            Diagnostic::mistake(first.span, format!("{} is not the address of a host", net.addr()))
+                .label("expected an address that an interface can have")
+                .instead("ignored"),
         );
         return None;
     }
     let mut address = VirtualAddress::new(net);
-    let mut words = Options { rest: entry.parameters(), last: first, problems };
+    let mut words = Options { rest: entry.parameters(), last: first, usable: true, problems };
     while words.option(&mut address) {}
-    check(entry, &mut address, problems);
-    Some(At::new(address, entry.span()))
+    let usable = words.usable && check(entry, &mut address, problems);
+    usable.then(|| At::new(address, entry.span()))
 }
 
 /// What remains of an entry.
 struct Options<'d, 'p> {
     rest: &'d [Word],
     last: &'d Word,
+    /// Whether the address can be used; keepalived leaves out one whose options are wrong in some ways.
+    usable: bool,
     problems: &'p mut Problems,
 }
 
@@ -86,16 +93,20 @@ impl<'d> Options<'d, '_> {
             "brd" | "broadcast" => {
                 if let Some(word) = self.value("an address, + or -") {
                     address.broadcast = broadcast(word, address.net, self.problems);
+                    self.usable &= address.broadcast.is_some();
                 }
             }
             "peer" => {
                 if let Some(word) = self.value("an address") {
                     address.peer = net(&word.text);
                     if address.peer.is_none() {
-                        self.problems.push(Diagnostic::error(
-                            word.span,
-                            format!("`{}` is no IP address for `peer`", word.text),
-                        ));
+                        self.problems.push(
+                            Diagnostic::mistake(
+                                word.span,
+                                format!("`{}` is no IP address for `peer`", word.text),
+                            )
+                            .instead(IGNORED),
+                        );
                     }
                 }
             }
@@ -124,7 +135,8 @@ impl<'d> Options<'d, '_> {
                 }
             }
             other => self.problems.push(
-                Diagnostic::error(option.span, format!("`{other}` is no option of an address"))
+                Diagnostic::mistake(option.span, format!("`{other}` is no option of an address"))
+                    .instead(IGNORED)
                     .did_you_mean(other, OPTIONS),
             ),
         }
@@ -142,9 +154,11 @@ impl<'d> Options<'d, '_> {
         let value = self.next();
         if value.is_none() {
             self.problems.push(
-                Diagnostic::error(option.span, format!("`{}` has no value", option.text))
-                    .label(format!("expected {expected}")),
+                Diagnostic::mistake(option.span, format!("`{}` has no value", option.text))
+                    .label(format!("expected {expected}"))
+                    .instead(ADDRESS_IGNORED),
             );
+            self.usable = false;
         }
         value
     }
@@ -158,8 +172,9 @@ pub(super) fn scope(word: &Word, problems: &mut Problems) -> Option<Scope> {
     let scope = known.or_else(|| word.text.parse().ok()).map(Scope);
     if scope.is_none() {
         problems.push(
-            Diagnostic::error(word.span, format!("`{}` is no scope", word.text))
+            Diagnostic::mistake(word.span, format!("`{}` is no scope", word.text))
                 .label("expected global, site, link, host, nowhere, or a number from 0 to 255")
+                .instead(IGNORED)
                 .did_you_mean(&word.text, NAMES.map(|(name, _)| name)),
         );
     }
@@ -169,7 +184,9 @@ pub(super) fn scope(word: &Word, problems: &mut Problems) -> Option<Scope> {
 fn broadcast(word: &Word, net: IpNet, problems: &mut Problems) -> Option<IpAddr> {
     let IpNet::V4(net) = net else {
         problems.push(
-            Diagnostic::error(word.span, "an IPv6 address has no broadcast address").help("leave `brd` out"),
+            Diagnostic::mistake(word.span, "an IPv6 address has no broadcast address")
+                .instead(ADDRESS_IGNORED)
+                .help("leave `brd` out"),
         );
         return None;
     };
@@ -181,9 +198,10 @@ fn broadcast(word: &Word, net: IpNet, problems: &mut Problems) -> Option<IpAddr>
     }
 }
 
-/// What does not fit together.
-fn check(entry: &Directive, address: &mut VirtualAddress, problems: &mut Problems) {
+/// What does not fit together; `false` when the address cannot be used.
+fn check(entry: &Directive, address: &mut VirtualAddress, problems: &mut Problems) -> bool {
     let span = entry.span();
+    let mut usable = true;
     if let Some(label) = &address.label {
         if matches!(address.net, IpNet::V6(_)) {
             problems.push(
@@ -195,12 +213,18 @@ fn check(entry: &Directive, address: &mut VirtualAddress, problems: &mut Problem
             );
             address.label = None;
         } else if label.contains(|char: char| char.is_whitespace() || char.is_control()) {
-            problems.push(Diagnostic::error(span, format!("label `{label}` has a blank")));
+            problems.push(
+                Diagnostic::mistake(span, format!("label `{label}` has a blank"))
+                    .label("the address is ignored"),
+            );
+            usable = false;
         } else if label.len() > NAME_MAX {
             problems.push(
-                Diagnostic::error(span, format!("label `{label}` is longer than {NAME_MAX} bytes"))
+                Diagnostic::mistake(span, format!("label `{label}` is longer than {NAME_MAX} bytes"))
+                    .instead(ADDRESS_IGNORED)
                     .help("shorten it: the kernel takes no more"),
             );
+            usable = false;
         }
     }
     if let Some(device) = address.device.as_deref().filter(|device| !is_interface_name(device)) {
@@ -215,9 +239,13 @@ fn check(entry: &Directive, address: &mut VirtualAddress, problems: &mut Problem
         (address.home, address.duplicate_detection, address.manage_temporary) = (false, false, false);
     }
     if address.peer.is_some_and(|peer| matches!(peer, IpNet::V4(_)) != v4) {
-        problems.push(Diagnostic::error(span, "the peer is not of the family of the address"));
+        problems.push(
+            Diagnostic::mistake(span, "the peer is not of the family of the address")
+                .label("the peer is ignored, as with keepalived"),
+        );
         address.peer = None;
     }
+    usable
 }
 
 /// Whether the kernel takes this as the name of an interface.

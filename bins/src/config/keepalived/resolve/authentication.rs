@@ -12,7 +12,7 @@ use crate::config::{
 
 use super::{
     tracking::no_block,
-    values::{At, Once, missing, number, number_in, only, surplus},
+    values::{At, IGNORED, Once, missing, number, number_in, only, surplus},
 };
 
 /// Bytes of a password that VRRPv2 has room for.
@@ -53,7 +53,7 @@ pub(super) fn pass(directive: &Directive, problems: &mut Problems) -> Option<Pas
     for directive in &block.directives {
         once.note(directive, problems);
         match directive.keyword() {
-            "auth_type" => draft.kind = kind(directive, problems),
+            "auth_type" => draft.kind = kind(directive, problems).or(draft.kind),
             "auth_pass" => {
                 let Some(word) = only(directive, "a password", problems) else { continue };
                 let bytes = word.text.as_bytes();
@@ -79,8 +79,9 @@ fn kind(directive: &Directive, problems: &mut Problems) -> Option<At<PassKind>> 
         "AH" => PassKind::Ah,
         other => {
             problems.push(
-                Diagnostic::error(word.span, format!("`{other}` is no way to authenticate"))
+                Diagnostic::mistake(word.span, format!("`{other}` is no way to authenticate"))
                     .label("expected PASS or AH")
+                    .instead(IGNORED)
                     .did_you_mean(other, ["PASS", "AH"]),
             );
             return None;

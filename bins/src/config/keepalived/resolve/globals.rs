@@ -1,21 +1,22 @@
 //! `global_defs`, and what stands outside of all blocks.
 
+mod mail;
+
 use std::{net::IpAddr, time::Duration};
 
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     keepalived::{
-        language::{Block, Directive, Word},
-        model::{Fifo, Garp, Globals, Relay, ScriptCommand, User, Version},
+        language::{Block, Directive},
+        model::{Config, Fifo, Garp, Globals, ScriptCommand, User, Version},
     },
 };
 
 use super::{
+    faults::{Area, Faults},
     ipvs::{self, Sync},
     notify::{command, user},
-    values::{
-        At, Once, address, missing, number, number_in, only, seconds, seconds_in, surplus, switch, text,
-    },
+    values::{At, IGNORED, Once, address, missing, number, only, seconds, seconds_in, surplus, switch, text},
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -166,6 +167,8 @@ pub(super) struct Reading {
     vrrp_mail: Option<bool>,
     fifos: [Pipe; 3],
     pub(super) sync: Option<Sync>,
+    /// The statements that hold.
+    pub(super) lines: Vec<Directive>,
 }
 
 #[derive(Debug, Default)]
@@ -176,23 +179,48 @@ struct Pipe {
 }
 
 impl Reading {
-    /// A directive outside of all blocks; `false` when it is none of these.
-    pub(super) fn root(&mut self, directive: &Directive, problems: &mut Problems) -> bool {
-        match directive.keyword() {
-            "instance" => self.globals.instance = name_of_files(directive, problems),
-            "net_namespace" => self.globals.net_namespace = name_of_files(directive, problems),
-            _ => return false,
+    /// `global_defs`.
+    pub(super) fn block(
+        &mut self,
+        block: &Block,
+        before: &Config,
+        faults: &mut Faults,
+        problems: &mut Problems,
+    ) {
+        let mut once = Once::default();
+        for statement in &block.directives {
+            once.note(statement, problems);
+            self.statement(statement, before, faults, problems);
         }
-        true
     }
 
-    /// `global_defs`.
-    pub(super) fn block(&mut self, block: &Block, problems: &mut Problems) {
-        let mut once = Once::default();
-        for directive in &block.directives {
-            once.note(directive, problems);
-            self.directive(directive, problems);
+    /// A statement of `global_defs`, or one outside of all blocks. What was in force for its keyword takes its place if it
+    /// has an error.
+    pub(super) fn statement(
+        &mut self,
+        statement: &Directive,
+        before: &Config,
+        faults: &mut Faults,
+        problems: &mut Problems,
+    ) {
+        let ((), errors) = problems.block(|problems| self.directive(statement, problems));
+        let Some(errors) = errors else {
+            self.lines.push(statement.clone());
+            return;
+        };
+        let same = before.global_lines.iter().filter(|known| known.keyword() == statement.keyword());
+        let known: Vec<Directive> = same.cloned().collect();
+        for line in &known {
+            // Its problems were told when it came into force.
+            self.directive(line, &mut Problems::new());
         }
+        faults.push(
+            format!("`{}` of global_defs", statement.keyword()),
+            Area::Both,
+            !known.is_empty(),
+            errors,
+        );
+        self.lines.extend(known);
     }
 
     fn directive(&mut self, directive: &Directive, problems: &mut Problems) {
@@ -205,6 +233,8 @@ impl Reading {
         }
         let mut on = |slot: &mut bool| *slot = switch(directive, problems).unwrap_or(*slot);
         match keyword {
+            "instance" => self.globals.instance = name_of_files(directive, problems),
+            "net_namespace" => self.globals.net_namespace = name_of_files(directive, problems),
             "vrrp_min_garp" => on(&mut defaults.garp.min),
             "vrrp_higher_prio_send_advert" => on(&mut defaults.higher_prio_send_advert),
             "vrrp_check_unicast_src" => on(&mut defaults.check_unicast_src),
@@ -261,9 +291,9 @@ impl Reading {
             "lvs_timeouts" => ipvs::timeouts(directive, &mut globals.lvs_timeouts, problems),
             "lvs_sync_daemon" => self.sync = Sync::read(directive, problems),
             "router_id" => globals.router_id = text(directive, "a name for this router", problems),
-            "notification_email" => globals.mail.to.extend(recipients(directive, problems)),
+            "notification_email" => globals.mail.to.extend(mail::recipients(directive, problems)),
             "notification_email_from" => globals.mail.from = text(directive, "an e-mail address", problems),
-            "smtp_server" => globals.mail.relay = relay(directive, problems),
+            "smtp_server" => globals.mail.relay = mail::relay(directive, problems),
             "smtp_helo_name" => globals.mail.helo = text(directive, "a host name", problems),
             "smtp_connect_timeout" => {
                 globals.mail.timeout =
@@ -361,8 +391,9 @@ fn group(directive: &Directive, problems: &mut Problems, family: fn(&IpAddr) -> 
         return Some(group.value);
     }
     problems.push(
-        Diagnostic::error(group.span, format!("{} is no group for `{}`", group.value, directive.keyword()))
-            .label("expected a multicast address of its family"),
+        Diagnostic::mistake(group.span, format!("{} is no group for `{}`", group.value, directive.keyword()))
+            .label("expected a multicast address of its family")
+            .instead(IGNORED),
     );
     None
 }
@@ -381,47 +412,13 @@ fn name_of_files(directive: &Directive, problems: &mut Problems) -> Option<Strin
     let word = only(directive, "a name", problems)?;
     if word.text.is_empty() || word.text.starts_with('.') || word.text.contains('/') {
         problems.push(
-            Diagnostic::error(word.span, format!("`{}` can not be part of the name of a file", word.text))
-                .label("expected a name without slash"),
+            Diagnostic::mistake(word.span, format!("`{}` can not be part of the name of a file", word.text))
+                .label("expected a name without slash")
+                .instead("ignored"),
         );
         return None;
     }
     Some(word.text.to_string())
-}
-
-fn recipients(directive: &Directive, problems: &mut Problems) -> Vec<String> {
-    let words = directive.parameters().iter();
-    let block = directive.block.iter().flat_map(|block| &block.directives).flat_map(|entry| &entry.words);
-    let to: Vec<String> = words.chain(block).map(|word| word.text.to_string()).collect();
-    if to.is_empty() {
-        problems.push(
-            Diagnostic::warning(directive.span(), "`notification_email` names nobody")
-                .label("no mail is sent"),
-        );
-    }
-    to
-}
-
-fn relay(directive: &Directive, problems: &mut Problems) -> Option<Relay> {
-    let [host, rest @ ..] = directive.parameters() else {
-        problems.push(missing(directive, "an address or a name, and a port if it is not 25"));
-        return None;
-    };
-    let port = match rest {
-        [] => 25,
-        [port, rest @ ..] => {
-            surplus(directive, rest, problems);
-            port_of(port, problems)?
-        }
-    };
-    Some(match host.text.parse::<IpAddr>() {
-        Ok(address) => Relay::Address((address, port).into()),
-        Err(_) => Relay::Name(host.text.to_string(), port),
-    })
-}
-
-fn port_of(word: &Word, problems: &mut Problems) -> Option<u16> {
-    number_in("port", word, 1..=u16::MAX, problems)
 }
 
 /// keepalived's own name for its table. `vrrp_iptables` names chains, of which there are none here.

@@ -1,63 +1,128 @@
 //! `vrrp_sync_group`, `garp_group`, `interface_up_down_delays`.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
     time::Duration,
 };
 
 use crate::config::{
-    diagnostic::{Diagnostic, Problems, Severity},
+    diagnostic::{BlockErrors, Diagnostic, Problems},
     document::Span,
     keepalived::{
         language::Directive,
-        model::{Group, Instance, InterfaceDelays, Notify, Tracked, Tracks},
+        model::{Config, Group, Instance, InterfaceDelays, Notify, Tracked, Tracks},
     },
 };
 
 use super::{
     addresses::{is_interface_name, no_interface_name},
+    faults::{Area, Faults, title},
     globals::{Defaults, interval},
     notify::notify,
     settle::{GarpGroups, Settled},
     tracking::{Trackers, no_block, tracks},
-    values::{Once, bare, only, seconds_in, surplus},
+    values::{IGNORED, Once, bare, only, seconds_in, surplus},
 };
 
 /// Sync groups as they come.
 #[derive(Debug)]
 pub(super) struct SyncGroups<'i> {
     instances: &'i mut [Settled],
+    /// Instances that are in the file and have an error.
+    left_out: &'i HashSet<String>,
+    before: &'i Config,
     by_name: HashMap<String, usize>,
     /// The group that an instance is in already, and where that is said.
     member_of: HashMap<usize, (String, Span)>,
     names: HashMap<String, Span>,
     groups: Vec<Group>,
+    /// Those with errors.
+    wrong: Vec<(&'i Directive, BlockErrors)>,
 }
 
 impl<'i> SyncGroups<'i> {
-    pub(super) fn new(instances: &'i mut [Settled]) -> Self {
+    pub(super) fn new(
+        instances: &'i mut [Settled],
+        left_out: &'i HashSet<String>,
+        before: &'i Config,
+    ) -> Self {
         let names = instances.iter().enumerate().map(|(at, settled)| (settled.instance.name.clone(), at));
         let by_name = names.collect();
-        Self { instances, by_name, member_of: HashMap::new(), names: HashMap::new(), groups: Vec::new() }
+        Self {
+            instances,
+            left_out,
+            before,
+            by_name,
+            member_of: HashMap::new(),
+            names: HashMap::new(),
+            groups: Vec::new(),
+            wrong: Vec::new(),
+        }
     }
 
-    pub(super) fn finish(self) -> Vec<Group> {
+    /// All groups. What was in force for one with an error stays, as far as its members are there and in no other group.
+    pub(super) fn finish(mut self, trackers: &mut Trackers, faults: &mut Faults) -> Vec<Group> {
+        for (directive, errors) in std::mem::take(&mut self.wrong) {
+            let name = directive.parameters().first();
+            let taken = |name: &str| self.groups.iter().any(|group| group.name == name);
+            let before = name.filter(|name| !taken(&name.text)).and_then(|name| {
+                self.before.groups.iter().find(|group| *name.text == *group.name).map(|group| (name, group))
+            });
+            let kept = before.map(|(name, group)| self.keep(group, name.span, trackers));
+            faults.push(title(directive), Area::Vrrp, kept.is_some(), errors);
+            self.groups.extend(kept.filter(|group| !group.members.is_empty()));
+        }
         self.groups
     }
 
+    fn keep(&mut self, before: &Group, place: Span, trackers: &mut Trackers) -> Group {
+        let mut group = before.clone();
+        trackers.retain_known(&mut group.tracks);
+        let named = before.members.iter().chain(&before.missing);
+        // As in a group without errors, it goes on without what it did not lack before.
+        group.missing.retain(|name| self.left_out.contains(name));
+        let mut members = Vec::new();
+        for name in named {
+            let Some(&at) = self.by_name.get(name) else { continue };
+            if let Entry::Vacant(free) = self.member_of.entry(at) {
+                free.insert((before.name.clone(), place));
+                members.push(name.clone());
+            }
+        }
+        group.members = members;
+        group
+    }
+
     /// A `vrrp_sync_group`.
-    pub(super) fn add(
+    pub(super) fn read(
+        &mut self,
+        directive: &'i Directive,
+        defaults: &Defaults,
+        trackers: &mut Trackers,
+        problems: &mut Problems,
+    ) {
+        let known = self.member_of.clone();
+        let (group, errors) = problems.block(|problems| self.group(directive, defaults, trackers, problems));
+        if let Some(errors) = errors {
+            self.wrong.push((directive, errors));
+            // Its members may be in another group.
+            self.member_of = known;
+        } else if let Some(group) = group.filter(|group| !group.members.is_empty()) {
+            self.groups.push(group);
+        }
+    }
+
+    fn group(
         &mut self,
         directive: &Directive,
         defaults: &Defaults,
         trackers: &mut Trackers,
-        any_instance_failed: bool,
         problems: &mut Problems,
-    ) {
-        let Some(name) = only(directive, "a name", problems) else { return };
+    ) -> Option<Group> {
+        let name = only(directive, "a name", problems)?;
         let Some(block) = &directive.block else {
             problems.push(no_block(directive));
-            return;
+            return None;
         };
         if let Some(first) = self.names.insert(name.text.to_string(), name.span) {
             problems.push(
@@ -66,7 +131,7 @@ impl<'i> SyncGroups<'i> {
                     .related(first, "first defined here")
                     .help("rename one of them"),
             );
-            return;
+            return None;
         }
         let mut group = Group {
             name: name.text.to_string(),
@@ -85,7 +150,7 @@ impl<'i> SyncGroups<'i> {
                 continue;
             }
             if line.keyword() == "group" {
-                members.extend(self.members(line, &name.text, any_instance_failed, problems));
+                members.extend(self.members(line, &mut group, problems));
                 continue;
             }
             once.note(line, problems);
@@ -104,7 +169,7 @@ impl<'i> SyncGroups<'i> {
                 }
             }
         }
-        if members.len() < 2 && !any_instance_failed {
+        if members.len() < 2 && group.missing.is_empty() {
             let problem = if members.is_empty() {
                 Diagnostic::warning(name.span, format!("sync group `{}` has no member", name.text))
                     .label("it has no effect")
@@ -120,19 +185,16 @@ impl<'i> SyncGroups<'i> {
             self.drop_weights(&members, &group.name, problems);
         }
         group.members = members.iter().map(|&at| self.instances[at].instance.name.clone()).collect();
-        if !group.members.is_empty() {
-            self.groups.push(group);
+        // A group that works goes on without a new member that has an error.
+        let works = |before: &&Group| before.name == group.name && before.missing.is_empty();
+        if self.before.groups.iter().any(|before| works(&before)) {
+            group.missing.clear();
         }
+        Some(group)
     }
 
     /// `group { NAME … }`: each is an instance that is in no other group.
-    fn members(
-        &mut self,
-        directive: &Directive,
-        group: &str,
-        any_instance_failed: bool,
-        problems: &mut Problems,
-    ) -> Vec<usize> {
+    fn members(&mut self, directive: &Directive, group: &mut Group, problems: &mut Problems) -> Vec<usize> {
         let Some(block) = &directive.block else {
             problems.push(no_block(directive));
             return Vec::new();
@@ -140,10 +202,13 @@ impl<'i> SyncGroups<'i> {
         let mut members = Vec::new();
         for word in block.directives.iter().flat_map(|line| &line.words) {
             let Some(&at) = self.by_name.get(&*word.text) else {
-                // It may be one of those that something was wrong with, which was said.
-                if !any_instance_failed {
-                    problems.push_with(Severity::Error, word.span, || {
-                        Diagnostic::error(word.span, format!("there is no instance `{}`", word.text))
+                // What is wrong with one that is left out was said.
+                if self.left_out.contains(&*word.text) {
+                    group.missing.push(word.text.to_string());
+                } else {
+                    problems.push_mistake_with(word.span, || {
+                        Diagnostic::mistake(word.span, format!("there is no instance `{}`", word.text))
+                            .instead(IGNORED)
                             .help("define it, or leave it out of the group")
                             .did_you_mean(&word.text, self.by_name.keys().map(String::as_str))
                     });
@@ -152,16 +217,17 @@ impl<'i> SyncGroups<'i> {
             };
             match self.member_of.get(&at) {
                 None => {
-                    self.member_of.insert(at, (group.to_owned(), word.span));
+                    self.member_of.insert(at, (group.name.clone(), word.span));
                     members.push(at);
                 }
-                Some((same, first)) if same == group => problems.push(
+                Some((same, first)) if *same == group.name => problems.push(
                     Diagnostic::warning(word.span, format!("`{}` is in the group twice", word.text))
                         .label("ignored here")
                         .related(*first, "named here first"),
                 ),
                 Some((other, first)) => problems.push(
-                    Diagnostic::error(word.span, format!("instance `{}` is in two sync groups", word.text))
+                    Diagnostic::mistake(word.span, format!("instance `{}` is in two sync groups", word.text))
+                        .label("ignored here, as with keepalived")
                         .related(*first, format!("it is in `{other}` here"))
                         .help("put all instances that belong together into one group"),
                 ),

@@ -20,7 +20,9 @@ use super::{
     notify::notify,
     routes::{Preferences, routes, rules},
     tracking::{Trackers, no_block, tracks},
-    values::{At, Once, address, address_in, bare, number, number_in, only, seconds, surplus, switch},
+    values::{
+        At, IGNORED, Once, address, address_in, bare, number, number_in, only, seconds, surplus, switch,
+    },
 };
 
 /// What an instance says of itself, with the places of what others may contradict.
@@ -43,6 +45,8 @@ pub(super) struct Draft<'d> {
     /// Whatever says that this is unicast, and the peers.
     pub(super) unicast: Option<Span>,
     pub(super) peers: Vec<At<Peer>>,
+    /// `unicast_fault_no_peer`.
+    pub(super) needs_peer: bool,
     pub(super) unicast_ttl: u8,
     pub(super) track_source: bool,
     pub(super) pass: Option<At<PassDraft>>,
@@ -66,8 +70,8 @@ pub(super) struct Draft<'d> {
     pub(super) dont_track_primary: bool,
     pub(super) tracks: Tracks,
     pub(super) notify: Notify,
-    /// What was wrong was said; there is no use in saying that it is missing.
-    pub(super) broken: bool,
+    /// What is wrong with its `virtual_router_id` was said; there is no use in saying that it is missing.
+    pub(super) refused: bool,
 }
 
 impl<'d> Draft<'d> {
@@ -89,6 +93,7 @@ impl<'d> Draft<'d> {
             source: None,
             unicast: None,
             peers: Vec::new(),
+            needs_peer: false,
             unicast_ttl: u8::MAX,
             track_source: false,
             pass: None,
@@ -116,7 +121,7 @@ impl<'d> Draft<'d> {
                 mail: defaults.mail,
                 ..Notify::default()
             },
-            broken: false,
+            refused: false,
         }
     }
 }
@@ -184,15 +189,10 @@ impl Draft<'_> {
         }
         let Some(block) = &directive.block else {
             problems.push(no_block(directive));
-            self.broken = true;
             return true;
         };
         match keyword {
-            "virtual_ipaddress" => {
-                let before = self.addresses.len();
-                self.addresses.extend(addresses(block, problems));
-                self.broken |= self.addresses.len() - before < block.directives.len();
-            }
+            "virtual_ipaddress" => self.addresses.extend(addresses(block, problems)),
             "virtual_ipaddress_excluded" => self.excluded.extend(addresses(block, problems)),
             "virtual_routes" => self.routes.extend(routes(block, problems)),
             "virtual_rules" => self.rules.extend(rules(block, preferences, problems)),
@@ -208,10 +208,7 @@ impl Draft<'_> {
     fn peers(&mut self, block: &Block, problems: &mut Problems) {
         for entry in &block.directives {
             let Some(first) = entry.words.first() else { continue };
-            let Some(address) = address_in("a peer", first, problems) else {
-                self.broken = true;
-                continue;
-            };
+            let Some(address) = address_in("a peer", first, problems) else { continue };
             let mut peer = Peer { address, min_ttl: None, max_ttl: None };
             let mut words = entry.parameters().iter();
             while let Some(word) = words.next() {
@@ -220,8 +217,9 @@ impl Draft<'_> {
                     "max_ttl" => &mut peer.max_ttl,
                     other => {
                         problems.push(
-                            Diagnostic::error(word.span, format!("`{other}` is no option of a peer"))
+                            Diagnostic::mistake(word.span, format!("`{other}` is no option of a peer"))
                                 .label("expected min_ttl or max_ttl")
+                                .instead(IGNORED)
                                 .did_you_mean(other, ["min_ttl", "max_ttl"]),
                         );
                         continue;
@@ -230,8 +228,9 @@ impl Draft<'_> {
                 match words.next() {
                     Some(value) => *slot = number_in(&word.text, value, 0..=u8::MAX, problems),
                     None => problems.push(
-                        Diagnostic::error(word.span, format!("`{}` has no value", word.text))
-                            .label("expected a number from 0 to 255"),
+                        Diagnostic::mistake(word.span, format!("`{}` has no value", word.text))
+                            .label("expected a number from 0 to 255")
+                            .instead(IGNORED),
                     ),
                 }
             }
@@ -250,7 +249,7 @@ impl Draft<'_> {
 
     fn identity(&mut self, directive: &Directive, problems: &mut Problems) -> bool {
         match directive.keyword() {
-            "state" => self.state = state(directive, problems),
+            "state" => self.state = state(directive, problems).or(self.state),
             "interface" => {
                 if let Some(word) = only(directive, "the name of an interface", problems) {
                     if !is_interface_name(&word.text) {
@@ -258,22 +257,26 @@ impl Draft<'_> {
                     }
                     self.interface = Some(At::new(word.text.to_string(), word.span));
                 }
-                self.broken |= self.interface.is_none();
             }
             "virtual_router_id" => {
-                let number = number(directive, 1..=u8::MAX, problems);
-                self.vrid = number.and_then(|at| Some(At::new(Vrid::new(at.value).ok()?, at.span)));
-                self.broken |= self.vrid.is_none();
+                let number = match self.vrid {
+                    Some(_) => number(directive, 1..=u8::MAX, problems),
+                    None => problems.strictly(|problems| number(directive, 1..=u8::MAX, problems)),
+                };
+                self.vrid =
+                    number.and_then(|at| Some(At::new(Vrid::new(at.value).ok()?, at.span))).or(self.vrid);
+                self.refused |= self.vrid.is_none();
             }
             "priority" => {
                 let number = number(directive, 1..=u8::MAX, problems);
-                self.priority = number.and_then(|at| Some(At::new(Priority::new(at.value).ok()?, at.span)));
+                let number = number.map_or(Priority::DEFAULT.get(), |at| at.value);
+                self.priority = Priority::new(number).ok().map(|value| At::new(value, directive.span()));
             }
-            "version" => self.version = version(directive, problems),
+            "version" => self.version = version(directive, problems).or(self.version),
             "advert_int" => {
                 const RANGE: std::ops::RangeInclusive<Duration> =
                     Duration::from_millis(10)..=Duration::from_secs(255);
-                self.advert_int = seconds(directive, RANGE, problems);
+                self.advert_int = seconds(directive, RANGE, problems).or(self.advert_int);
             }
             "no_virtual_ipaddress" => self.no_addresses = Some(directive.span()),
             "authentication" => {
@@ -294,19 +297,21 @@ impl Draft<'_> {
                 self.source = address(directive, problems).or(self.source);
                 self.unicast.get_or_insert(directive.span());
             }
-            "mcast_dst_ip" => self.group = address(directive, problems),
+            "mcast_dst_ip" => self.group = address(directive, problems).or(self.group),
             "unicast_ttl" => {
-                self.unicast_ttl = number(directive, 0..=u8::MAX, problems).map_or(u8::MAX, |at| at.value);
+                let ttl = number(directive, 0..=u8::MAX, problems);
+                self.unicast_ttl = ttl.map_or(self.unicast_ttl, |at| at.value);
                 self.unicast.get_or_insert(directive.span());
             }
             "unicast_fault_no_peer" | "old_unicast_checksum" => {
+                self.needs_peer |= directive.keyword() == "unicast_fault_no_peer";
                 self.unicast.get_or_insert(directive.span());
             }
             "track_src_ip" => self.track_source = bare(directive, problems),
             "check_unicast_src" => {
                 self.check_unicast_src = switch(directive, problems).unwrap_or(self.check_unicast_src);
             }
-            "use_vmac" => self.vmac = vmac(directive, problems).map(|vmac| At::new(vmac, directive.span())),
+            "use_vmac" => self.vmac = Some(At::new(vmac(directive, problems), directive.span())),
             "vmac_xmit_base" => self.vmac_xmit_base = Some(directive.span()),
             _ => return false,
         }
@@ -325,10 +330,15 @@ impl Draft<'_> {
                 self.nopreempt = Some(directive.span());
             }
             "preempt_delay" => {
-                self.preempt_delay = seconds(directive, Duration::ZERO..=Duration::from_secs(1000), problems);
+                const RANGE: std::ops::RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(1000);
+                self.preempt_delay = seconds(directive, RANGE, problems).or(self.preempt_delay);
             }
-            "down_timer_adverts" => self.down_timer_adverts = number(directive, 1..=100, problems),
-            "lower_prio_no_advert" => self.lower_prio_no_advert = switch(directive, problems),
+            "down_timer_adverts" => {
+                self.down_timer_adverts = number(directive, 1..=100, problems).or(self.down_timer_adverts);
+            }
+            "lower_prio_no_advert" => {
+                self.lower_prio_no_advert = switch(directive, problems).or(self.lower_prio_no_advert);
+            }
             "strict_mode" => on(&mut self.strict, problems),
             "higher_prio_send_advert" => on(&mut self.higher_prio_send_advert, problems),
             "skip_check_adv_addr" => on(&mut self.skip_check_adv_addr, problems),
@@ -350,18 +360,18 @@ fn state(directive: &Directive, problems: &mut Problems) -> Option<At<InitialSta
         "BACKUP" => InitialState::Backup,
         other => {
             problems.push(
-                Diagnostic::error(word.span, format!("`{other}` is no state"))
-                    .label("expected MASTER or BACKUP")
+                Diagnostic::mistake(word.span, format!("`{other}` is no state"))
+                    .label("expected MASTER or BACKUP; it begins as BACKUP, as with keepalived")
                     .did_you_mean(other, ["MASTER", "BACKUP"]),
             );
-            return None;
+            InitialState::Backup
         }
     };
     Some(At::new(state, word.span))
 }
 
 /// `use_vmac [NAME] [MAC]`, with 5 or 6 octets.
-fn vmac(directive: &Directive, problems: &mut Problems) -> Option<VmacDraft> {
+fn vmac(directive: &Directive, problems: &mut Problems) -> VmacDraft {
     let mut draft = VmacDraft::default();
     let mut words = directive.parameters();
     while let [word, rest @ ..] = words {
@@ -372,25 +382,32 @@ fn vmac(directive: &Directive, problems: &mut Problems) -> Option<VmacDraft> {
             text if text.contains(':') => {
                 let Some((mac, octets)) = mac(text) else {
                     problems.push(
-                        Diagnostic::error(word.span, format!("`{text}` is no Ethernet address"))
-                            .label("expected 5 or 6 octets, such as 00:00:5e:00:01:33"),
+                        Diagnostic::mistake(word.span, format!("`{text}` is no Ethernet address"))
+                            .label("expected 5 or 6 octets, such as 00:00:5e:00:01:33")
+                            .instead(IGNORED),
                     );
-                    return None;
+                    continue;
                 };
                 draft.vmac.mac = Some(mac);
                 draft.mac_lacks_vrid = octets == 5;
             }
             name if draft.vmac.name.is_none() => {
-                if !is_interface_name(name) {
-                    problems.push(no_interface_name(word.span, name));
-                    return None;
+                if is_interface_name(name) {
+                    draft.vmac.name = Some(name.to_owned());
+                } else {
+                    problems.push(
+                        Diagnostic::mistake(
+                            word.span,
+                            format!("`{name}` can not be the name of an interface"),
+                        )
+                        .label("the usual name is used, as with keepalived"),
+                    );
                 }
-                draft.vmac.name = Some(name.to_owned());
             }
             _ => surplus(directive, std::slice::from_ref(word), problems),
         }
     }
-    Some(draft)
+    draft
 }
 
 /// The octets, and how many were given.

@@ -1,6 +1,6 @@
 //! What is set of IPVS beside services: `lvs_timeouts`, `lvs_sync_daemon`, and its older form in an instance.
 
-use std::net::IpAddr;
+use std::{collections::HashSet, net::IpAddr};
 
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
@@ -12,7 +12,7 @@ use crate::config::{
 
 use super::{
     addresses::{is_interface_name, no_interface_name},
-    values::{At, address_in, missing, number_in, only},
+    values::{At, IGNORED, address_in, missing, number_in, only},
 };
 
 /// What the kernel takes, however many of its ticks a second has.
@@ -117,16 +117,25 @@ impl Sync {
     }
 
     /// With its instance, which is one of these.
-    pub(super) fn finish(self, instances: &[Instance], problems: &mut Problems) -> Option<LvsSync> {
+    pub(super) fn finish(
+        self,
+        instances: &[Instance],
+        left_out: &HashSet<String>,
+        problems: &mut Problems,
+    ) -> Option<LvsSync> {
         let Self { sync, id, instance } = self;
         let Some(instance) = instance else { return Some(LvsSync { id: id.unwrap_or(0), ..sync }) };
         let Some(found) = instances.iter().find(|known| known.name == instance.value) else {
+            // What is wrong with one that is left out was said.
+            if left_out.contains(&instance.value) {
+                return None;
+            }
             problems.push(
-                Diagnostic::error(
+                Diagnostic::mistake(
                     instance.span,
                     format!("there is no instance `{}` for `lvs_sync_daemon`", instance.value),
                 )
-                .label("expected the name of a vrrp_instance")
+                .label("expected the name of a vrrp_instance; connections are not synchronized")
                 .help("without a name, connections are always sent and received"),
             );
             return None;
@@ -158,19 +167,23 @@ fn group(word: &Word, problems: &mut Problems) -> Option<IpAddr> {
     let group = address_in("group", word, problems)?;
     if !group.is_multicast() {
         problems.push(
-            Diagnostic::error(word.span, format!("{group} is no group for `lvs_sync_daemon`"))
-                .label("expected a multicast address"),
+            Diagnostic::mistake(word.span, format!("{group} is no group for `lvs_sync_daemon`"))
+                .label("expected a multicast address")
+                .instead(IGNORED),
         );
+        return None;
     }
     Some(group)
 }
 
 fn no_value(name: &Word, expected: &str) -> Diagnostic {
-    Diagnostic::error(name.span, format!("`{}` has no value", name.text))
+    Diagnostic::mistake(name.span, format!("`{}` has no value", name.text))
         .label(format!("expected {expected}"))
+        .instead(IGNORED)
 }
 
 fn unknown(directive: &Directive, word: &Word, expected: &str) -> Diagnostic {
-    Diagnostic::error(word.span, format!("`{}` means nothing to `{}`", word.text, directive.keyword()))
+    Diagnostic::mistake(word.span, format!("`{}` means nothing to `{}`", word.text, directive.keyword()))
         .label(format!("expected {expected}"))
+        .instead(IGNORED)
 }

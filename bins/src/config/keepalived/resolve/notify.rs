@@ -8,7 +8,7 @@ use crate::config::{
     },
 };
 
-use super::values::{missing, surplus, switch};
+use super::values::{IGNORED, missing, surplus, switch};
 
 /// A directive of `notify…` and its like; `false` when it is none.
 pub(super) fn notify(directive: &Directive, notify: &mut Notify, problems: &mut Problems) -> bool {
@@ -64,10 +64,12 @@ pub(super) fn user(directive: &Directive, words: &[Word], problems: &mut Problem
 pub(super) fn arguments(keyword: &str, line: &Word, problems: &mut Problems) -> Option<Vec<String>> {
     let error = match command_words(&line.text) {
         Ok(argv) if argv.first().is_some_and(|program| !program.is_empty()) => return Some(argv),
-        Ok(_) => Diagnostic::error(line.span, format!("`{keyword}` names no program"))
-            .label("expected the path of a program"),
+        Ok(_) => Diagnostic::mistake(line.span, format!("`{keyword}` names no program"))
+            .label("expected the path of a program")
+            .instead(IGNORED),
         Err(quote) => {
-            Diagnostic::error(line.span, format!("a {quote} is not closed in the command of `{keyword}`"))
+            Diagnostic::mistake(line.span, format!("a {quote} is not closed in the command of `{keyword}`"))
+                .instead(IGNORED)
                 .help(format!("add the missing {quote}, or put a backslash before it"))
         }
     };

@@ -11,7 +11,7 @@ use crate::config::{
     },
 };
 
-use super::values::net;
+use super::values::{IGNORED, net};
 
 /// Words of routes that a value follows.
 const ROUTE_VALUES: &[&str] = &[
@@ -151,7 +151,8 @@ fn rule(entry: &Directive, preferences: &mut Preferences, problems: &mut Problem
     let has = |known: &[&str]| rule.words.iter().any(|word| known.contains(&word.as_str()));
     if !has(ACTIONS) {
         problems.push(
-            Diagnostic::error(entry.span(), "the rule says nothing of what is to be done")
+            Diagnostic::mistake(entry.span(), "the rule says nothing of what is to be done")
+                .instead(IGNORED)
                 .help("add `table TABLE`, or another action of ip-rule(8)"),
         );
         return None;
@@ -217,8 +218,9 @@ fn read(
             }
             _ => {
                 problems.push(
-                    Diagnostic::error(word.span, format!("`{text}` is no word of a {what}"))
+                    Diagnostic::mistake(word.span, format!("`{text}` is no word of a {what}"))
                         .label(format!("expected what ip-{what}(8) knows"))
+                        .instead(format!("the {what} is ignored, as with keepalived"))
                         .did_you_mean(text, values.iter().chain(words).copied()),
                 );
                 return None;
@@ -226,7 +228,7 @@ fn read(
         }
     }
     if read.words.is_empty() {
-        problems.push(Diagnostic::error(entry.span(), format!("an empty {what}")));
+        problems.push(Diagnostic::mistake(entry.span(), format!("an empty {what}")).instead(IGNORED));
         return None;
     }
     read.family = family.unwrap_or(Family::V4);
@@ -250,8 +252,9 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn unfit(word: &Word, what: &str) -> Diagnostic {
-    Diagnostic::error(word.span, format!("`{}` can not be part of a {what}", word.text.escape_debug()))
+    Diagnostic::mistake(word.span, format!("`{}` can not be part of a {what}", word.text.escape_debug()))
         .label("expected a word without blanks and quotes")
+        .instead("the line is ignored")
 }
 
 fn family_of(text: &str) -> Option<Family> {

@@ -2,7 +2,11 @@
 
 mod transport;
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    time::Duration,
+};
 
 use lb_vrrp::{Family, Interval, Priority};
 
@@ -26,7 +30,7 @@ pub(super) struct Settled {
 }
 
 /// Intervals between two frames, by interface.
-pub(super) type GarpGroups = HashMap<String, [Duration; 2]>;
+pub(super) type GarpGroups = BTreeMap<String, [Duration; 2]>;
 
 /// The instance that a draft describes; `None` when it lacks what nothing can stand for.
 pub(super) fn settle(
@@ -35,27 +39,25 @@ pub(super) fn settle(
     garp_groups: &GarpGroups,
     problems: &mut Problems,
 ) -> Option<Settled> {
-    let complete = is_complete(&draft, problems);
     let family = draft.addresses.first().map(|address| Family::of(address.value.net.addr()));
     let family = family.unwrap_or(Family::V4);
     arrange_addresses(&mut draft, family, problems);
     let version = version(&draft, family, defaults, problems);
+    is_complete(&draft, problems);
     let state = draft.state.map_or(InitialState::default(), |at| at.value);
     let priority = priority(&draft, state, problems);
     let state = strict_state(&draft, state, priority, problems);
     let advert_int = advert_int(&draft, version, problems);
     let preempt = preempt(&draft, state, priority, problems);
     let sending = sending(&mut draft, family, defaults, problems);
-    check_source(&draft, family, &sending, problems);
+    check_source(&mut draft, family, &sending, problems);
     let authentication = authentication(&mut draft, family, version, advert_int, problems);
     let vmac = vmac(&mut draft, &sending, problems);
     let down_timer_adverts = down_timer_adverts(&draft, defaults, problems);
     let accept = accept(&draft, version, problems);
     let lower_prio_no_advert = lower_prio_no_advert(&draft, problems);
     own_interface(&draft, problems);
-    let (Some(interface), Some(vrid), true) = (draft.interface.clone(), draft.vrid, complete) else {
-        return None;
-    };
+    let (Some(interface), Some(vrid)) = (draft.interface.clone(), draft.vrid) else { return None };
     let interval = garp_interval(&interface.value, family, defaults, garp_groups);
     let garp = garp(&draft, vmac.is_some(), interval, problems);
     let places = draft.addresses.iter().chain(&draft.excluded).map(|address| address.span).collect();
@@ -72,7 +74,7 @@ pub(super) fn settle(
         excluded: plain(draft.excluded),
         routes: draft.routes,
         rules: draft.rules,
-        sending: sending?,
+        sending,
         source: draft.source.map(|at| at.value),
         track_source: draft.track_source,
         authentication: authentication?,
@@ -104,40 +106,31 @@ fn plain(addresses: Vec<At<VirtualAddress>>) -> Vec<VirtualAddress> {
     addresses
 }
 
-fn is_complete(draft: &Draft<'_>, problems: &mut Problems) -> bool {
-    let name = &draft.name.text;
-    let mut lacks = |what: String, help: &str| {
-        if !draft.broken {
-            problems.push(Diagnostic::error(draft.name.span, what).help(help));
-        }
-    };
+/// Says what an instance lacks.
+fn is_complete(draft: &Draft<'_>, problems: &mut Problems) {
+    let (name, span) = (&draft.name.text, draft.name.span);
     if draft.interface.is_none() {
-        lacks(
-            format!("instance `{name}` has no `interface`"),
-            "add `interface NAME`, the interface that it runs on",
+        problems.push(
+            Diagnostic::error(span, format!("instance `{name}` has no `interface`"))
+                .help("add `interface NAME`, the interface that it runs on"),
         );
     }
-    if draft.vrid.is_none() {
-        lacks(
-            format!("instance `{name}` has no `virtual_router_id`"),
-            "add `virtual_router_id N`, 1 to 255, the same on all its routers",
+    if draft.vrid.is_none() && !draft.refused {
+        problems.push(
+            Diagnostic::error(span, format!("instance `{name}` has no `virtual_router_id`"))
+                .help("add `virtual_router_id N`, 1 to 255, the same on all its routers"),
         );
     }
-    if draft.addresses.is_empty() {
-        match draft.no_addresses {
-            Some(_) => lacks(
-                format!(
-                    "instance `{name}` has no virtual address, and `no_virtual_ipaddress` is not supported"
-                ),
-                "add an address to `virtual_ipaddress`: an advertisement carries at least one",
-            ),
-            None => lacks(
-                format!("instance `{name}` has no virtual address"),
-                "add one to `virtual_ipaddress`: an advertisement carries at least one",
-            ),
-        }
+    if !draft.addresses.is_empty() {
+        return;
     }
-    draft.interface.is_some() && draft.vrid.is_some() && !draft.addresses.is_empty()
+    let message = format!("instance `{name}` has no virtual address");
+    let span = draft.no_addresses.unwrap_or(span);
+    problems.push(
+        Diagnostic::error(span, message)
+            .note("an advertisement of VRRPv3 carries at least one, and keepalived does not start without")
+            .help("add one to `virtual_ipaddress`"),
+    );
 }
 
 /// Keeps what can be advertised together, and none twice.
@@ -258,7 +251,7 @@ fn advert_int(draft: &Draft<'_>, version: Version, problems: &mut Problems) -> I
     if rounded > longest && version == Version::V2 {
         // What does not agree is dropped by the others, so there is nothing near enough.
         problems.push(
-            Diagnostic::error(span, format!("an interval of {} s is not supported", rounded.as_secs()))
+            Diagnostic::mistake(span, format!("an interval of {} s is not supported", rounded.as_secs()))
                 .label(format!("expected {} s at most", longest.as_secs())),
         );
     } else if rounded > longest {

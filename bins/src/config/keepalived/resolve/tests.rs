@@ -19,7 +19,8 @@ fn load(text: &str) -> (Config, Vec<Diagnostic>) {
     let path = Path::new("/etc/keepalived/keepalived.conf");
     let (document, _, mut problems) = read_text(text, path, &settings, &mut Memory::default());
     let config = resolve(&document, &mut problems);
-    (config, problems.finish())
+    // As a test of the file sees them.
+    (config, problems.finish().into_iter().map(Diagnostic::strictly).collect())
 }
 
 /// What has no problem at all.

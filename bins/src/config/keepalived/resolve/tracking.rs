@@ -5,17 +5,18 @@ mod definition;
 use std::collections::{BTreeMap, HashSet};
 
 use crate::config::{
-    diagnostic::{Diagnostic, Problems, Severity},
+    diagnostic::{Diagnostic, Problems},
     document::Span,
     keepalived::{
-        language::{Directive, Word},
-        model::{Process, Script, TrackFile, Tracked, Tracks, Weight},
+        language::{Block, Directive, Word},
+        model::{Config, Process, Script, TrackFile, Tracked, Tracks, Weight},
     },
 };
 
 use super::{
     addresses::{is_interface_name, no_interface_name},
-    values::{number_in, only},
+    faults::{Area, Faults, title},
+    values::{IGNORED, number_in, only},
 };
 
 /// Greatest weight of scripts and interfaces, and of processes and files.
@@ -48,18 +49,57 @@ impl<T> Default for Definitions<T> {
     }
 }
 
-impl<T> Definitions<T> {
-    fn add(&mut self, name: &Word, kind: &str, value: Option<T>, problems: &mut Problems) {
-        if let Some(first) = self.0.get(&*name.text) {
-            problems.push(
-                Diagnostic::error(name.span, format!("{kind} `{}` is defined twice", name.text))
+impl<T: Clone> Definitions<T> {
+    /// Reads a definition. What was in force by its name takes its place if it has an error.
+    fn define(
+        &mut self,
+        directive: &Directive,
+        before: &BTreeMap<String, T>,
+        read: impl FnOnce(&Word, &Block, &mut Problems) -> Option<T>,
+        (area, faults): (Area, &mut Faults),
+        problems: &mut Problems,
+    ) {
+        let (read, errors) = problems.block(|problems| {
+            let name = only(directive, "a name", problems)?;
+            if let Some(first) = self.0.get(&*name.text) {
+                problems.push(
+                    Diagnostic::error(
+                        name.span,
+                        format!("{} `{}` is defined twice", directive.keyword(), name.text),
+                    )
                     .label("the second time")
                     .related(first.name, "first defined here")
                     .help("rename one of them"),
-            );
-            return;
+                );
+                return None;
+            }
+            let Some(block) = &directive.block else {
+                problems.push(no_block(directive));
+                return Some((name, None));
+            };
+            Some((name, read(name, block, problems)))
+        });
+        let (name, mut value) = read.map_or((None, None), |(name, value)| (Some(name), value));
+        if let Some(errors) = errors {
+            value = name.and_then(|name| before.get(&*name.text)).cloned();
+            faults.push(title(directive), area, value.is_some(), errors);
         }
-        self.0.insert(name.text.to_string(), Definition { name: name.span, value, used: false });
+        if let Some(name) = name {
+            self.0.insert(name.text.to_string(), Definition { name: name.span, value, used: false });
+        }
+    }
+}
+
+impl<T> Definitions<T> {
+    /// Keeps what can be tracked.
+    fn retain_known(&mut self, tracked: &mut Vec<Tracked>) {
+        tracked.retain(|tracked| match self.0.get_mut(&tracked.name) {
+            Some(definition) => {
+                definition.used = true;
+                definition.value.is_some()
+            }
+            None => false,
+        });
     }
 
     /// What bears this name: `None` = nothing, `Some(None)` = something that is not right.
@@ -91,30 +131,38 @@ impl<T> Definitions<T> {
     }
 }
 
-/// A block that defines something to track; `false` when it is none.
-pub(super) fn definition(directive: &Directive, trackers: &mut Trackers, problems: &mut Problems) -> bool {
-    let keyword = directive.keyword();
-    if !matches!(keyword, "vrrp_script" | "vrrp_track_process" | "track_file" | "vrrp_track_file") {
-        return false;
+impl Trackers {
+    /// Keeps what is tracked as far as it is defined.
+    pub(super) fn retain_known(&mut self, tracks: &mut Tracks) {
+        self.scripts.retain_known(&mut tracks.scripts);
+        self.processes.retain_known(&mut tracks.processes);
+        self.files.retain_known(&mut tracks.files);
     }
-    let Some(name) = only(directive, "a name", problems) else { return true };
-    let Some(block) = &directive.block else {
-        problems.push(no_block(directive));
-        return true;
-    };
-    match keyword {
+}
+
+/// A block that defines something to track; `false` when it is none.
+pub(super) fn definition(
+    directive: &Directive,
+    before: &Config,
+    trackers: &mut Trackers,
+    faults: &mut Faults,
+    problems: &mut Problems,
+) -> bool {
+    let Trackers { scripts, processes, files } = trackers;
+    match directive.keyword() {
         "vrrp_script" => {
-            let script = definition::script(name, block, problems);
-            trackers.scripts.add(name, keyword, script, problems);
+            let faults = (Area::Vrrp, faults);
+            scripts.define(directive, &before.scripts, definition::script, faults, problems);
         }
         "vrrp_track_process" => {
-            let process = definition::process(name, block, problems);
-            trackers.processes.add(name, keyword, process, problems);
+            let faults = (Area::Vrrp, faults);
+            processes.define(directive, &before.processes, definition::process, faults, problems);
         }
-        _ => {
-            let file = definition::file(name, block, problems);
-            trackers.files.add(name, keyword, file, problems);
+        "track_file" | "vrrp_track_file" => {
+            let faults = (Area::Both, faults);
+            files.define(directive, &before.files, definition::file, faults, problems);
         }
+        _ => return false,
     }
     true
 }
@@ -173,7 +221,7 @@ pub(super) fn tracks(
             }
         };
         let Some(own) = own else { continue };
-        let Some(weight) = entry_weight(entry, own, max, problems) else { continue };
+        let weight = entry_weight(entry, own, max, problems);
         if !seen.insert(name.text.to_string()) {
             problems.push(
                 Diagnostic::warning(name.span, format!("`{}` is tracked twice", name.text))
@@ -198,9 +246,10 @@ fn lookup<T>(
         definition.used = true;
         return definition.value.as_ref().map(weight);
     }
-    problems.push_with(Severity::Error, name.span, || {
-        Diagnostic::error(name.span, format!("there is no {kind} `{}`", name.text))
-            .note("without it, its failure would go unseen")
+    problems.push_mistake_with(name.span, || {
+        Diagnostic::mistake(name.span, format!("there is no {kind} `{}`", name.text))
+            .instead(IGNORED)
+            .note("its failure goes unseen")
             .help(format!("define it with `{kind} {} {{ … }}`, or leave it out", name.text))
             .did_you_mean(&name.text, known.0.keys().map(String::as_str))
     });
@@ -208,7 +257,7 @@ fn lookup<T>(
 }
 
 /// `NAME [weight N] [reverse|noreverse]`.
-fn entry_weight(entry: &Directive, own: Weight, max: i16, problems: &mut Problems) -> Option<Weight> {
+fn entry_weight(entry: &Directive, own: Weight, max: i16, problems: &mut Problems) -> Weight {
     let mut weight = own;
     let mut words = entry.parameters().iter();
     while let Some(word) = words.next() {
@@ -216,24 +265,28 @@ fn entry_weight(entry: &Directive, own: Weight, max: i16, problems: &mut Problem
             "weight" => {
                 let Some(number) = words.next() else {
                     problems.push(
-                        Diagnostic::error(word.span, "`weight` has no value")
-                            .label(format!("expected a number from -{max} to {max}")),
+                        Diagnostic::mistake(word.span, "`weight` has no value")
+                            .label(format!("expected a number from -{max} to {max}"))
+                            .instead(IGNORED),
                     );
-                    return None;
+                    break;
                 };
-                weight.value = number_in("weight", number, -max..=max, problems)?;
+                if let Some(value) = number_in("weight", number, -max..=max, problems) {
+                    weight.value = value;
+                }
             }
             "reverse" => weight.reverse = true,
             "noreverse" | "no_reverse" => weight.reverse = false,
             other => {
                 problems.push(
-                    Diagnostic::error(word.span, format!("`{other}` is no option of what is tracked"))
+                    Diagnostic::mistake(word.span, format!("`{other}` is no option of what is tracked"))
                         .label("expected weight, reverse or noreverse")
+                        .instead("the rest of the line is ignored, as with keepalived")
                         .did_you_mean(other, ["weight", "reverse", "noreverse"]),
                 );
-                return None;
+                break;
             }
         }
     }
-    Some(weight)
+    weight
 }

@@ -5,8 +5,6 @@ use std::{
     net::IpAddr,
 };
 
-use lb_vrrp::{Family, Vrid};
-
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     document::Span,
@@ -21,39 +19,31 @@ pub(super) fn instances(
     delays: &BTreeMap<String, InterfaceDelays>,
     problems: &mut Problems,
 ) {
-    unique_routers(instances, problems);
     shared_addresses(instances, problems);
     for settled in instances {
         patient_interfaces(settled, delays, problems);
     }
 }
 
-/// One virtual router id on one interface is one virtual router.
-fn unique_routers(instances: &[Settled], problems: &mut Problems) {
-    let mut seen: HashMap<(&str, Family, Vrid), &Settled> = HashMap::with_capacity(instances.len());
-    for settled in instances {
-        let instance = &settled.instance;
-        let key = (instance.interface.as_str(), instance.family, instance.vrid);
-        let Some(first) = seen.insert(key, settled) else { continue };
-        let note = if overlap(&first.instance, instance) {
-            "each would take the advertisements of the other for its peer's"
-        } else {
-            "keepalived keeps them apart by their groups or peers, which is not supported here"
-        };
-        problems.push(
-            Diagnostic::error(
-                settled.vrid,
-                format!(
-                    "instances `{}` and `{}` both have virtual router id {} with {} on {}",
-                    first.instance.name, instance.name, instance.vrid, instance.family, instance.interface
-                ),
-            )
-            .label("the second time")
-            .related(first.vrid, "first used here")
-            .note(note)
-            .help("give one of them another `virtual_router_id`, on all its routers"),
-        );
-    }
+/// What is said of two instances that are the same virtual router.
+pub(super) fn same_router(first: &Settled, second: &Settled) -> Diagnostic {
+    let instance = &second.instance;
+    let note = if overlap(&first.instance, instance) {
+        "each would take the advertisements of the other for its peer's"
+    } else {
+        "keepalived keeps them apart by their groups or peers, which is not supported here"
+    };
+    Diagnostic::error(
+        second.vrid,
+        format!(
+            "instances `{}` and `{}` both have virtual router id {} with {} on {}",
+            first.instance.name, instance.name, instance.vrid, instance.family, instance.interface
+        ),
+    )
+    .label("the second time")
+    .related(first.vrid, "first used here")
+    .note(note)
+    .help("give one of them another `virtual_router_id`, on all its routers")
 }
 
 /// Whether the one hears what is for the other.

@@ -12,6 +12,9 @@ use crate::config::{
     keepalived::language::{Directive, Word},
 };
 
+/// What becomes of a line or an entry that cannot be used.
+pub(super) const IGNORED: &str = "ignored, as with keepalived";
+
 /// A value and its place.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At<T> {
@@ -53,11 +56,42 @@ pub(super) fn surplus(directive: &Directive, rest: &[Word], problems: &mut Probl
     }
 }
 
-/// A directive without what it needs.
+/// A directive without what it needs. keepalived does not start then; here only its block cannot be used.
 pub(super) fn missing(directive: &Directive, expected: &str) -> Diagnostic {
-    Diagnostic::error(directive.span(), format!("`{}` has no value", directive.keyword()))
-        .label(format!("expected {expected}"))
+    let (span, keyword) = (directive.span(), directive.keyword());
+    let message = format!("`{keyword}` has no value");
+    let label = format!("expected {expected}");
+    match NEEDS_NO_VALUE.contains(&keyword) {
+        true => Diagnostic::mistake(span, message).label(label).instead(IGNORED),
+        false => Diagnostic::error(span, message).label(label),
+    }
 }
+
+/// Keywords that keepalived 2.2.7 ignores without a value.
+const NEEDS_NO_VALUE: [&str; 22] = [
+    "file",
+    "helo_name",
+    "http_protocol",
+    "lvs_notify_fifo",
+    "lvs_notify_fifo_script",
+    "lvs_sync_daemon",
+    "lvs_timeouts",
+    "misc_path",
+    "notify_fifo",
+    "notify_fifo_script",
+    "payload",
+    "require_reply",
+    "router_id",
+    "script",
+    "script_user",
+    "shutdown_script",
+    "startup_script",
+    "status_code",
+    "track_file",
+    "virtualhost",
+    "vrrp_notify_fifo",
+    "vrrp_notify_fifo_script",
+];
 
 /// A whole number within a range.
 pub(super) fn number<T>(
@@ -86,15 +120,18 @@ where
     let expected = || format!("expected a number from {} to {}", range.start(), range.end());
     let Ok(value) = word.text.parse::<i64>() else {
         problems.push(
-            Diagnostic::error(word.span, format!("`{}` is no number for `{what}`", word.text))
-                .label(expected()),
+            Diagnostic::mistake(word.span, format!("`{}` is no number for `{what}`", word.text))
+                .label(expected())
+                .instead(IGNORED),
         );
         return None;
     };
     let value = T::try_from(value).ok().filter(|value| range.contains(value));
     if value.is_none() {
         problems.push(
-            Diagnostic::error(word.span, format!("`{what}` {} is out of range", word.text)).label(expected()),
+            Diagnostic::mistake(word.span, format!("`{what}` {} is out of range", word.text))
+                .label(expected())
+                .instead(IGNORED),
         );
     }
     value
@@ -124,7 +161,8 @@ pub(super) fn seconds_in(
         None => format!("`{}` is no number of seconds for `{what}`", word.text),
     };
     let expected = seconds_expected(&range);
-    problems.push(Diagnostic::error(word.span, error).label(format!("expected {expected}")));
+    problems
+        .push(Diagnostic::mistake(word.span, error).label(format!("expected {expected}")).instead(IGNORED));
     None
 }
 
@@ -155,11 +193,12 @@ pub(super) fn switch(directive: &Directive, problems: &mut Problems) -> Option<b
         _ => {
             let keyword = directive.keyword();
             problems.push(
-                Diagnostic::error(
+                Diagnostic::mistake(
                     word.span,
                     format!("`{}` is neither on nor off for `{keyword}`", word.text),
                 )
-                .label("expected on, off, true, false, yes or no"),
+                .label("expected on, off, true, false, yes or no")
+                .instead(IGNORED),
             );
             None
         }
@@ -188,8 +227,9 @@ pub(super) fn address_in(what: &str, word: &Word, problems: &mut Problems) -> Op
     let parsed = word.text.parse().ok();
     if parsed.is_none() {
         problems.push(
-            Diagnostic::error(word.span, format!("`{}` is no IP address for {what}", word.text))
-                .label("expected an IPv4 or IPv6 address"),
+            Diagnostic::mistake(word.span, format!("`{}` is no IP address for {what}", word.text))
+                .label("expected an IPv4 or IPv6 address")
+                .instead(IGNORED),
         );
     }
     parsed

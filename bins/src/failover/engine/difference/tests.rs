@@ -25,7 +25,7 @@ fn config(instances: &[(&str, u8, u8)]) -> Config {
     let source = Source::new("keepalived.conf", text);
     let path = Path::new("/keepalived.conf");
     let loaded = load_source(source, path, &Settings::default(), &mut Machine::default());
-    loaded.config.expect("a configuration")
+    loaded.resolved.config
 }
 
 fn names<'a>(instances: &[&'a Instance]) -> Vec<&'a str> {

@@ -10,6 +10,7 @@ use super::{
     super::{
         include::{self, Checks},
         line::Line,
+        tree::Completeness,
     },
     Reader,
 };
@@ -31,11 +32,13 @@ impl Reader<'_> {
         if checks.brace && !found.empty.is_empty() {
             let message = format!("no file for `{}`", found.empty.join("`, `"));
             self.problems.push(Diagnostic::error(place, message));
+            self.completeness = Completeness::Cut;
         }
         if found.paths.is_empty() {
             let strict = if found.wildcards { checks.wildcard } else { checks.matching };
             if strict {
                 self.problems.push(Diagnostic::error(place, format!("no file matches `{text}`")));
+                self.completeness = Completeness::Cut;
             } else if !found.wildcards {
                 self.problems.push(Diagnostic::warning(place, format!("no file matches `{text}`")));
             }
@@ -60,7 +63,7 @@ impl Reader<'_> {
             None
         };
         if let Some(message) = refuse {
-            self.problems.push(Diagnostic::error(place, message));
+            self.problems.push(Diagnostic::mistake(place, message).label("the file is left out here"));
             return;
         }
         let name = path.display().to_string();
@@ -78,6 +81,12 @@ impl Reader<'_> {
                     let missing = error.kind() == io::ErrorKind::NotFound;
                     let strict = if missing && !wildcards { checks.matching } else { checks.readable };
                     let message = format!("`{name}` can not be read: {error}");
+                    let missing_part = match (strict, missing) {
+                        (true, _) => Completeness::Cut,
+                        (false, true) => Completeness::Whole,
+                        (false, false) => Completeness::WithoutFile,
+                    };
+                    self.completeness = self.completeness.max(missing_part);
                     self.problems.push(match strict {
                         true => Diagnostic::error(place, message),
                         false => Diagnostic::warning(place, message)

@@ -9,7 +9,12 @@ use crate::config::{
     document::Span,
     keepalived::{
         model::{Authentication, Peer, Sending, Version, Vmac},
-        resolve::{authentication::PassKind, globals::Defaults, instance::Draft, values::At},
+        resolve::{
+            authentication::PassKind,
+            globals::Defaults,
+            instance::Draft,
+            values::{At, IGNORED},
+        },
     },
 };
 
@@ -18,7 +23,7 @@ pub(super) fn sending(
     family: Family,
     defaults: &Defaults,
     problems: &mut Problems,
-) -> Option<Sending> {
+) -> Sending {
     let Some(unicast) = draft.unicast else { return multicast(draft, family, defaults, problems) };
     if let Some(At { span, .. }) = draft.group {
         problems
@@ -26,22 +31,18 @@ pub(super) fn sending(
     }
     let mut peers: Vec<Peer> = Vec::with_capacity(draft.peers.len());
     let mut seen: HashMap<IpAddr, Span> = HashMap::new();
-    let mut wrong = false;
     for At { value: peer, span } in std::mem::take(&mut draft.peers) {
         let address = peer.address;
-        let mut refuse = |what: &str, help: &str| {
-            problems.push(Diagnostic::error(span, format!("{address} {what}")).help(help));
-            wrong = true;
-        };
-        if Family::of(address) != family && !draft.addresses.is_empty() {
-            refuse(
-                "is not of the family of the virtual addresses",
-                "give an address of the peer of the same family",
+        if Family::of(address) != family {
+            problems.push(
+                Diagnostic::mistake(span, format!("{address} is not of the family of the virtual addresses"))
+                    .instead(IGNORED)
+                    .help("give an address of the peer of the same family"),
             );
         } else if address.is_multicast() || address.is_unspecified() {
-            refuse(
-                "is not the address of a host",
-                "name a router, or leave `unicast_peer` out for multicast",
+            problems.push(
+                Diagnostic::error(span, format!("{address} is not the address of a host"))
+                    .help("name a router, or leave `unicast_peer` out for multicast"),
             );
         } else if draft.source.is_some_and(|source| source.value == address) {
             problems.push(
@@ -58,30 +59,30 @@ pub(super) fn sending(
         }
     }
     if peers.is_empty() {
-        if !wrong && !draft.broken {
-            problems.push(
-                Diagnostic::error(unicast, format!("instance `{}` is unicast and has no peer", draft.name.text))
-                    .note("keepalived falls back to multicast here, which where unicast is needed makes two MASTERs")
-                    .help("name the other routers in `unicast_peer { … }`, or write `mcast_src_ip` for multicast"),
-            );
-        }
-        return None;
+        let message = format!("instance `{}` is unicast and has no peer", draft.name.text);
+        let problem = match draft.needs_peer {
+            true => Diagnostic::error(unicast, message),
+            false => Diagnostic::mistake(unicast, message)
+                .instead("it is multicast, as with keepalived")
+                .note("where unicast is needed there are two MASTERs"),
+        };
+        problems.push(
+            problem.help(
+                "name the other routers in `unicast_peer { … }`, or write `mcast_src_ip` for multicast",
+            ),
+        );
+        return multicast(draft, family, defaults, problems);
     }
     let ttl = draft.unicast_ttl.max(1);
-    Some(Sending::Unicast { peers, ttl })
+    Sending::Unicast { peers, ttl }
 }
 
-fn multicast(
-    draft: &Draft<'_>,
-    family: Family,
-    defaults: &Defaults,
-    problems: &mut Problems,
-) -> Option<Sending> {
+fn multicast(draft: &Draft<'_>, family: Family, defaults: &Defaults, problems: &mut Problems) -> Sending {
     let default = match family {
         Family::V4 => defaults.group4,
         Family::V6 => defaults.group6,
     };
-    let Some(At { value: group, span }) = draft.group else { return Some(Sending::Multicast(default)) };
+    let Some(At { value: group, span }) = draft.group else { return Sending::Multicast(default) };
     let wrong = if !group.is_multicast() {
         format!("{group} is no multicast group")
     } else if Family::of(group) != family {
@@ -89,31 +90,37 @@ fn multicast(
     } else if matches!(group, IpAddr::V6(group) if group.octets()[1] & 0xf != 2) {
         format!("{group} is not a group of the link")
     } else {
-        return Some(Sending::Multicast(Some(group)));
+        return Sending::Multicast(Some(group));
     };
-    problems.push(Diagnostic::error(span, wrong).label(format!("expected an {family} multicast address")));
-    None
+    problems.push(
+        Diagnostic::mistake(span, wrong)
+            .label(format!("expected an {family} multicast address"))
+            .instead(IGNORED),
+    );
+    Sending::Multicast(default)
 }
 
 pub(super) fn check_source(
-    draft: &Draft<'_>,
+    draft: &mut Draft<'_>,
     family: Family,
-    sending: &Option<Sending>,
+    sending: &Sending,
     problems: &mut Problems,
 ) {
     let Some(At { value: source, span }) = draft.source else { return };
-    if draft.addresses.is_empty() {
-        return;
-    }
     if Family::of(source) != family {
         problems.push(
-            Diagnostic::error(span, format!("{source} is not of the family of the virtual addresses"))
-                .label(format!("expected an {family} address of this router")),
+            Diagnostic::mistake(span, format!("{source} is not of the family of the virtual addresses"))
+                .label(format!("expected an {family} address of this router"))
+                .instead(IGNORED),
         );
+        draft.source = None;
     } else if source.is_multicast() || source.is_unspecified() {
-        problems.push(Diagnostic::error(span, format!("{source} is not the address of a host")));
+        problems.push(
+            Diagnostic::mistake(span, format!("{source} is not the address of a host")).label("ignored"),
+        );
+        draft.source = None;
     } else if let IpAddr::V6(address) = source
-        && matches!(sending, Some(Sending::Multicast(_)))
+        && matches!(sending, Sending::Multicast(_))
         && !address.is_unicast_link_local()
     {
         problems.push(
@@ -181,11 +188,11 @@ pub(super) fn authentication(
             }
             let Some(secret) = pass.pass.filter(|secret| !secret.expose().is_empty()) else {
                 problems.push(
-                    Diagnostic::error(span, format!("the authentication of `{name}` has no password"))
-                        .note("keepalived would run without authentication")
+                    Diagnostic::mistake(span, format!("the authentication of `{name}` has no password"))
+                        .label("it runs without authentication, as with keepalived")
                         .help("add `auth_pass PASSWORD`, or leave the block out"),
                 );
-                return None;
+                return Some(Authentication::None);
             };
             Some(match kind.value {
                 PassKind::Pass => Authentication::Pass(secret),
@@ -200,11 +207,7 @@ fn default_window(interval: Interval) -> Duration {
     Duration::from_secs((3 * u64::from(interval.centiseconds())).div_ceil(100).max(5))
 }
 
-pub(super) fn vmac(
-    draft: &mut Draft<'_>,
-    sending: &Option<Sending>,
-    problems: &mut Problems,
-) -> Option<Vmac> {
+pub(super) fn vmac(draft: &mut Draft<'_>, sending: &Sending, problems: &mut Problems) -> Option<Vmac> {
     let Some(At { value, span }) = draft.vmac.take() else {
         if let Some(span) = draft.vmac_xmit_base {
             problems.push(Diagnostic::warning(span, "`vmac_xmit_base` has no effect without `use_vmac`"));
@@ -216,7 +219,7 @@ pub(super) fn vmac(
         mac[5] = vrid.value.get();
     }
     vmac.xmit_base = draft.vmac_xmit_base.is_some();
-    if matches!(sending, Some(Sending::Unicast { .. })) && !vmac.xmit_base {
+    if matches!(sending, Sending::Unicast { .. }) && !vmac.xmit_base {
         problems.push(
             Diagnostic::warning(span, "unicast with `use_vmac` needs `vmac_xmit_base`")
                 .label("taken as given, as with keepalived"),

@@ -276,12 +276,14 @@ fn peers_are_routers_of_the_family_and_others_than_this_one() {
     assert_eq!(config.instances[0].source, Some(ip("192.0.2.1")));
     warns(&instance_text(&peers("192.0.2.2\n192.0.2.2")), "peer 192.0.2.2 is given twice", "192.0.2.2");
     refuses(
-        &instance_text(&peers("fe80::1")),
+        &instance_text(&peers("fe80::1\n192.0.2.2")),
         "fe80::1 is not of the family of the virtual addresses",
         "fe80::1",
     );
-    refuses(&instance_text(&peers("224.0.0.18")), "224.0.0.18 is not the address of a host", "224.0.0.18");
-    refuses(&instance_text(&peers("peer-b")), "`peer-b` is no IP address for a peer", "peer-b");
+    let group = instance_text(&peers("224.0.0.18\n192.0.2.2"));
+    refuses(&group, "224.0.0.18 is not the address of a host", "224.0.0.18");
+    let name = instance_text(&peers("peer-b\n192.0.2.2"));
+    refuses(&name, "`peer-b` is no IP address for a peer", "peer-b");
 }
 
 #[test]

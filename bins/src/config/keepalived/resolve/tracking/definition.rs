@@ -9,7 +9,7 @@ use crate::config::{
         model::{FileInit, ParamMatch, Process, Script, ScriptCommand, TrackFile, User, Weight},
         resolve::{
             notify::{arguments, user},
-            values::{At, Once, bare, missing, number, number_in, only, seconds, surplus},
+            values::{At, IGNORED, Once, bare, missing, number, number_in, only, seconds, surplus},
         },
     },
 };
@@ -23,7 +23,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub(super) fn script(name: &Word, block: &Block, problems: &mut Problems) -> Option<Script> {
     let mut argv = None;
     let mut as_user: Option<User> = None;
-    let mut broken = false;
     let (mut interval, mut timeout) = (None, None);
     let (mut rise, mut fall) = (1, 1);
     let (mut weight, mut init_fail) = (Weight::default(), false);
@@ -44,7 +43,6 @@ pub(super) fn script(name: &Word, block: &Block, problems: &mut Problems) -> Opt
                     // Without quotes, the words are the arguments.
                     words => Some(words.iter().map(|word| word.text.to_string()).collect()),
                 };
-                broken |= argv.is_none();
             }
             "interval" => interval = seconds(directive, Duration::ZERO..=LONGEST, problems),
             "timeout" => timeout = seconds(directive, Duration::from_micros(1)..=LONGEST, problems),
@@ -73,12 +71,10 @@ pub(super) fn script(name: &Word, block: &Block, problems: &mut Problems) -> Opt
         None => Duration::from_secs(1),
     };
     let Some(argv) = argv else {
-        if !broken {
-            problems.push(
-                Diagnostic::error(name.span, format!("vrrp_script `{}` has no `script`", name.text))
-                    .help("add `script \"PROGRAM ARGUMENTS\"`, or nothing would be checked"),
-            );
-        }
+        problems.push(
+            Diagnostic::error(name.span, format!("vrrp_script `{}` has no `script`", name.text))
+                .help("add `script \"PROGRAM ARGUMENTS\"`, or nothing would be checked"),
+        );
         return None;
     };
     Some(Script {
@@ -121,7 +117,7 @@ pub(super) fn process(name: &Word, block: &Block, problems: &mut Problems) -> Op
                     words => words.iter().map(|word| word.text.to_string()).collect(),
                 };
             }
-            "param_match" => process.parameters = param_match(directive, problems),
+            "param_match" => process.parameters = param_match(directive, problems).or(process.parameters),
             "full_command" => process.full_command = bare(directive, problems),
             "weight" => {
                 process.weight = own_weight(directive, WEIGHT_MAX_OTHERS, problems).unwrap_or(process.weight);
@@ -141,12 +137,10 @@ pub(super) fn process(name: &Word, block: &Block, problems: &mut Problems) -> Op
         }
     }
     if process.command.is_empty() {
-        if !block.directives.iter().any(|directive| directive.keyword() == "process") {
-            problems.push(
-                Diagnostic::error(name.span, format!("vrrp_track_process `{}` has no `process`", name.text))
-                    .help("add `process PROGRAM`, or nothing would be watched"),
-            );
-        }
+        problems.push(
+            Diagnostic::error(name.span, format!("vrrp_track_process `{}` has no `process`", name.text))
+                .help("add `process PROGRAM`, or nothing would be watched"),
+        );
         return None;
     }
     if process.command.len() > 1 {
@@ -158,9 +152,14 @@ pub(super) fn process(name: &Word, block: &Block, problems: &mut Problems) -> Op
         && value < process.quorum
     {
         problems.push(
-            Diagnostic::error(span, format!("`quorum_max` {value} is less than `quorum` {}", process.quorum))
-                .help("raise `quorum_max`; 0 says that the process must not run"),
+            Diagnostic::mistake(
+                span,
+                format!("`quorum_max` {value} is less than `quorum` {}", process.quorum),
+            )
+            .label("`quorum_max` is ignored, as with keepalived")
+            .help("raise it; 0 says that the process must not run"),
         );
+        process.quorum_max = None;
     }
     Some(process)
 }
@@ -174,8 +173,9 @@ fn param_match(directive: &Directive, problems: &mut Problems) -> Option<ParamMa
         "exact" => Some(ParamMatch::Exact),
         other => {
             problems.push(
-                Diagnostic::error(word.span, format!("`{other}` is no way to match parameters"))
+                Diagnostic::mistake(word.span, format!("`{other}` is no way to match parameters"))
                     .label("expected initial, partial, or nothing for an exact match")
+                    .instead(IGNORED)
                     .did_you_mean(other, ["initial", "partial"]),
             );
             None
@@ -219,7 +219,11 @@ fn init_file(directive: &Directive, problems: &mut Problems) -> Option<FileInit>
     for word in directive.parameters() {
         match word.text.as_str() {
             "overwrite" => init.overwrite = true,
-            _ => init.value = number_in("init_file", word, i32::MIN..=i32::MAX, problems)?,
+            _ => {
+                if let Some(value) = number_in("init_file", word, i32::MIN..=i32::MAX, problems) {
+                    init.value = value;
+                }
+            }
         }
     }
     Some(init)

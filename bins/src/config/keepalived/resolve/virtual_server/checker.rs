@@ -10,18 +10,21 @@ use lb_health::{
 use super::{
     super::{
         notify::{self, command},
-        values::{address_in, number_in, only, switch},
+        values::{IGNORED, address_in, number_in, only, switch},
     },
     Context, http,
     values::{first, number, positive_seconds, seconds},
 };
 use crate::config::{
-    diagnostic::{Diagnostic, Problems, Severity},
+    diagnostic::{Diagnostic, Problems},
     keepalived::{
         language::{Block, Directive},
         model::{Checker, CheckerKind, Pace, ScriptCommand, Sni, Weight},
     },
 };
+
+/// What becomes of a check that lacks what it needs.
+const CHECK_IGNORED: &str = "the check is ignored, as with keepalived: the server counts as up without it";
 
 /// What surrounds a check.
 pub(super) struct Around<'a> {
@@ -45,14 +48,25 @@ pub(super) struct Pacing {
 }
 
 impl Pacing {
+    /// `alpha` of a virtual server, where keepalived looks at no parameter.
+    pub(super) fn alpha(&mut self) {
+        self.alpha = Some(true);
+    }
+
     /// Takes notice of a directive, if it is one of these.
     pub(super) fn read(&mut self, directive: &Directive, problems: &mut Problems) -> bool {
         match directive.keyword() {
-            "delay_loop" => self.delay_loop = positive_seconds(directive, problems),
-            "connect_timeout" => self.connect_timeout = positive_seconds(directive, problems),
-            "retry" | "nb_get_retry" => self.retry = number(directive, 0..=u32::MAX - 1, problems),
-            "delay_before_retry" => self.delay_before_retry = seconds(directive, problems),
-            "alpha" => self.alpha = switch(directive, problems),
+            "delay_loop" => self.delay_loop = positive_seconds(directive, problems).or(self.delay_loop),
+            "connect_timeout" => {
+                self.connect_timeout = positive_seconds(directive, problems).or(self.connect_timeout);
+            }
+            "retry" | "nb_get_retry" => {
+                self.retry = number(directive, 0..=u32::MAX - 1, problems).or(self.retry);
+            }
+            "delay_before_retry" => {
+                self.delay_before_retry = seconds(directive, problems).or(self.delay_before_retry);
+            }
+            "alpha" => self.alpha = switch(directive, problems).or(self.alpha),
             // First looks are spread over a second, and later ones evenly over `delay_loop`.
             "warmup" => {
                 seconds(directive, problems);
@@ -116,11 +130,12 @@ pub(super) fn checkers(directive: &Directive, around: &Around<'_>, problems: &mu
     };
     if draft.target.address.port() == 0 && kind.as_ref().is_some_and(needs_port) {
         problems.push(
-            Diagnostic::error(
+            Diagnostic::mistake(
                 directive.span(),
                 format!("{} does not know where to connect to", directive.keyword()),
             )
             .label("neither the real server nor its service has one port")
+            .instead("the check is left out")
             .help("add `connect_port` to the check, or a port to the real server"),
         );
         return Vec::new();
@@ -231,8 +246,9 @@ fn dns(own: &[&Directive], problems: &mut Problems) -> CheckerKind {
                 match TYPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(&word.text)) {
                     Some((_, known)) => record = *known,
                     None => problems.push(
-                        Diagnostic::error(word.span, format!("`{}` can not be asked for", word.text))
-                            .label("A, NS, CNAME, SOA, MX, TXT or AAAA expected"),
+                        Diagnostic::mistake(word.span, format!("`{}` can not be asked for", word.text))
+                            .label("A, NS, CNAME, SOA, MX, TXT or AAAA expected")
+                            .instead(IGNORED),
                     ),
                 }
             }
@@ -255,8 +271,10 @@ fn udp(own: &[&Directive], problems: &mut Problems) -> CheckerKind {
     for directive in own {
         match directive.keyword() {
             "payload" => {
-                let bytes = hexadecimal(directive, problems).unwrap_or_default();
-                payload = Payload::from_bytes(bytes.into_iter().map(|(byte, _)| byte).collect::<Vec<_>>());
+                if let Some(bytes) = hexadecimal(directive, problems) {
+                    payload =
+                        Payload::from_bytes(bytes.into_iter().map(|(byte, _)| byte).collect::<Vec<_>>());
+                }
             }
             "require_reply" => {
                 reply = Some(Reply {
@@ -289,8 +307,9 @@ fn hexadecimal(directive: &Directive, problems: &mut Problems) -> Option<Vec<(u8
                 (_, Some(digit)) => digits.push((digit as u8, 15)),
                 _ => {
                     problems.push(
-                        Diagnostic::error(word.span, format!("`{}` is not hexadecimal", word.text))
-                            .label("digits 0 to 9 and a to f expected, x for any"),
+                        Diagnostic::mistake(word.span, format!("`{}` is not hexadecimal", word.text))
+                            .label("digits 0 to 9 and a to f expected, x for any")
+                            .instead(IGNORED),
                     );
                     return None;
                 }
@@ -325,8 +344,9 @@ fn misc(
     }
     let Some(mut command) = program else {
         problems.push(
-            Diagnostic::error(directive.span(), "MISC_CHECK without a program")
-                .label("`misc_path` expected in it"),
+            Diagnostic::mistake(directive.span(), "MISC_CHECK without a program")
+                .label("`misc_path` expected in it")
+                .instead(CHECK_IGNORED),
         );
         return None;
     };
@@ -362,14 +382,16 @@ fn file(
     }
     let Some(name) = name else {
         problems.push(
-            Diagnostic::error(directive.span(), "FILE_CHECK without a file")
-                .label("`track_file` expected in it"),
+            Diagnostic::mistake(directive.span(), "FILE_CHECK without a file")
+                .label("`track_file` expected in it")
+                .instead(CHECK_IGNORED),
         );
         return None;
     };
     let Some(file) = context.files.named(&name.text) else {
-        problems.push_with(Severity::Error, name.span, || {
-            Diagnostic::error(name.span, format!("there is no track_file `{}`", name.text))
+        problems.push_mistake_with(name.span, || {
+            Diagnostic::mistake(name.span, format!("there is no track_file `{}`", name.text))
+                .instead(CHECK_IGNORED)
                 .did_you_mean(&name.text, context.files.names())
         });
         return None;

@@ -9,7 +9,10 @@ use ipnet::IpNet;
 use lb_core::model::Family;
 
 use super::{
-    super::values::{number_in, only},
+    super::{
+        faults::{Area, Faults, title},
+        values::{IGNORED, number_in, only},
+    },
     values::{self, first},
 };
 use crate::config::{
@@ -23,29 +26,55 @@ use crate::config::{
 /// Most addresses that the ranges of one file may name.
 const ROOM: u128 = 1 << 16;
 
-/// All groups by name.
-pub(super) fn groups(root: &Block, problems: &mut Problems) -> BTreeMap<String, VirtualGroup> {
-    let mut groups = BTreeMap::new();
+/// All groups by name. What was in force for one with an error takes its place.
+pub(super) fn groups(
+    root: &Block,
+    before: &BTreeMap<String, VirtualGroup>,
+    faults: &mut Faults,
+    problems: &mut Problems,
+) -> BTreeMap<String, VirtualGroup> {
+    let mut groups: BTreeMap<String, VirtualGroup> = BTreeMap::new();
+    let mut wrong = Vec::new();
     let mut room = ROOM;
     let blocks = root.directives.iter().filter(|directive| directive.keyword() == "virtual_server_group");
     for directive in blocks {
-        let Some(name) = only(directive, "a name", problems) else { continue };
-        let mut group = VirtualGroup::default();
-        for entry in directive.block.iter().flat_map(|block| &block.directives) {
-            if entry.keyword() == "fwmark" {
-                group.marks.extend(mark(entry, problems));
-            } else {
-                addresses(entry, &mut group, &mut room, problems);
+        let (read, errors) = problems.block(|problems| {
+            let name = only(directive, "a name", problems)?;
+            if groups.contains_key(&*name.text) {
+                problems.push(Diagnostic::error(
+                    name.span,
+                    format!("the virtual_server_group `{}` is there twice", name.text),
+                ));
             }
-        }
-        if groups.insert(name.text.to_string(), group).is_some() {
-            problems.push(Diagnostic::error(
-                name.span,
-                format!("the virtual_server_group `{}` is there twice", name.text),
-            ));
+            let group = group(directive, &mut room, problems);
+            Some((name, group))
+        });
+        match (read, errors) {
+            (Some((name, group)), None) => {
+                groups.insert(name.text.to_string(), group);
+            }
+            (_, errors) => wrong.push((directive, errors.unwrap_or_default())),
         }
     }
+    for (directive, errors) in wrong {
+        let name = directive.parameters().first().filter(|name| !groups.contains_key(&*name.text));
+        let kept = name.and_then(|name| before.get_key_value(&*name.text));
+        faults.push(title(directive), Area::VirtualServers, kept.is_some(), errors);
+        groups.extend(kept.map(|(name, group)| (name.clone(), group.clone())));
+    }
     groups
+}
+
+fn group(directive: &Directive, room: &mut u128, problems: &mut Problems) -> VirtualGroup {
+    let mut group = VirtualGroup::default();
+    for entry in directive.block.iter().flat_map(|block| &block.directives) {
+        if entry.keyword() == "fwmark" {
+            group.marks.extend(mark(entry, problems));
+        } else {
+            addresses(entry, &mut group, room, problems);
+        }
+    }
+    group
 }
 
 fn mark(entry: &Directive, problems: &mut Problems) -> Option<(std::num::NonZeroU32, Option<Family>)> {
@@ -65,8 +94,9 @@ pub(super) fn family(word: &Word, problems: &mut Problems) -> Option<Family> {
         "inet6" => Some(Family::V6),
         _ => {
             problems.push(
-                Diagnostic::error(word.span, format!("`{}` is no address family", word.text))
-                    .label("inet or inet6 expected"),
+                Diagnostic::mistake(word.span, format!("`{}` is no address family", word.text))
+                    .label("inet or inet6 expected")
+                    .instead(IGNORED),
             );
             None
         }
@@ -78,8 +108,9 @@ fn addresses(entry: &Directive, group: &mut VirtualGroup, room: &mut u128, probl
     let Some(port) = values::port(entry.parameters().first(), problems) else { return };
     let Some(range) = Range::parse(&word.text) else {
         problems.push(
-            Diagnostic::error(word.span, format!("`{}` is no address or range", word.text))
-                .label("such as 10.0.0.1, 10.0.0.1-20, 10.0.0.1-10.0.1.20 or 10.0.0.0/28"),
+            Diagnostic::mistake(word.span, format!("`{}` is no address or range", word.text))
+                .label("such as 10.0.0.1, 10.0.0.1-20, 10.0.0.1-10.0.1.20 or 10.0.0.0/28")
+                .instead(IGNORED),
         );
         return;
     };

@@ -6,7 +6,7 @@ use lb_health::{
 };
 
 use super::{
-    super::values::{only, switch},
+    super::values::{IGNORED, only, switch},
     checker::Around,
 };
 use crate::config::{
@@ -47,7 +47,8 @@ pub(super) fn http(
     let urls: Vec<Url> = blocks.into_iter().filter_map(|block| url(block, host, problems)).collect();
     if urls.is_empty() {
         problems.push(
-            Diagnostic::error(directive.span(), format!("{} has no URL to ask for", directive.keyword()))
+            Diagnostic::mistake(directive.span(), format!("{} has no URL to ask for", directive.keyword()))
+                .label("the check is left out: the server counts as up without it")
                 .help("add `url { path / }`"),
         );
         return None;
@@ -62,8 +63,9 @@ fn http_protocol(directive: &Directive, problems: &mut Problems) -> Option<HttpV
         "1.1" => Some(HttpVersion::V1_1),
         _ => {
             problems.push(
-                Diagnostic::error(word.span, format!("`{}` is no version of HTTP", word.text))
-                    .label("1.0, 1.0C or 1.1 expected"),
+                Diagnostic::mistake(word.span, format!("`{}` is no version of HTTP", word.text))
+                    .label("1.0, 1.0C or 1.1 expected")
+                    .instead(IGNORED),
             );
             None
         }
@@ -91,14 +93,17 @@ fn url(block: &Block, host: Option<&str>, problems: &mut Problems) -> Option<Url
                 let texts: Vec<&str> = directive.parameters().iter().map(|word| word.text.as_str()).collect();
                 match texts.join(" ").parse() {
                     Ok(status) => url.status = status,
-                    Err(error) => problems.push(Diagnostic::error(directive.span(), error.to_string())),
+                    Err(error) => problems
+                        .push(Diagnostic::mistake(directive.span(), error.to_string()).instead(IGNORED)),
                 }
             }
             "digest" => {
                 let word = only(directive, "an MD5 sum, as genhash prints it", problems)?;
                 match word.text.parse::<BodyDigest>() {
                     Ok(digest) => url.digest = Some(digest),
-                    Err(error) => problems.push(Diagnostic::error(word.span, error.to_string())),
+                    Err(error) => {
+                        problems.push(Diagnostic::mistake(word.span, error.to_string()).instead(IGNORED));
+                    }
                 }
             }
             "virtualhost" => {
@@ -114,7 +119,11 @@ fn url(block: &Block, host: Option<&str>, problems: &mut Problems) -> Option<Url
     if let Some(word) = regex {
         match Pattern::new(&format!("{options}{}", word.text)) {
             Ok(pattern) => url.pattern = Some(BodyPattern { pattern, absent }),
-            Err(error) => problems.push(Diagnostic::error(word.span, error.to_string())),
+            Err(error) => {
+                problems.push(
+                    Diagnostic::mistake(word.span, error.to_string()).label("the body is not looked at"),
+                );
+            }
         }
     }
     Some(url)

@@ -6,6 +6,7 @@ use lb_core::model::{Family, Forwarding, ServerKey, ServerSpec, ServiceKey, Thre
 
 use super::super::{
     notify::command,
+    tracking::no_block,
     values::{address_in, only, switch},
 };
 use super::{
@@ -38,7 +39,7 @@ pub(super) fn real_server(
     context: &Context<'_>,
     problems: &mut Problems,
 ) -> Option<RealServer> {
-    let key = key(directive, problems)?;
+    let key = problems.strictly(|problems| key(directive, problems))?;
     let mut real = RealServer {
         key,
         spec: ServerSpec {
@@ -56,6 +57,9 @@ pub(super) fn real_server(
     let mut host = inherited.host;
     let mut checks = Vec::new();
     let empty = Block::default();
+    if directive.block.is_none() {
+        problems.push(no_block(directive));
+    }
     for directive in &directive.block.as_ref().unwrap_or(&empty).directives {
         if pacing.read(directive, problems) {
             continue;
@@ -67,13 +71,15 @@ pub(super) fn real_server(
                     values::forwarding(directive, problems).unwrap_or(real.spec.forwarding);
             }
             "uthreshold" => {
-                real.spec.thresholds.upper = number(directive, 0..=u32::MAX, problems).unwrap_or(0);
+                let upper = &mut real.spec.thresholds.upper;
+                *upper = number(directive, 0..=u32::MAX, problems).unwrap_or(*upper);
             }
             "lthreshold" => {
-                real.spec.thresholds.lower = number(directive, 0..=u32::MAX, problems).unwrap_or(0);
+                let lower = &mut real.spec.thresholds.lower;
+                *lower = number(directive, 0..=u32::MAX, problems).unwrap_or(*lower);
             }
             "inhibit_on_failure" => {
-                real.inhibit_on_failure = switch(directive, problems).unwrap_or(false);
+                real.inhibit_on_failure = switch(directive, problems).unwrap_or(real.inhibit_on_failure);
             }
             "notify_up" => real.notify_up = command(directive, problems),
             "notify_down" => real.notify_down = command(directive, problems),
@@ -111,6 +117,13 @@ pub(super) fn key(directive: &Directive, problems: &mut Problems) -> Option<Serv
     let word = first(directive, "an address and a port", problems)?;
     let address = address_in(directive.keyword(), word, problems)?;
     Some(ServerKey::new(address, values::port(directive.parameters().get(1), problems)?))
+}
+
+/// The key of a server, whatever else is wrong with it.
+pub(super) fn key_as_read(directive: &Directive, inherited: &Inherited<'_>) -> Option<ServerKey> {
+    let mut problems = Problems::new();
+    let key = key(directive, &mut problems)?;
+    inherited.fit(directive, key, inherited.forwarding, &mut problems)
 }
 
 /// A weight. The kernel's tool takes up to 65,535; keepalived reads more, and what is more counts as that much.

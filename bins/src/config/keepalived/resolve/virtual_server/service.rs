@@ -8,11 +8,13 @@ use lb_core::model::{
 };
 
 use super::super::{
+    faults::{Area, Faults, title},
     notify::command,
-    values::{address_in, number_in, only, switch},
+    tracking::no_block,
+    values::{IGNORED, address_in, bare, number_in, only, switch},
 };
 use super::{
-    Context,
+    Context, Earlier,
     checker::Pacing,
     real::{self, Inherited},
     values::{self, first, number, put_right},
@@ -65,12 +67,32 @@ struct Settings<'d> {
     reals: Vec<&'d Directive>,
 }
 
+/// The name of the virtual server that a block describes, whatever else is wrong with it.
+pub(super) fn name(directive: &Directive, place: usize, context: &Context<'_>) -> Option<VirtualName> {
+    let mut problems = Problems::new();
+    let head = head(directive, &mut problems)?;
+    let empty = Block::default();
+    let settings = Settings::read(directive.block.as_ref().unwrap_or(&empty), &mut problems);
+    let protocol = settings.protocol.unwrap_or(Protocol::Udp);
+    if let Head::Group(word) = head {
+        return Some(VirtualName::Group { name: word.text.to_string(), protocol, place });
+    }
+    let family = settings.family.or_else(|| settings.family_of_servers());
+    services(&head, protocol, (family, place), context, &mut problems).map(|(name, _)| name)
+}
+
 /// One virtual server; `None` if it can not be used, which the problems tell.
 pub(super) fn virtual_server(
     directive: &Directive,
     context: &Context<'_>,
+    earlier: Earlier<'_>,
+    faults: &mut Faults,
     problems: &mut Problems,
 ) -> Option<VirtualServer> {
+    if directive.block.is_none() {
+        problems.push(no_block(directive));
+        return None;
+    }
     let head = head(directive, problems)?;
     let empty = Block::default();
     let settings = Settings::read(directive.block.as_ref().unwrap_or(&empty), problems);
@@ -84,7 +106,7 @@ pub(super) fn virtual_server(
         Protocol::Udp
     });
     let family = settings.family.or_else(|| settings.family_of_servers());
-    let (name, mut services) = services(&head, protocol, family, context, problems)?;
+    let (name, mut services) = services(&head, protocol, (family, earlier.place), context, problems)?;
     services.sort_unstable();
     services.dedup();
     let spec = settings.spec(span, &services, problems);
@@ -105,8 +127,26 @@ pub(super) fn virtual_server(
         pacing: settings.pacing,
     };
     let mut reals: Vec<RealServer> = Vec::new();
-    for directive in &settings.reals {
-        let Some(real) = real::real_server(directive, &inherited, context, problems) else { continue };
+    for real in &settings.reals {
+        let (read, errors) =
+            problems.block(|problems| real::real_server(real, &inherited, context, problems));
+        let Some(real) = read.filter(|_| errors.is_none()) else {
+            let before = earlier.server(directive, context);
+            let errors = errors.unwrap_or_default();
+            let kept = match (before, real::key_as_read(real, &inherited)) {
+                (Some(before), Some(key)) => before.reals.iter().find(|known| known.key == key),
+                // It may be any of those that were there.
+                (Some(_), None) => {
+                    problems.pass_on(errors);
+                    return None;
+                }
+                (None, _) => None,
+            };
+            let block = format!("{} of {}", title(real), title(directive));
+            faults.push(block, Area::VirtualServers, kept.is_some(), errors);
+            reals.extend(kept.filter(|kept| reals.iter().all(|real| real.key != kept.key)).cloned());
+            continue;
+        };
         if reals.iter().any(|other| other.key == real.key) {
             let what = format!("the real server {} is there twice", real.key);
             put_right(directive.span(), what, "the first one counts".to_owned(), problems);
@@ -157,20 +197,22 @@ fn head<'d>(directive: &'d Directive, problems: &mut Problems) -> Option<Head<'d
 fn services(
     head: &Head<'_>,
     protocol: Protocol,
-    family: Option<Family>,
+    (family, place): (Option<Family>, usize),
     context: &Context<'_>,
     problems: &mut Problems,
 ) -> Option<(VirtualName, Vec<ServiceKey>)> {
     let assumed = family.unwrap_or(Family::V4);
     match head {
         Head::Address(address, port) => {
-            let address = address_in("virtual_server", address, problems)?;
-            let port = values::port(*port, problems)?;
+            let (address, port) = problems.strictly(|problems| {
+                Some((address_in("virtual_server", address, problems)?, values::port(*port, problems)?))
+            })?;
             let key = ServiceKey::new(protocol, (address, port).into());
             Some((VirtualName::Service(key), vec![key]))
         }
         Head::Mark(word) => {
-            let mark = number_in("fwmark", word, 1..=u32::MAX, problems)?.try_into().ok()?;
+            let mark = problems.strictly(|problems| number_in("fwmark", word, 1..=u32::MAX, problems));
+            let mark = mark?.try_into().ok()?;
             let key = ServiceKey::FwMark { mark, family: assumed };
             Some((VirtualName::Service(key), vec![key]))
         }
@@ -195,7 +237,7 @@ fn services(
                 ));
                 return None;
             }
-            Some((VirtualName::Group { name: word.text.to_string(), protocol, place: 0 }, services))
+            Some((VirtualName::Group { name: word.text.to_string(), protocol, place }, services))
         }
     }
 }
@@ -204,7 +246,10 @@ impl<'d> Settings<'d> {
     fn read(block: &'d Block, problems: &mut Problems) -> Self {
         let mut settings = Self::default();
         for directive in &block.directives {
-            if !settings.pacing.read(directive, problems) {
+            if directive.keyword() == "alpha" {
+                bare(directive, problems);
+                settings.pacing.alpha();
+            } else if !settings.pacing.read(directive, problems) {
                 settings.take(directive, problems);
             }
         }
@@ -213,40 +258,47 @@ impl<'d> Settings<'d> {
 
     fn take(&mut self, directive: &'d Directive, problems: &mut Problems) {
         match directive.keyword() {
-            "protocol" => self.protocol = protocol(directive, problems),
-            "lvs_sched" | "lb_algo" => self.scheduler = scheduler(directive, problems),
+            "protocol" => self.protocol = values::protocol(directive, problems).or(self.protocol),
+            "lvs_sched" | "lb_algo" => {
+                self.scheduler = scheduler(directive, problems).or_else(|| self.scheduler.take());
+            }
             "flag-1" | "flag-2" | "flag-3" | "sh-port" | "sh-fallback" | "mh-port" | "mh-fallback" => {
                 self.flags.push(directive);
             }
             "ops" => self.one_packet = Some(directive.span()),
-            "lvs_method" | "lb_kind" => self.forwarding = values::forwarding(directive, problems),
+            "lvs_method" | "lb_kind" => {
+                self.forwarding = values::forwarding(directive, problems).or(self.forwarding);
+            }
             "persistence_timeout" => {
                 let bare = directive.parameters().is_empty();
                 let seconds =
                     if bare { Some(PERSISTENCE) } else { number(directive, 1..=u32::MAX, problems) };
-                self.persistence = seconds.and_then(NonZeroU32::new);
+                self.persistence = seconds.and_then(NonZeroU32::new).or(self.persistence);
             }
-            "persistence_granularity" => self.granularity = granularity(directive, problems),
+            "persistence_granularity" => {
+                self.granularity = values::granularity(directive, problems).or(self.granularity);
+            }
             "persistence_engine" => {
                 let word = only(directive, "a name, such as sip", problems);
                 self.engine = word.and_then(|word| Some((directive.span(), word.text.parse().ok()?)));
             }
             "ip_family" => {
                 let word = only(directive, "inet or inet6", problems);
-                self.family = word.and_then(|word| super::group::family(word, problems));
+                self.family = word.and_then(|word| super::group::family(word, problems)).or(self.family);
             }
-            "quorum" => self.quorum = number(directive, 1..=u32::MAX, problems),
-            "hysteresis" => self.hysteresis = number(directive, 0..=u32::MAX, problems).unwrap_or(0),
+            "quorum" => self.quorum = number(directive, 1..=u32::MAX, problems).or(self.quorum),
+            "hysteresis" => {
+                self.hysteresis = number(directive, 0..=u32::MAX, problems).unwrap_or(self.hysteresis);
+            }
             "quorum_up" => self.quorum_up = command(directive, problems),
             "quorum_down" => self.quorum_down = command(directive, problems),
-            "weight" => self.weight = real::weight(directive, problems),
-            "inhibit_on_failure" => self.inhibit = switch(directive, problems).unwrap_or(false),
-            "omega" => self.omega = switch(directive, problems).unwrap_or(false),
-            "ha_suspend" => {
-                self.ha_suspend = switch(directive, problems).unwrap_or(true).then(|| directive.span());
-            }
+            "weight" => self.weight = real::weight(directive, problems).or(self.weight),
+            // keepalived looks at no parameter of these.
+            "inhibit_on_failure" => self.inhibit = bare(directive, problems),
+            "omega" => self.omega = bare(directive, problems),
+            "ha_suspend" => self.ha_suspend = bare(directive, problems).then(|| directive.span()),
             "sorry_server" => {
-                self.sorry = real::key(directive, problems).map(|key| (directive, key));
+                self.sorry = real::key(directive, problems).map(|key| (directive, key)).or(self.sorry);
             }
             "sorry_server_inhibit" => {
                 self.sorry_inhibit = switch(directive, problems).unwrap_or(false);
@@ -357,43 +409,16 @@ impl<'d> Settings<'d> {
     }
 }
 
-fn protocol(directive: &Directive, problems: &mut Problems) -> Option<Protocol> {
-    let word = only(directive, "TCP, UDP or SCTP", problems)?;
-    let protocol = word.text.to_ascii_lowercase().parse().ok();
-    if protocol.is_none() {
-        problems.push(
-            Diagnostic::error(word.span, format!("`{}` is no protocol", word.text))
-                .label("TCP, UDP or SCTP expected"),
-        );
-    }
-    protocol
-}
-
 fn scheduler(directive: &Directive, problems: &mut Problems) -> Option<SchedulerKind> {
     let word = only(directive, "a scheduler, such as wlc", problems)?;
     let known = SchedulerKind::KNOWN;
     let scheduler = known.iter().find(|kind| kind.name() == word.text).cloned();
     if scheduler.is_none() {
         problems.push(
-            Diagnostic::error(word.span, format!("`{}` is no scheduler", word.text))
+            Diagnostic::mistake(word.span, format!("`{}` is no scheduler", word.text))
+                .instead(IGNORED)
                 .did_you_mean(&word.text, known.iter().map(SchedulerKind::name)),
         );
     }
     scheduler
-}
-
-/// A netmask, or for IPv6 the length of a prefix.
-fn granularity(directive: &Directive, problems: &mut Problems) -> Option<u8> {
-    let word = only(directive, "a netmask", problems)?;
-    let mask = match word.text.parse::<std::net::Ipv4Addr>() {
-        Ok(mask) => ipnet::ip_mask_to_prefix(mask.into()).ok(),
-        Err(_) => word.text.parse().ok().filter(|length| (1..=128).contains(length)),
-    };
-    if mask.is_none() {
-        problems.push(
-            Diagnostic::error(word.span, format!("`{}` is no netmask", word.text))
-                .label("such as 255.255.255.0, or for IPv6 a number from 1 to 128"),
-        );
-    }
-    mask
 }

@@ -14,7 +14,8 @@ fn resolve(text: &str) -> (Vec<VirtualServer>, Vec<String>) {
     let (document, sources, mut problems) =
         language::read_text(text, Path::new("f"), &Settings::default(), &mut language::Machine::default());
     let servers = super::super::resolve(&document, &mut problems).virtual_servers;
-    let lines = problems.finish().iter().map(|problem| problem.line(&sources)).collect();
+    // As a test of the file sees them.
+    let lines = problems.finish().into_iter().map(|problem| problem.strictly().line(&sources)).collect();
     (servers, lines)
 }
 
@@ -397,13 +398,14 @@ fn mistakes_are_told_with_their_place() {
         ),
         (
             format!("{HEAD}lvs_sched wcl\n}}"),
-            "f:5:11: error: `wcl` is no scheduler; help: did you mean `wlc`?",
+            "f:5:11: error: `wcl` is no scheduler (ignored, as with keepalived); help: did you mean `wlc`?",
         ),
         (format!("{HEAD}lvs_method ROUTE\n}}"), "f:5:12: error: `ROUTE` is no forwarding method"),
         (format!("{HEAD}quorum 0\n}}"), "f:5:8: error: `quorum` 0 is out of range"),
         (format!("{HEAD}delay_loop 0\n}}"), "f:5:12: error: `delay_loop` 0 is out of range"),
         (format!("{HEAD}delay_loop x\n}}"), "f:5:12: error: `x` is no number of seconds for `delay_loop`"),
-        (format!("{HEAD}alpha perhaps\n}}"), "f:5:7: error: `perhaps` is neither on nor off"),
+        (format!("{HEAD}alpha 1\n}}"), "f:5:7: warning: too many words after `alpha`"),
+        (inside("alpha 1"), "f:6:7: error: `1` is neither on nor off"),
         (
             format!("{HEAD}persistence_granularity 255.0.255.0\n}}"),
             "f:5:25: error: `255.0.255.0` is no netmask",

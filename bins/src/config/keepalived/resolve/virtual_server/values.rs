@@ -2,9 +2,9 @@
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
-use lb_core::model::{Forwarding, Tunnel, TunnelChecksum, TunnelKind};
+use lb_core::model::{Forwarding, Protocol, Tunnel, TunnelChecksum, TunnelKind};
 
-use super::super::values::{self, missing, number_in};
+use super::super::values::{self, IGNORED, missing, number_in, only};
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     document::Span,
@@ -59,8 +59,9 @@ pub(super) fn forwarding(directive: &Directive, problems: &mut Problems) -> Opti
         "TUN" => return tunnel(directive.parameters().get(1..).unwrap_or_default(), problems),
         _ => {
             problems.push(
-                Diagnostic::error(word.span, format!("`{}` is no forwarding method", word.text))
-                    .label("NAT, DR or TUN expected"),
+                Diagnostic::mistake(word.span, format!("`{}` is no forwarding method", word.text))
+                    .label("NAT, DR or TUN expected")
+                    .instead(IGNORED),
             );
             return None;
         }
@@ -81,10 +82,11 @@ fn tunnel(words: &[Word], problems: &mut Problems) -> Option<Forwarding> {
                 let port = words.next().filter(|word| word.text == "port").and_then(|_| words.next());
                 let Some(port) = port.and_then(|port| port.text.parse().ok()) else {
                     problems.push(
-                        Diagnostic::error(word.span, "`gue` needs a port")
-                            .label("`port` and a number expected"),
+                        Diagnostic::mistake(word.span, "`gue` needs a port")
+                            .label("`port` and a number expected")
+                            .instead("ipip is used, as with keepalived"),
                     );
-                    return None;
+                    return Some(Forwarding::Tunnel(Tunnel::IPIP));
                 };
                 tunnel.kind = TunnelKind::Gue(port);
             }
@@ -93,8 +95,9 @@ fn tunnel(words: &[Word], problems: &mut Problems) -> Option<Forwarding> {
             "remcsum" => tunnel.checksum = TunnelChecksum::Remote,
             _ => {
                 problems.push(
-                    Diagnostic::error(word.span, format!("`{}` is nothing that TUN knows", word.text))
-                        .label("`type` with ipip, gue port N or gre; nocsum, csum or remcsum"),
+                    Diagnostic::mistake(word.span, format!("`{}` is nothing that TUN knows", word.text))
+                        .label("`type` with ipip, gue port N or gre; nocsum, csum or remcsum")
+                        .instead(IGNORED),
                 );
                 return None;
             }
@@ -106,4 +109,35 @@ fn tunnel(words: &[Word], problems: &mut Problems) -> Option<Forwarding> {
 /// Says that a value was put right, as keepalived does.
 pub(super) fn put_right(span: Span, what: String, now: String, problems: &mut Problems) {
     problems.push(Diagnostic::warning(span, what).label(now));
+}
+
+/// `protocol`.
+pub(super) fn protocol(directive: &Directive, problems: &mut Problems) -> Option<Protocol> {
+    let word = only(directive, "TCP, UDP or SCTP", problems)?;
+    let protocol = word.text.to_ascii_lowercase().parse().ok();
+    if protocol.is_none() {
+        problems.push(
+            Diagnostic::mistake(word.span, format!("`{}` is no protocol", word.text))
+                .label("TCP, UDP or SCTP expected")
+                .instead(IGNORED),
+        );
+    }
+    protocol
+}
+
+/// A netmask, or for IPv6 the length of a prefix.
+pub(super) fn granularity(directive: &Directive, problems: &mut Problems) -> Option<u8> {
+    let word = only(directive, "a netmask", problems)?;
+    let mask = match word.text.parse::<std::net::Ipv4Addr>() {
+        Ok(mask) => ipnet::ip_mask_to_prefix(mask.into()).ok(),
+        Err(_) => word.text.parse().ok().filter(|length| (1..=128).contains(length)),
+    };
+    if mask.is_none() {
+        problems.push(
+            Diagnostic::mistake(word.span, format!("`{}` is no netmask", word.text))
+                .label("such as 255.255.255.0, or for IPv6 a number from 1 to 128")
+                .instead(IGNORED),
+        );
+    }
+    mask
 }

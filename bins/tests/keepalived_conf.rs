@@ -133,7 +133,7 @@ fn the_examples_load_without_a_word() {
     for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/configs/keepalived")) {
         let loaded = keepalived::load(&file, &Settings::default()).unwrap();
         assert_eq!(loaded.problems, [], "{}", file.display());
-        assert_eq!(loaded.config.unwrap().instances.len(), 2);
+        assert_eq!(loaded.config().unwrap().instances.len(), 2);
     }
 }
 

@@ -1,3 +1,4 @@
+mod faults;
 mod instances;
 mod ipvs;
 mod others;

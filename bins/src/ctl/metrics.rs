@@ -17,6 +17,9 @@ pub fn render(status: &Status) -> String {
     page.sample("lb_up_seconds", &[("program", &status.program)], status.uptime);
     page.family("lb_config_refused", "gauge", "1 when the newest configuration was not taken.");
     page.sample("lb_config_refused", &[], f64::from(u8::from(status.config_error.is_some())));
+    let help = "Blocks of the newest configuration that were left out or kept, since they have errors.";
+    page.family("lb_config_blocks_with_errors", "gauge", help);
+    page.sample("lb_config_blocks_with_errors", &[], status.faults.len() as f64);
     page.family("lb_maintenance", "gauge", "1 while the whole node is in maintenance.");
     page.sample("lb_maintenance", &[], f64::from(u8::from(status.maintenance.is_some())));
     instances(&mut page, &status.instances);

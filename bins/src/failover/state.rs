@@ -11,6 +11,7 @@ use std::{
 };
 
 pub use instance::Instance;
+use instance::incomplete;
 use lb_core::Time;
 use lb_vrrp::{Cause, Priority, driver::LinkState, track::Status};
 
@@ -159,6 +160,7 @@ impl State {
         }
         self.trackers.retain(|_, known| !known.watchers.is_empty());
         let mut groups = std::mem::take(&mut self.groups);
+        let mut steps = Vec::new();
         for model in &config.groups {
             let (name, mut group) = groups.remove_entry(model.name.as_str()).unwrap_or_else(|| {
                 let (condition, why) = (Condition::Init, Why::Lifecycle);
@@ -166,9 +168,22 @@ impl State {
             });
             let named = |member: &String| Some(self.instances.get_key_value(member.as_str())?.0.clone());
             group.members = model.members.iter().filter_map(named).collect();
+            if let Some(why) = incomplete(model)
+                && group.condition != Condition::Fault
+            {
+                // The protocol, which has it in no state yet or is told to give up, says nothing else later.
+                let (from, to, why) = (group.condition, Condition::Fault, Why::Refused(why));
+                (group.condition, group.since, group.why) = (to, now, why.clone());
+                steps.push(event(
+                    now,
+                    Subject::Group(name.clone()),
+                    What::State { from, to, why, priority: 0 },
+                ));
+            }
             self.groups.insert(name, group);
         }
-        self.names(|_, _| true).iter().flat_map(|name| self.follow_up(name, now)).collect()
+        steps.extend(self.names(|_, _| true).iter().flat_map(|name| self.follow_up(name, now)));
+        steps
     }
 
     /// These take part from the beginning: a predecessor had them.
@@ -394,14 +409,6 @@ impl State {
         }
         steps
     }
-}
-
-/// Why no instance of a group takes part.
-fn incomplete(group: &model::Group) -> Option<String> {
-    let verb = if group.missing.len() == 1 { "has an error" } else { "have errors" };
-    (!group.missing.is_empty()).then(|| {
-        format!("{} of its sync group {} {verb} in the configuration", group.missing.join(", "), group.name)
-    })
 }
 
 /// What an instance tracks: its own, and what its group tracks. In a group, weights of its own do not count: its members

@@ -13,6 +13,7 @@ mod directives;
 mod drain;
 mod faults;
 mod groups;
+mod mistakes;
 #[allow(dead_code, reason = "every test program uses its part")]
 mod node;
 mod peers;

@@ -216,6 +216,14 @@ impl Instance {
     }
 }
 
+/// Why no instance of a group takes part.
+pub(super) fn incomplete(group: &model::Group) -> Option<String> {
+    let verb = if group.missing.len() == 1 { "has an error" } else { "have errors" };
+    (!group.missing.is_empty()).then(|| {
+        format!("{} of its sync group {} {verb} in the configuration", group.missing.join(", "), group.name)
+    })
+}
+
 /// The ends of the range that only processes have count as the ends of the others'.
 fn weight_of(weight: model::Weight) -> lb_vrrp::track::Weight {
     let value = weight.value.clamp(-253, 253);

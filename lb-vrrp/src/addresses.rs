@@ -39,8 +39,9 @@ pub enum AddressError {
     NotAHost(IpAddr),
 }
 
-/// The addresses of a virtual router: one family, at least one, no more than an advertisement carries, none twice, in
-/// the order given.
+/// The addresses of a virtual router: one family, no more than an advertisement carries, none twice, in the order given.
+/// There is at least one, but for [a router of VRRPv2 that may have
+/// none](crate::router::ConfigBuilder::without_addresses).
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Vec<IpAddr>", into = "Vec<IpAddr>")]
 pub struct AddressList {
@@ -49,6 +50,11 @@ pub struct AddressList {
 }
 
 impl AddressList {
+    /// No IPv4 addresses: what a router of VRRPv2 may have beside keepalived, and nobody else.
+    pub(crate) fn none() -> Self {
+        Self { family: Family::V4, bytes: Box::default() }
+    }
+
     /// A list of these addresses.
     ///
     /// # Errors
@@ -97,10 +103,14 @@ impl AddressList {
         self.as_addresses().iter()
     }
 
-    /// How many there are; never 0.
-    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.as_addresses().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -133,12 +143,12 @@ pub struct Addresses<'a> {
 }
 
 impl<'a> Addresses<'a> {
-    /// Addresses from their bytes; `None` when the bytes are not a whole number of addresses, none, or more than the 255
-    /// that an advertisement can count.
+    /// Addresses from their bytes; `None` when the bytes are not a whole number of addresses, or more than the 255 that an
+    /// advertisement can count.
     pub fn from_bytes(family: Family, bytes: &'a [u8]) -> Option<Self> {
         let count = bytes.len() / family.address_len();
         let whole = bytes.len().is_multiple_of(family.address_len());
-        (whole && (1..=255).contains(&count)).then_some(Self { family, bytes })
+        (whole && count <= 255).then_some(Self { family, bytes })
     }
 
     /// The bytes, in network order.
@@ -151,10 +161,14 @@ impl<'a> Addresses<'a> {
         self.family
     }
 
-    /// How many there are, 1 to 255.
-    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    /// How many there are, up to 255.
     pub fn len(self) -> usize {
         self.bytes.len() / self.family.address_len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// The addresses, in order.
@@ -172,8 +186,8 @@ impl<'a> Addresses<'a> {
     }
 
     /// The first address.
-    pub fn first(self) -> IpAddr {
-        self.iter().next().expect("never empty")
+    pub fn first(self) -> Option<IpAddr> {
+        self.iter().next()
     }
 }
 

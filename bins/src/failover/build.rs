@@ -115,6 +115,7 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
             .answer_lower(!model.lower_prio_no_advert)
             .advertise_when_yielding(model.higher_prio_send_advert)
             .owner_ignores_adverts(model.owner_ignore_adverts)
+            .without_addresses(model.addresses.is_empty())
             .any_unicast_source(!model.check_unicast_src);
     }
     // keepalived's strict mode has the same checksum as its other one.

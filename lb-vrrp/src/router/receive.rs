@@ -400,7 +400,7 @@ impl VirtualRouter {
 /// RFC 9568 §5.2.9: an IPv6 list starts with the link-local address of the virtual router.
 fn starts_link_local(advert: &Advert<'_>) -> bool {
     match advert.addresses.first() {
-        IpAddr::V4(_) => true,
-        IpAddr::V6(first) => first.is_unicast_link_local(),
+        Some(IpAddr::V6(first)) => first.is_unicast_link_local(),
+        Some(IpAddr::V4(_)) | None => true,
     }
 }

@@ -87,7 +87,10 @@ impl<'a> Advert<'a> {
                 0 => DecodeError::ZeroInterval,
                 seconds => DecodeError::IntervalTooLong(seconds),
             })?,
-            addresses: Addresses::from_bytes(family, addresses).ok_or(DecodeError::NoAddresses)?,
+            // keepalived sends none in VRRPv2 where none are configured.
+            addresses: Addresses::from_bytes(family, addresses)
+                .filter(|addresses| version == Version::V2 || !addresses.is_empty())
+                .ok_or(DecodeError::NoAddresses)?,
             authentication,
         };
         Ok((advert, form))

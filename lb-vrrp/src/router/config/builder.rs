@@ -40,6 +40,7 @@ pub struct ConfigBuilder {
     advertise_when_yielding: bool,
     any_unicast_source: bool,
     owner_ignores_adverts: bool,
+    without_addresses: bool,
     #[cfg(feature = "hmac")]
     keyring: Option<crate::wire::hmac::Keyring>,
 }
@@ -86,6 +87,7 @@ impl ConfigBuilder {
             advertise_when_yielding: false,
             any_unicast_source: false,
             owner_ignores_adverts: false,
+            without_addresses: false,
             #[cfg(feature = "hmac")]
             keyring: None,
         }
@@ -159,6 +161,9 @@ impl ConfigBuilder {
         /// **Beyond the RFC**: whether an Active owner, priority 255, does not heed what others send: it neither answers a
         /// lower priority nor yields to another owner. Not by default, and not in the strict profile.
         owner_ignores_adverts: bool => owner_ignores_adverts = owner_ignores_adverts;
+        /// **Beyond the RFC**: whether a router of VRRPv2 over IPv4 may have no address, as with keepalived. It is elected
+        /// like others, and advertises none. Not by default, and not in the strict profile.
+        without_addresses: bool => without_addresses = without_addresses;
     }
 
     /// Sends to and receives from these peers only, by unicast, instead of by multicast.
@@ -206,7 +211,12 @@ impl ConfigBuilder {
             self.put_link_local_first();
         }
         self.check(&mut errors);
-        let addresses = AddressList::new(self.addresses.iter().copied());
+        let may_be_none =
+            self.without_addresses && self.version == VersionMode::V2 && self.profile == Profile::Compatible;
+        let addresses = match self.addresses.is_empty() && may_be_none {
+            true => Ok(AddressList::none()),
+            false => AddressList::new(self.addresses.iter().copied()),
+        };
         let addresses = match addresses {
             Ok(addresses) if errors.is_empty() => addresses,
             Ok(_) => return Err(ConfigErrors::of(errors)),
@@ -323,6 +333,7 @@ impl ConfigBuilder {
                 ("advertise_when_yielding", self.advertise_when_yielding),
                 ("any_unicast_source", self.any_unicast_source),
                 ("owner_ignores_adverts", self.owner_ignores_adverts),
+                ("without_addresses", self.without_addresses),
             ];
             for (option, set) in beyond {
                 when(set, ConfigError::NotStrict(option));

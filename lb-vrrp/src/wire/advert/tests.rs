@@ -174,6 +174,13 @@ fn zero_vrid() {
 fn no_addresses() {
     let message = changed([0x31, 51, 100, 0, 0, 100, 0, 0], &V4, |_| {});
     assert_eq!(refused(&message, &V4), DecodeError::NoAddresses);
+    // keepalived sends this where it has none.
+    let message = changed([0x21, 51, 100, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &V4, |_| {});
+    let (advert, _) = Advert::decode(&message, &V4).unwrap();
+    assert!(advert.addresses.is_empty());
+    let mut sent = [1; 16];
+    assert_eq!(advert.encode(&mut sent), 16);
+    assert_eq!((&sent[..6], &sent[8..]), (&message[..6], &message[8..]));
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn no_more_addresses_than_counted_and_there() {
     assert_eq!(count(&bytes[..11]), 0);
     assert_eq!(count(&bytes[..3]), 0);
     let first = View::new(Family::V4, &bytes).addresses().unwrap().first();
-    assert_eq!(first, IpAddr::from([192, 0, 2, 1]));
+    assert_eq!(first, Some(IpAddr::from([192, 0, 2, 1])));
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(super) fn settle(
     let family = family.unwrap_or(Family::V4);
     arrange_addresses(&mut draft, family, problems);
     let version = version(&draft, family, defaults, problems);
-    is_complete(&draft, problems);
+    is_complete(&draft, version, problems);
     let state = draft.state.map_or(InitialState::default(), |at| at.value);
     let priority = priority(&draft, state, problems);
     let state = strict_state(&draft, state, priority, problems);
@@ -107,7 +107,7 @@ fn plain(addresses: Vec<At<VirtualAddress>>) -> Vec<VirtualAddress> {
 }
 
 /// Says what an instance lacks.
-fn is_complete(draft: &Draft<'_>, problems: &mut Problems) {
+fn is_complete(draft: &Draft<'_>, version: Version, problems: &mut Problems) {
     let (name, span) = (&draft.name.text, draft.name.span);
     if draft.interface.is_none() {
         problems.push(
@@ -125,12 +125,19 @@ fn is_complete(draft: &Draft<'_>, problems: &mut Problems) {
         return;
     }
     let message = format!("instance `{name}` has no virtual address");
-    let span = draft.no_addresses.unwrap_or(span);
-    problems.push(
-        Diagnostic::error(span, message)
-            .note("an advertisement of VRRPv3 carries at least one, and keepalived does not start without")
-            .help("add one to `virtual_ipaddress`"),
-    );
+    if version == Version::V3 || draft.strict {
+        problems.push(
+            Diagnostic::error(draft.no_addresses.unwrap_or(span), message)
+                .note("an advertisement of VRRPv3 carries at least one, and so does one in strict mode")
+                .help("add one to `virtual_ipaddress`"),
+        );
+    } else if draft.no_addresses.is_none() {
+        problems.push(
+            Diagnostic::mistake(span, message)
+                .instead("it is MASTER or BACKUP without any, as with keepalived")
+                .help("add one to `virtual_ipaddress`, or write `no_virtual_ipaddress`"),
+        );
+    }
 }
 
 /// Keeps what can be advertised together, and none twice.

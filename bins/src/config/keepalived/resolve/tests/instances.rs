@@ -335,6 +335,13 @@ fn what_an_instance_can_not_do_without() {
     ] {
         refuses(&text.replace(line, ""), message, "A");
     }
+    let none = text.replace("virtual_ipaddress {\n10.0.0.1\n}\n", "");
+    assert_eq!(load(&none).0.instances[0].addresses, []);
+    assert_eq!(clean(&none.replace("id 5\n", "id 5\nno_virtual_ipaddress\n")).instances[0].addresses, []);
+    for line in ["version 3\n", "strict_mode\n"] {
+        let text = none.replace("id 5\n", &format!("id 5\n{line}"));
+        assert_eq!((load(&text).0.instances.len(), load(&text).1.len()), (0, 1), "{line}");
+    }
     refuses(&text.replace("id 5", "id 0"), "`virtual_router_id` 0 is out of range", "0");
     refuses(&text.replace("eth0", "e/0"), "`e/0` can not be the name of an interface", "e/0");
     let twice = text.to_owned() + &text.replace("id 5", "id 6").replace("10.0.0.1", "10.0.0.2");

@@ -92,20 +92,34 @@ fn what_a_dead_daemon_left_is_replaced() {
 }
 
 #[test]
-fn the_fallbackcommand_is_told_of_the_beginning_and_the_end() {
-    let mut one = Web::start("one");
-    let lab = Lab::new("");
-    let told = lab.path("told");
-    let program = lab.script("command", &format!("echo \"$@\" >>{}", told.display()));
-    let service = format!("\tfallback=127.0.0.1:9 gate\n\tfallbackcommand=\"{}\"\n", program.display());
-    lab.configure(&config("", &service, &[&one]));
-    let daemon = lab.start("memory");
-    daemon.wait_for_state(one.address, "active");
-    one.die();
-    wait("start", || (lines(&told) == [format!("start {FRONT} tcp")]).then_some(()));
-    one.live();
-    let both = ["start", "stop"].map(|word| format!("{word} {FRONT} tcp"));
-    wait("stop", || (lines(&told) == both).then_some(()));
+fn the_fallbackcommand_is_run_with_and_without_a_fallback() {
+    for fallback in ["\tfallback=127.0.0.1:9 gate\n", ""] {
+        let mut one = Web::start("one");
+        let lab = Lab::new("");
+        let told = lab.path("told");
+        let program = lab.script("command", &format!("echo \"$@\" >>{}", told.display()));
+        let service = format!("{fallback}\tfallbackcommand=\"{}\"\n", program.display());
+        lab.configure(&config("", &service, &[&one]));
+        let mut expected = Vec::new();
+        let mut expect = |word: &str| {
+            expected.push(format!("{word} {FRONT} tcp"));
+            wait(&format!("`{word}` after {told:?}"), || (lines(&told) == expected).then_some(()));
+        };
+        // ldirectord says so of the first server that is up after its start.
+        let mut daemon = lab.start("memory");
+        expect("stop");
+        one.die();
+        expect("start");
+        one.live();
+        expect("stop");
+        one.die();
+        expect("start");
+        assert_eq!(daemon.stop().code(), Some(0));
+        let _started_in_an_outage = lab.start("memory");
+        expect("start");
+        one.live();
+        expect("stop");
+    }
 }
 
 #[test]

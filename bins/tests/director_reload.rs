@@ -114,6 +114,35 @@ fn a_changed_file_is_noticed() {
 }
 
 #[test]
+fn a_file_that_is_being_written_changes_nothing_until_it_is_complete() {
+    let (front, one, two) = (free(), Web::start("one"), Web::start("two"));
+    let lab = Lab::new(&config("autoreload=yes\n", front, &[&one]));
+    let daemon = lab.start("memory");
+    daemon.wait_for_state(one.address, "active");
+    // In its place, as `cp` and editors without a temporary file do it.
+    let write = |text: &str| std::fs::write(lab.config(), text).unwrap();
+    let partial = "has changed on disk, but ends within a line";
+    write("");
+    daemon.assert_logged(partial, 1);
+    let next = config("autoreload=yes\n", front, &[&one, &two]);
+    write(next.strip_suffix(" masq\n").unwrap());
+    daemon.assert_logged(partial, 2);
+    write("# the rest is still to come\n");
+    daemon.wait_for_line("names no virtual service: it may be incomplete; `lbctl reload` takes it as it is");
+    assert_eq!(daemon.state_of(one.address).unwrap(), "active");
+    assert_eq!(daemon.logged("In force"), 0);
+    write(&next);
+    daemon.wait_for_state(two.address, "active");
+    assert_eq!(daemon.logged("Purged virtual server"), 0);
+    assert_eq!(daemon.logged("Deleted real server"), 0);
+
+    // Whoever asks gets what is there.
+    write("# all services are gone\n");
+    daemon.told(&["reload"]);
+    daemon.wait_for_line(&format!("Purged virtual server: {front}"));
+}
+
+#[test]
 fn without_autoreload_a_changed_file_waits() {
     let (front, one, two) = (free(), Web::start("one"), Web::start("two"));
     let lab = Lab::new("");

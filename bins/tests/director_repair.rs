@@ -99,6 +99,29 @@ async fn what_others_change_is_put_right_and_said_once() {
 }
 
 #[tokio::test]
+async fn a_drain_by_hand_is_undone_and_the_log_names_the_command_that_lasts() {
+    let (service, server) = keys();
+    let remedy = format!("to drain it use `lbctl drain {SERVER}`");
+    with_director(&[], async |plane, logged| {
+        until(async || weight(plane).await == Some(3)).await;
+        let edit =
+            |weight: u16| Change::EditServer { service, server, spec: ServerSpec::masq(Weight::new(weight)) };
+        assert!(plane.apply(&[edit(7)]).await.unwrap().is_empty());
+        until(async || logged("Put right: ") == 1).await;
+        assert_eq!(logged(&remedy), 0, "another weight is no drain");
+
+        assert!(plane.apply(&[edit(0)]).await.unwrap().is_empty());
+        until(async || weight(plane).await == Some(3)).await;
+        until(async || logged(&format!("although somebody else gave it weight 0: {remedy}")) == 1).await;
+        assert!(plane.apply(&[Change::RemoveServer { service, server }]).await.unwrap().is_empty());
+        until(async || weight(plane).await == Some(3)).await;
+        until(async || logged(&format!("although somebody else removed it: {remedy}")) == 1).await;
+        assert_eq!(logged(&remedy), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_service_of_somebody_else_is_left_alone() {
     let foreign: ServiceKey = "tcp:192.0.2.99:99".parse().unwrap();
     let add = Change::AddService { service: foreign, spec: ServiceSpec::new(SchedulerKind::RoundRobin) };

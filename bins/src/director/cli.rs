@@ -25,7 +25,7 @@ use crate::{
         detach,
         log::{self, Log, Target},
         paths,
-        pidfile::PidFile,
+        pidfile::{PidFile, Running, running},
         plane::Choice,
         relay_limit::RelayLimit,
     },
@@ -169,7 +169,7 @@ fn bad_config(error: &LoadError) -> ExitCode {
         LoadError::Invalid(problems) => {
             diagnostic::show(problems);
         }
-        LoadError::Read { .. } => complain(&error.to_string()),
+        LoadError::Read { .. } | LoadError::Empty(_) => complain(&error.to_string()),
     }
     BAD_CONFIG.into()
 }
@@ -185,31 +185,45 @@ fn own_form(config: &Path, arguments: &Arguments) -> ExitCode {
 
 /// `lb-director CONFIG COMMAND`, with the exit codes of ldirectord.
 fn script_form(name: &str, command: Command, arguments: &Arguments) -> ExitCode {
-    let Some(config) = script::find(name) else {
+    let pid_file = match &arguments.pid_file {
+        Some(path) => absolute(path),
+        // As ldirectord names it when no configuration is.
+        None if arguments.words.len() == 1 => paths::pid_file(Path::new("ldirectord")),
+        None => paths::pid_file(Path::new(name)),
+    };
+    let perform = |config: &Path, options: &[OsString]| {
+        let instance = script::Instance { config, pid_file: &pid_file, options };
+        script::perform(command, instance).unwrap_or_else(|error| {
+            complain(&error.to_string());
+            CANNOT_RUN
+        })
+    };
+    let found = script::find(name);
+    // Neither needs the configuration: a daemon can be found and stopped while its file is broken, or gone.
+    if matches!(command, Command::Status | Command::Stop) {
+        let config = found.as_deref().unwrap_or(Path::new(name));
+        if found.is_some() || matches!(running(&pid_file), Running::Yes(_)) {
+            return perform(config, &[]).into();
+        }
+    }
+    let Some(config) = found else {
         complain(&format!(
             "config file {name} does not exist, neither in /etc/ha.d, /etc/ha.d/conf nor here"
         ));
-        return 1.into();
+        return CANNOT_RUN.into();
     };
-    // By the name that was given, since a link may lead to another file tomorrow.
+    // The daemon changes its folder and reads the file again later. Links stay: one may lead to another file tomorrow.
+    let config = absolute(&config);
     let state = arguments
         .state_dir
         .as_deref()
         .map_or_else(|| paths::state_folder(PROGRAM, &config, &[]), |folder| Ok(absolute(folder)));
-    // The daemon changes its folder and reads the file again later.
-    let config = config.canonicalize().unwrap_or(config);
     let loaded = match loading::load(&config, arguments.strict) {
         Ok(loaded) => loaded,
         Err(error) => {
             bad_config(&error);
             return script::BAD_CONFIG.into();
         }
-    };
-    let pid_file = match &arguments.pid_file {
-        Some(path) => absolute(path),
-        // As ldirectord names it when no configuration is.
-        None if arguments.words.len() == 1 => paths::pid_file(Path::new("ldirectord")),
-        None => paths::pid_file(Path::new(name)),
     };
     let foreground = arguments.foreground || arguments.debug || loaded.config.globals.supervised;
     if command == Command::Start && (foreground || arguments.detached) {
@@ -222,13 +236,7 @@ fn script_form(name: &str, command: Command, arguments: &Arguments) -> ExitCode 
     if let Ok(folder) = state {
         options.extend(["--state-dir".into(), folder.into()]);
     }
-    match script::perform(command, &config, &pid_file, &options) {
-        Ok(code) => code.into(),
-        Err(error) => {
-            complain(&error.to_string());
-            1.into()
-        }
-    }
+    perform(&config, &options).into()
 }
 
 /// The options that hold for every instance that is started from here.

@@ -3,72 +3,46 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use lb_core::{
     Event, Time,
-    desired::ServerState,
-    event::{Subject, What},
-    model::{ServerKey, ServiceKey, Weight},
+    model::{ServerKey, ServiceKey},
     overrides::{Action, Override},
 };
 use lb_health::Outcome;
 
-use super::{cli::PROGRAM, hooks::Hooks, maintenance::Watcher, monitor::MonitorFiles, script, wording};
+use super::{
+    alerts::{Alerts, Stage},
+    cli::PROGRAM,
+    hooks::Hooks,
+    maintenance::Watcher,
+    monitor::MonitorFiles,
+    script, wording,
+};
 use crate::{
-    config::ldirectord::{AlertStates, Config, EmailAlert, Virtual},
-    runtime::{
-        clock::ctime,
-        hook::Hook,
-        log::Log,
-        mail::{self, Email, MailQueue, Relay},
-        paths, role,
-    },
+    config::ldirectord::Config,
+    runtime::{clock::ctime, hook::Hook, log::Log, paths, role},
     services::state::{Place, State},
 };
-
-/// In which part of its life the daemon is: mails can be limited to some of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Starting,
-    Running,
-    Reloading,
-    Stopping,
-}
-
-impl Stage {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Reloading => "reloading",
-            Self::Stopping => "stopping",
-        }
-    }
-}
 
 /// Sends mails, runs commands, writes monitor files, looks for maintenance files.
 pub struct Effects {
     hooks: Hooks,
-    mails: MailQueue,
+    alerts: Alerts,
     monitor: MonitorFiles,
     log: Log,
     /// Options of the instances that `execute` names.
     companions: Vec<String>,
     /// `--state-dir`: theirs are below it.
     state_dir: Option<PathBuf>,
-    stage: Stage,
+    /// What each service's `fallbackcommand` was last told: whether enough servers were left.
+    fallback_commands: BTreeMap<ServiceKey, (String, bool)>,
     watcher: Option<Watcher>,
     /// Servers under maintenance because of a file.
     maintained: BTreeSet<ServerKey>,
     maintenance_error: Option<String>,
-    /// When each mail about a server that is down was last sent.
-    mailed: BTreeMap<Place, Time>,
 }
-
-/// How long the end of the daemon waits for mails.
-const MAIL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The reason of an override that a file in `maintenancedir` has made.
 const BY_FILE: &str = "file in maintenancedir";
@@ -78,33 +52,37 @@ impl Effects {
     pub fn start(log: Log, companions: Vec<String>, state_dir: Option<PathBuf>) -> Self {
         Self {
             hooks: Hooks::start(log.clone()),
-            mails: MailQueue::start(log.clone()),
+            alerts: Alerts::start(log.clone()),
             monitor: MonitorFiles::new(log.clone()),
             log,
             companions,
             state_dir,
-            stage: Stage::Starting,
+            fallback_commands: BTreeMap::new(),
             watcher: None,
             maintained: BTreeSet::new(),
             maintenance_error: None,
-            mailed: BTreeMap::new(),
         }
     }
 
     /// The daemon starts.
     pub fn starting(&mut self, config: &Config) {
-        self.stage = Stage::Starting;
+        self.alerts.stage = Stage::Starting;
         self.execute(config, "start");
     }
 
-    /// The daemon runs.
+    /// All servers were checked since the daemon has started, or has read its configuration again.
     pub fn running(&mut self) {
-        self.stage = Stage::Running;
+        self.alerts.stage = Stage::Running;
+    }
+
+    /// Whether [`running`](Self::running) was said since then.
+    pub fn is_running(&self) -> bool {
+        self.alerts.stage == Stage::Running
     }
 
     /// The configuration is read again.
     pub fn reloading(&mut self, config: &Config) {
-        self.stage = Stage::Reloading;
+        self.alerts.stage = Stage::Reloading;
         self.execute(config, "reload");
     }
 
@@ -116,20 +94,13 @@ impl Effects {
 
     /// The daemon stops.
     pub fn stopping(&mut self, config: &Config) {
-        self.stage = Stage::Stopping;
+        self.alerts.stage = Stage::Stopping;
         self.execute(config, "stop");
     }
 
     /// Waits until what was asked for has been done.
     pub async fn finish(&mut self) {
-        tokio::join!(self.hooks.finish(), self.finish_mails(), self.monitor.flush());
-    }
-
-    async fn finish_mails(&self) {
-        if tokio::time::timeout(MAIL_TIMEOUT, self.mails.finish()).await.is_err() {
-            self.log
-                .line(&format!("Mails that are not sent within {} s are dropped", MAIL_TIMEOUT.as_secs()));
-        }
+        tokio::join!(self.hooks.finish(), self.alerts.finish(), self.monitor.flush());
     }
 
     /// `execute`: other instances that go along with this one.
@@ -182,28 +153,24 @@ impl Effects {
         }
     }
 
-    /// `fallbackcommand` and `emailalert`.
+    /// `emailalert`.
     pub fn of(&mut self, event: &Event, config: &Config) {
-        let What::Server { after, .. } = &event.what else { return };
-        match event.subject {
-            Subject::Fallback(service, _) => {
-                let entry = config.virtuals.iter().find(|entry| entry.key == service);
-                if let Some(command) = entry.and_then(|entry| entry.fallback_command.as_deref()) {
-                    self.fallback_command(command, &service, after.is_some());
-                }
+        self.alerts.of(event, config);
+    }
+
+    /// `fallbackcommand`: `start` when no server is left, and `stop` when there is one again or for the first time, with or
+    /// without a fallback.
+    pub fn decided(&mut self, config: &Config, state: &State) {
+        let mut before = std::mem::take(&mut self.fallback_commands);
+        for service in &config.virtuals {
+            let Some(command) = service.fallback_command.as_deref() else { continue };
+            let last = before.remove(&service.key).filter(|(told, _)| told == command).map(|(_, last)| last);
+            let decision = state.desired().decisions.get(&service.key);
+            let Some(enough) = decision.and_then(|decision| decision.quorum).or(last) else { continue };
+            if last != Some(enough) {
+                self.fallback_command(command, &service.key, !enough);
             }
-            Subject::Server(service, server) => {
-                let down = after.is_none_or(Weight::is_zero);
-                if down {
-                    self.mailed.insert((service, server), event.at);
-                } else {
-                    self.mailed.remove(&(service, server));
-                }
-                if let Some(entry) = config.virtuals.iter().find(|entry| entry.key == service) {
-                    self.mail(entry, &wording::line(event), config);
-                }
-            }
-            _ => {}
+            self.fallback_commands.insert(service.key, (command.to_owned(), enough));
         }
     }
 
@@ -215,45 +182,9 @@ impl Effects {
         self.hooks.run(Hook::shell(purpose, command, &[word, &target, protocol]));
     }
 
-    fn mail(&self, service: &Virtual, line: &str, config: &Config) {
-        let Some(alert) = service.email.as_ref().filter(|alert| self.wanted(alert.during)) else { return };
-        let from = config.globals.email_from.as_deref();
-        self.mails.send(email(alert, service, line, self.stage, from));
-    }
-
-    const fn wanted(&self, states: AlertStates) -> bool {
-        match self.stage {
-            Stage::Starting => states.starting,
-            Stage::Running => states.running,
-            Stage::Reloading => states.reloading,
-            Stage::Stopping => states.stopping,
-        }
-    }
-
-    /// `emailalertfreq`: says again who is still down.
+    /// `emailalertfreq`.
     pub fn repeat(&mut self, config: &Config, state: &State, now: Time) {
-        for service in &config.virtuals {
-            let Some(every) = service.email.as_ref().and_then(|alert| alert.repeat) else { continue };
-            for real in &service.reals {
-                let place = (service.key, real.key);
-                let Some(last) = self.mailed.get(&place).filter(|last| now.since(**last) >= every.duration())
-                else {
-                    continue;
-                };
-                let decision = state.desired().decisions.get(&service.key);
-                let down = decision.and_then(|decision| decision.servers.get(&real.key));
-                if down == Some(&ServerState::Down) {
-                    let name = wording::name(&service.key);
-                    let line = format!(
-                        "Inaccessible real server: {} ({name}) for {} s",
-                        real.key,
-                        now.since(*last).as_secs()
-                    );
-                    self.mail(service, &line, config);
-                    self.mailed.insert(place, now);
-                }
-            }
-        }
+        self.alerts.repeat(config, state, now);
     }
 
     /// `maintenancedir`: who has to be taken down, or may come back.
@@ -296,27 +227,5 @@ impl Effects {
         let orders = down.chain(back).collect();
         self.maintained = named;
         orders
-    }
-}
-
-fn email(alert: &EmailAlert, service: &Virtual, line: &str, stage: Stage, from: Option<&str>) -> Email {
-    let mut text = format!("{line}\nLog-Message: {line}\nDaemon-Status: {}\n", stage.name());
-    if let Some(name) = &service.name {
-        text += &format!("Service: {name}\n");
-    }
-    if let Some(comment) = &service.comment {
-        text += &format!("Comment: {comment}\n");
-    }
-    Email {
-        program: "lb-director",
-        // As sendmail does it for a daemon of root.
-        from: from.map_or_else(|| format!("root@{}", mail::host()), str::to_owned),
-        to: alert.to.split(',').map(|to| to.trim().to_owned()).collect(),
-        subject: line.to_owned(),
-        text,
-        at: jiff::Timestamp::now(),
-        relay: alert.smtp.clone().map(|name| Relay::Name(name, mail::SMTP_PORT)),
-        helo: None,
-        timeout: None,
     }
 }

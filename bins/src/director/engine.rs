@@ -9,7 +9,7 @@ use std::{
 use lb_core::{
     Event, Health,
     event::{Cause, Subject, What},
-    model::ServiceTable,
+    model::{ServerKey, ServerSpec, Service, ServiceKey, ServiceTable},
 };
 use lb_health::{CheckId, Leaning, Runner, Verdict};
 use lb_ipvs::sysctl::Assignment;
@@ -19,7 +19,7 @@ use super::{
     checks,
     effects::Effects,
     journal::Journal,
-    loading::{self, LoadError, Loaded, Loader},
+    loading::{self, LoadError, Loaded, Loader, Look},
     planning::Planning,
     policy::policy,
 };
@@ -104,6 +104,8 @@ pub struct Director {
     effects: Effects,
     file: loading::Fingerprint,
     loader: Loader,
+    /// Whether somebody has asked for the load that is under way; else `autoreload` has.
+    asked: bool,
     pub(super) planning: Planning,
     /// Who waits for the end of a reload.
     pub(super) awaiting: Vec<oneshot::Sender<Answer>>,
@@ -137,6 +139,7 @@ impl Director {
             effects: Effects::start(log, options.companions.clone(), options.state_dir.clone()),
             file,
             loader: Loader::default(),
+            asked: false,
             planning: Planning::new(),
             awaiting: Vec::new(),
             journal,
@@ -154,7 +157,7 @@ impl Director {
         let held = director.upkeep.plane().snapshot().await;
         director.put_in_force(config, &held.unwrap_or_default());
         director.sync().await;
-        director.effects.running();
+        director.settle();
         director
     }
 
@@ -173,6 +176,7 @@ impl Director {
                     if changed {
                         self.sync().await;
                     }
+                    self.settle();
                 }
                 Some(call) = calls.recv() => self.serve(call).await,
                 result = self.loader.result() => self.reloaded(result).await,
@@ -193,6 +197,7 @@ impl Director {
 
     /// Begins to read the configuration again.
     pub(super) fn reload(&mut self) {
+        self.asked = true;
         systemd::reloading();
         self.effects.reloading(&self.config);
         self.file = loading::Fingerprint::of(&self.options.config);
@@ -202,6 +207,14 @@ impl Director {
     /// The configuration was read again. It is taken whole or not at all.
     async fn reloaded(&mut self, result: Result<Loaded, LoadError>) {
         let path = self.options.config.display().to_string();
+        let result = result.and_then(|loaded| {
+            let emptied = loaded.config.virtuals.is_empty() && !self.config.virtuals.is_empty();
+            if emptied && !self.asked {
+                Err(LoadError::Empty(self.options.config.clone()))
+            } else {
+                Ok(loaded)
+            }
+        });
         let answer = match result {
             Ok(loaded) => {
                 for warning in &loaded.warnings {
@@ -223,8 +236,18 @@ impl Director {
         for reply in self.awaiting.drain(..) {
             let _ = reply.send(answer.clone());
         }
-        self.effects.running();
+        self.settle();
         systemd::ready();
+    }
+
+    /// Start or reload are over when the first check of each server has ended.
+    fn settle(&mut self) {
+        let runner = &self.runner;
+        let ended =
+            |id: &CheckId| runner.status_of(*id).is_some_and(|status| status.health != Health::Unknown);
+        if !self.effects.is_running() && self.concerned.keys().all(ended) {
+            self.effects.running();
+        }
     }
 
     fn put_in_force(&mut self, config: Config, held: &ServiceTable) {
@@ -271,6 +294,7 @@ impl Director {
                 }
             }
         }
+        self.effects.decided(&self.config, &self.state);
     }
 
     /// Takes note of a verdict; returns whether the data plane should change.
@@ -312,11 +336,20 @@ impl Director {
         }
         self.keep_orders();
         let watched = self.config.globals.autoreload || self.config.globals.callback.is_some();
-        if watched && self.file.has_changed(&self.options.config) {
-            self.effects.changed(&self.options.config, &self.config);
-            if self.config.globals.autoreload {
-                self.reload();
+        match if watched { self.file.look(&self.options.config) } else { Look::Same } {
+            Look::Same => {}
+            Look::Changed => {
+                self.effects.changed(&self.options.config, &self.config);
+                if self.config.globals.autoreload {
+                    self.reload();
+                    self.asked = false;
+                }
             }
+            Look::Partial => self.journal.log().line(&format!(
+                "Configuration file '{}' has changed on disk, but ends within a line: it may be incomplete, and is not read \
+                 unless `lbctl reload` asks for it",
+                self.options.config.display()
+            )),
         }
         self.effects.repeat(&self.config, &self.state, now);
         let found = self.upkeep.beat(&self.state.desired().table).await;
@@ -350,7 +383,8 @@ impl Director {
         let leave =
             self.config.virtuals.iter().filter(|service| service.clean_stop).map(|service| service.key);
         for service in leave.collect::<Vec<_>>() {
-            if leaving.services.remove(&service).is_some() {
+            if let Some(left) = leaving.services.remove(&service) {
+                self.purged(service, &left);
                 self.note(Subject::Service(service), What::ServiceRemoved, Cause::Lifecycle);
             }
         }
@@ -358,6 +392,23 @@ impl Director {
         self.found(found);
         self.note(Subject::Daemon, What::Stopped, Cause::Lifecycle);
         self.effects.finish().await;
+    }
+
+    /// The servers of a service leave with it.
+    fn purged(&mut self, key: ServiceKey, service: &Service) {
+        let decision = self.state.desired().decisions.get(&key);
+        let fallback = decision.and_then(|decision| decision.fallback);
+        let event = |(server, spec): (&ServerKey, &ServerSpec)| {
+            let subject = if fallback == Some(*server) {
+                Subject::Fallback(key, *server)
+            } else {
+                Subject::Server(key, *server)
+            };
+            let what = What::Server { state: None, before: Some(spec.weight), after: None };
+            Event { at: self.clock.now(), subject, what, cause: Cause::Lifecycle }
+        };
+        let events: Vec<Event> = service.servers.iter().map(event).collect();
+        self.tell(events);
     }
 
     /// What the data plane refuses at the moment.
@@ -370,6 +421,7 @@ impl Director {
             self.effects.of(&event, &self.config);
             self.journal.record(event);
         }
+        self.effects.decided(&self.config, &self.state);
     }
 
     fn note(&mut self, subject: Subject, what: What, cause: Cause) {

@@ -39,6 +39,9 @@ pub enum LoadError {
         /// Why not.
         source: io::Error,
     },
+    /// It is empty of services, and nobody has asked for it to be read.
+    #[error("{path} names no virtual service: it may be incomplete; `lbctl reload` takes it as it is", path = .0.display())]
+    Empty(PathBuf),
     /// It has errors.
     #[error("{}", Lines(.0))]
     Invalid(Vec<LocatedDiagnostic>),
@@ -49,7 +52,7 @@ impl LoadError {
     pub fn problems(&self) -> &[LocatedDiagnostic] {
         match self {
             Self::Invalid(problems) => problems,
-            Self::Read { .. } => &[],
+            Self::Read { .. } | Self::Empty(_) => &[],
         }
     }
 }
@@ -136,35 +139,72 @@ impl Loader {
 /// By which a changed file is known: its content, which is only looked at when the file's times or size say so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
-    modified: Option<SystemTime>,
-    length: u64,
+    stamp: Stamp,
     content: u64,
+    /// Whether the last line has an end.
+    whole: bool,
+    /// What was found instead at the last look, and for how many looks it has stayed so.
+    found: Option<(Stamp, u32)>,
+}
+
+/// When a file was written, and how long it is.
+type Stamp = (Option<SystemTime>, u64);
+
+/// What a look at a file has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// The content that is known, or one that may still be in the making, or no file.
+    Same,
+    /// Another content.
+    Changed,
+    /// A text that ends within a line, where the known one does not: the writer may have failed, as on a full disk. Said
+    /// once.
+    Partial,
 }
 
 impl Fingerprint {
     /// Of the file as it is now; of a file that can not be read, always the same.
     pub fn of(path: &Path) -> Self {
-        let mut fingerprint = Self::default();
-        fingerprint.has_changed(path);
-        fingerprint
+        let read = || {
+            let (stamp, bytes) = (stamp(path)?, fs::read(path).ok()?);
+            Some(Self::new(stamp, &bytes))
+        };
+        read().unwrap_or_default()
     }
 
-    /// Whether the content is another one than when this was asked last. A file that is gone, as while it is being
-    /// replaced, has not changed.
-    pub fn has_changed(&mut self, path: &Path) -> bool {
-        let Ok(metadata) = fs::metadata(path) else { return false };
-        let (modified, length) = (metadata.modified().ok(), metadata.len());
-        if (modified, length) == (self.modified, self.length) {
-            return false;
-        }
-        let Ok(bytes) = fs::read(path) else { return false };
+    fn new(stamp: Stamp, bytes: &[u8]) -> Self {
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
-        let content = hasher.finish();
-        let changed = content != self.content;
-        *self = Self { modified, length, content };
-        changed
+        Self { stamp, content: hasher.finish(), whole: bytes.ends_with(b"\n"), found: None }
     }
+
+    /// Looks whether the content is another one than before, and rests: two looks in a row have found the same size and
+    /// time, so that a file that is just being written is not read in half.
+    pub fn look(&mut self, path: &Path) -> Look {
+        let Some(stamp) = stamp(path) else { return Look::Same };
+        if stamp == self.stamp {
+            self.found = None;
+            return Look::Same;
+        }
+        let looks = self.found.filter(|(found, _)| *found == stamp).map_or(0, |(_, looks)| looks + 1);
+        self.found = Some((stamp, looks));
+        if looks != 1 {
+            return Look::Same;
+        }
+        let Ok(bytes) = fs::read(path) else { return Look::Same };
+        let now = Self::new(stamp, &bytes);
+        if self.whole && !now.whole {
+            return Look::Partial;
+        }
+        let changed = now.content != self.content;
+        *self = now;
+        if changed { Look::Changed } else { Look::Same }
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok(), metadata.len()))
 }
 
 #[cfg(test)]
@@ -172,18 +212,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_has_changed_when_its_content_has() {
+    fn a_file_has_changed_when_another_content_rests_in_it() {
+        use Look::{Changed, Partial, Same};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.cf");
+        let write = |text: &str| fs::write(&path, text).unwrap();
+        write("one\n");
+        let mut fingerprint = Fingerprint::of(&path);
+        let mut looks = |count: u32| (0..count).map(|_| fingerprint.look(&path)).collect::<Vec<_>>();
+        assert_eq!(looks(3), [Same; 3]);
+        let later = SystemTime::now() + std::time::Duration::from_secs(5);
+        fs::File::options().append(true).open(&path).unwrap().set_modified(later).unwrap();
+        assert_eq!(looks(3), [Same; 3], "touched only");
+        write("three\n");
+        assert_eq!(looks(3), [Same, Changed, Same]);
+
+        write("");
+        assert_eq!(looks(4), [Same, Partial, Same, Same]);
+        write("fo");
+        assert_eq!(looks(1), [Same], "it is being written");
+        write("four\n");
+        assert_eq!(looks(3), [Same, Changed, Same]);
+        write("four\n# and\n");
+        assert_eq!(looks(1), [Same]);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(looks(3), [Same; 3], "gone");
+    }
+
+    #[test]
+    fn a_last_line_without_an_end_may_be_changed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.cf");
         fs::write(&path, "one").unwrap();
         let mut fingerprint = Fingerprint::of(&path);
-        assert!(!fingerprint.has_changed(&path));
-        let later = SystemTime::now() + std::time::Duration::from_secs(5);
-        fs::File::options().append(true).open(&path).unwrap().set_modified(later).unwrap();
-        assert!(!fingerprint.has_changed(&path), "touched only");
-        fs::write(&path, "three").unwrap();
-        assert!(fingerprint.has_changed(&path));
-        fs::remove_file(&path).unwrap();
-        assert!(!fingerprint.has_changed(&path), "gone");
+        fs::write(&path, "another").unwrap();
+        assert_eq!([fingerprint.look(&path), fingerprint.look(&path)], [Look::Same, Look::Changed]);
     }
 }

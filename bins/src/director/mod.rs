@@ -16,6 +16,7 @@ pub mod script;
 pub mod service;
 pub mod wording;
 
+mod alerts;
 mod answer;
 mod checks;
 mod planning;

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     str::FromStr,
     thread,
@@ -67,24 +67,34 @@ pub fn find(name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// Does it. `options` are handed on to a daemon that is started.
+/// The daemon that a command is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Instance<'a> {
+    /// Its configuration file, as `status` names it.
+    pub config: &'a Path,
+    /// Its pid file.
+    pub pid_file: &'a Path,
+    /// Options that are handed on to a daemon that is started.
+    pub options: &'a [OsString],
+}
+
+/// Does it.
 ///
 /// # Errors
 /// When a process can not be started or signalled.
-pub fn perform(command: Command, config: &Path, pid_file: &Path, options: &[OsString]) -> io::Result<u8> {
+pub fn perform(command: Command, instance: Instance<'_>) -> io::Result<u8> {
+    let pid_file = instance.pid_file;
     let state = running(pid_file);
     match (command, state) {
-        (Command::Status, Running::Yes(_)) => Ok(0),
-        (Command::Status, Running::No) => Ok(3),
-        (Command::Status, Running::Stale) => Ok(1),
+        (Command::Status, _) => Ok(status(state, instance)),
         (Command::Start, Running::Yes(_))
         | (Command::Stop | Command::TryRestart, Running::No | Running::Stale) => Ok(0),
         (Command::Stop, Running::Yes(pid)) => stop(pid, pid_file).map(|()| 0),
         (Command::Restart | Command::TryRestart, Running::Yes(pid)) => {
             stop(pid, pid_file)?;
-            start(config, pid_file, options)
+            start(instance)
         }
-        (Command::Start | Command::Restart, Running::No | Running::Stale) => start(config, pid_file, options),
+        (Command::Start | Command::Restart, Running::No | Running::Stale) => start(instance),
         (Command::Reload, Running::Yes(_)) => Ok(u8::from(!signal(pid_file, Signal::SIGHUP)?)),
         (Command::Reload, Running::No | Running::Stale) => Ok(1),
     }
@@ -105,10 +115,28 @@ fn stop(pid: i32, pid_file: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Prints whether the daemon runs; returns the exit status. Text, stream and status are those of ldirectord, by which the
+/// resource agent of Pacemaker tells a daemon that has died from one that was stopped.
+fn status(state: Running, Instance { config, pid_file, .. }: Instance<'_>) -> u8 {
+    let (config, pid_file) = (config.display(), pid_file.display());
+    let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
+    // A reader that is gone does not change the answer.
+    let (_, status) = match state {
+        Running::Yes(pid) => (writeln!(stderr, "ldirectord for {config} is running with pid: {pid}"), 0),
+        Running::No => (writeln!(stdout, "ldirectord is stopped for {config}"), 3),
+        Running::Stale => {
+            let _ = writeln!(stderr, "ldirectord stale pid file {pid_file} for {config}");
+            (writeln!(stdout, "ldirectord is stopped for {config}"), 1)
+        }
+    };
+    status
+}
+
 /// Starts the daemon as a process of its own and waits until its first decisions are in the data plane.
-fn start(config: &Path, pid_file: &Path, options: &[OsString]) -> io::Result<u8> {
-    let mut arguments: Vec<OsString> = vec!["--detached".into(), "--pid-file".into(), pid_file.into()];
+fn start(Instance { config, pid_file, options }: Instance<'_>) -> io::Result<u8> {
+    // First what ldirectord's command line has, by which scripts find the process: `pgrep -f "PROGRAM CONFIG start"`.
+    let mut arguments: Vec<OsString> = vec![std::path::absolute(config)?.into(), "start".into()];
+    arguments.extend(["--detached".into(), "--pid-file".into(), pid_file.into()]);
     arguments.extend_from_slice(options);
-    arguments.extend([config.into(), "start".into()]);
     Ok(detach::start(arguments)?.unwrap_or(0))
 }

@@ -10,18 +10,8 @@ use lb_core::{
 /// The line that the log gets for an event.
 pub fn line(event: &Event) -> String {
     match (&event.what, &event.subject) {
-        (What::Server { state, before, after }, Subject::Server(service, server)) => {
-            let change = match &event.cause {
-                Cause::DataPlane(_) if before == after => {
-                    format!("Kept real server: {server} ({})", name(service))
-                }
-                _ => change("real", *state, *before, *after, server, service),
-            };
-            format!("{change} ({})", event.cause)
-        }
-        (What::Server { before, after, .. }, Subject::Fallback(service, server)) => {
-            let change = change("fallback", None, *before, *after, server, service);
-            format!("{change} ({})", event.cause)
+        (What::Server { state, before, after }, subject) => {
+            format!("{} ({})", server(&event.cause, subject, *state, *before, *after), event.cause)
         }
         (What::ServiceAdded, Subject::Service(service)) => format!("Added virtual server: {}", name(service)),
         (What::ServiceChanged, Subject::Service(service)) => {
@@ -52,6 +42,48 @@ pub fn line(event: &Event) -> String {
         (What::Rejected, _) => format!("Configuration refused, the old one stays in force: {}", event.cause),
         (What::Configured, _) => format!("In force: {}", event.cause),
         (what, subject) => format!("{what:?}: {subject} ({})", event.cause),
+    }
+}
+
+/// What a mail about an event says, without the cause; `None` = it is worth no mail.
+pub fn alert(event: &Event) -> Option<String> {
+    let What::Server { state, before, after } = event.what else { return None };
+    match (before, after, &event.subject) {
+        (None, None, Subject::Server(service, server)) => {
+            (state == Some(ServerState::Down)).then(|| inaccessible(service, server))
+        }
+        (before, after, subject) => {
+            (before != after).then(|| self::server(&event.cause, subject, state, before, after))
+        }
+    }
+}
+
+/// What a mail about a server that is still down says.
+pub fn inaccessible(service: &ServiceKey, server: &ServerKey) -> String {
+    format!("Inaccessible real server: {server} ({})", name(service))
+}
+
+/// What has become of a server.
+fn server(
+    cause: &Cause,
+    subject: &Subject,
+    state: Option<ServerState>,
+    before: Option<Weight>,
+    after: Option<Weight>,
+) -> String {
+    let (kind, service, server) = match subject {
+        Subject::Server(service, server) => ("real", service, server),
+        Subject::Fallback(service, server) => ("fallback", service, server),
+        subject => return format!("{subject}"),
+    };
+    match cause {
+        Cause::DataPlane(_) if before == after && kind == "real" => {
+            format!("Kept real server: {server} ({})", name(service))
+        }
+        Cause::Lifecycle if after.is_none() => {
+            format!("Purged {kind} server (stop): {server} ({})", name(service))
+        }
+        _ => change(kind, state, before, after, server, service),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, BufRead as _, BufReader, Write as _},
+    os::unix::process::CommandExt as _,
     process::{Command, Stdio},
 };
 
@@ -16,7 +17,12 @@ use super::role;
 /// # Errors
 /// When it can not be started.
 pub fn start(arguments: impl IntoIterator<Item = OsString>) -> io::Result<Option<u8>> {
-    let mut child = Command::new(std::env::current_exe()?)
+    let mut command = Command::new(std::env::current_exe()?);
+    // The name by which this program was called, perhaps that of a link: scripts look for it in the list of processes.
+    if let Some(name) = std::env::args_os().next() {
+        command.arg0(name);
+    }
+    let mut child = command
         .args(role::argument())
         .args(arguments)
         .current_dir("/")

@@ -24,7 +24,7 @@ use std::{
 use tokio::{
     sync::{Notify, mpsc},
     task::AbortHandle,
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use self::{message::Message, smtp::NotSent};
@@ -110,14 +110,16 @@ impl MailQueue {
         }
     }
 
-    /// Waits until all are sent.
-    pub async fn finish(&self) {
+    /// Waits until all are sent. Returns `false` as soon as none was sent, nor given up, for so long.
+    pub async fn finish(&self, stall: Duration) -> bool {
         loop {
             let sent = self.shared.sent.notified();
             if self.shared.waiting.load(Ordering::Relaxed) == 0 {
-                return;
+                return true;
             }
-            sent.await;
+            if timeout(stall, sent).await.is_err() {
+                return false;
+            }
         }
     }
 }
@@ -158,11 +160,9 @@ async fn deliver(email: &Email, log: &Log, pauses: [Duration; 2], local: &Relay)
     let relay = email.relay.as_ref().unwrap_or(local);
     let hello = email.helo.as_deref().unwrap_or(&host);
     let limit = email.timeout.unwrap_or(TIMEOUT);
-    let data = message.data();
     let mut pauses = pauses.into_iter();
     loop {
-        let sent = smtp::send(relay, hello, &message.from, &message.to, &data, limit).await;
-        let error = match sent {
+        let error = match smtp::send(relay, hello, &message, limit).await {
             Ok(left_out) => {
                 for (to, why) in left_out {
                     log.line(&format!("The relay {} does not send mail to {to}: {why}", name(relay)));
@@ -188,8 +188,15 @@ async fn deliver(email: &Email, log: &Log, pauses: [Duration; 2], local: &Relay)
 }
 
 async fn by_sendmail(message: &Message, local: &Relay, why: &NotSent, log: &Log) {
-    let argv = ["/usr/sbin/sendmail", "-t", "-oi"].map(str::to_owned).to_vec();
-    let hook = Hook { purpose: "mail".to_owned(), argv, input: message.for_sendmail() };
+    // Not by lettre's transport, which has no limit of time and leaves a program that hangs behind.
+    let mut argv = vec!["/usr/sbin/sendmail", "-i"];
+    if let Some(from) = &message.from {
+        argv.extend(["-f", from.as_ref()]);
+    }
+    argv.push("--");
+    argv.extend(message.to.iter().map(String::as_str));
+    let input = message.content.replace("\r\n", "\n");
+    let hook = Hook { input, ..Hook::program("mail".to_owned(), &argv) };
     if let Err(error) = hook.run().await {
         log.line(&format!(
             "The mail to {} failed: the mail server {}: {why}; {error}; run one on this host (apt-get install opensmtpd), or name a relay",

@@ -198,6 +198,7 @@ impl Upkeep {
         for subject in repaired {
             event(subject, What::Repaired, Cause::Interference);
         }
+        let by_hand = report.interference.iter().filter_map(drained_by_hand).map(Finding::Plane);
         let refused: Vec<String> = report.refused.iter().map(|(_, error)| error.to_string()).collect();
         for (text, (change, _)) in refused.iter().zip(&report.refused) {
             if !self.refused.contains(text) {
@@ -210,8 +211,24 @@ impl Upkeep {
                 event(Subject::Service(*service), What::Foreign, Cause::Interference);
             }
         }
+        findings.extend(by_hand);
         findings
     }
+}
+
+/// What to do instead, if somebody wanted to take a server out of service as one does without a daemon:
+/// `ipvsadm -e … -w 0`, or `ipvsadm -d`.
+fn drained_by_hand(change: &Change) -> Option<String> {
+    let (service, server, what) = match change {
+        Change::EditServer { service, server, spec } if spec.weight.is_zero() => {
+            (service, server, "gave it weight 0")
+        }
+        Change::RemoveServer { service, server } => (service, server, "removed it"),
+        _ => return None,
+    };
+    Some(format!(
+        "{server} ({service}) is in service again although somebody else {what}: to drain it use `lbctl drain {server}`"
+    ))
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ pub(crate) use self::{
     client::{Clients, Connection, get},
     daemon::{Daemon, Lab, lines, run, text},
     requirements::{
-        NETWORK, address, free, has_programs, require_program, search_path, skip, unshare_command,
+        NETWORK, address, free, has_programs, require_program, run_isolated, search_path, skip, succeeds,
+        unshare_command,
     },
     web::Web,
 };

@@ -22,9 +22,10 @@ use std::{
 };
 
 /// The programs that tests run, and Debian's packages for them.
-const PACKAGES: [(&str, &str); 42] = [
+const PACKAGES: [(&str, &str); 43] = [
     ("/usr/bin/python3", "python3"),
     ("/usr/bin/scapy", "python3-scapy"),
+    ("/usr/lib/ocf/resource.d/heartbeat/ldirectord", "resource-agents"),
     ("bridge", "iproute2"),
     ("curl", "curl"),
     ("dovecot", "dovecot-imapd dovecot-pop3d"),

@@ -57,9 +57,9 @@ impl Mailer {
         });
     }
 
-    /// Waits until all are sent.
+    /// Waits until all are sent, but not for a mail server that makes no progress.
     pub(super) async fn finish(&self) {
-        self.queue.finish().await;
+        self.queue.finish(super::FINISH).await;
     }
 }
 

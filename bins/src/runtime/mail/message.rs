@@ -1,82 +1,61 @@
 //! A mail as text: pure, but for the name of this host.
 
-use std::{fmt::Write as _, fs};
+use std::{fs, time::SystemTime};
+
+use lettre::{
+    Address,
+    message::{
+        Mailbox, MessageBuilder,
+        header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
+    },
+};
 
 use super::Email;
 
 /// A mail, ready for any relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    /// Who sends it, as an address alone.
-    pub(super) from: String,
-    /// The same as it was written, perhaps with a name.
-    pub(super) from_header: String,
-    /// Who is to have it.
+    /// Who sends it.
+    pub(super) from: Option<Address>,
+    /// Who is to have it. A name without a domain is completed by the mail server.
     pub(super) to: Vec<String>,
     /// What was given as an address and is none.
     pub(super) refused: Vec<String>,
-    program: &'static str,
-    at: jiff::Timestamp,
-    subject: String,
-    text: String,
+    /// Header and text in ASCII, with the line ends of SMTP.
+    pub(super) content: String,
 }
 
 impl Message {
     pub(super) fn new(email: &Email, host: &str) -> Self {
-        let from_header = email.from.clone();
         let mut refused = Vec::new();
-        let from = address(&from_header).unwrap_or_else(|| {
-            refused.push(from_header.clone());
-            String::new()
-        });
-        let from_header = if from.is_empty() { format!("{}@{host}", email.program) } else { from_header };
-        let mut to = Vec::new();
-        for wanted in &email.to {
-            match address(wanted) {
-                Some(address) => to.push(address),
-                None => refused.push(wanted.clone()),
+        let mut take = |text: &String| {
+            let address = address(text);
+            if address.is_none() {
+                refused.push(text.clone());
             }
-        }
+            address.map(|address| (mailbox(text, &address, host), address))
+        };
+        let from = take(&email.from).map(|(mailbox, _)| mailbox);
+        let (recipients, to): (Vec<Mailbox>, Vec<String>) = email.to.iter().filter_map(take).unzip();
+        let sender = from.clone().unwrap_or_else(|| mailbox("", email.program, host));
+        let builder = lettre::Message::builder().date(SystemTime::from(email.at)).from(sender);
+        let builder = recipients.into_iter().fold(builder, MessageBuilder::to);
+        let mailer = HeaderValue::new(HeaderName::new_from_ascii_str("X-Mailer"), email.program.to_owned());
+        let text: Vec<String> = email.text.lines().map(one_line).collect();
+        let message = builder
+            .subject(one_line(&email.subject))
+            .raw_header(mailer)
+            .header(MIME_VERSION_1_0)
+            .header(ContentType::TEXT_PLAIN)
+            .body(text.join("\n"));
+        // The only mail that cannot be built is one for nobody, which is not sent.
+        let content = message.map(|message| message.formatted()).unwrap_or_default();
         Self {
-            from,
-            from_header,
+            from: from.map(|mailbox| mailbox.email),
             to,
             refused,
-            program: email.program,
-            at: email.at,
-            subject: one_line(&email.subject),
-            text: email.text.clone(),
+            content: String::from_utf8_lossy(&content).into_owned(),
         }
-    }
-
-    /// Header and text as they follow `DATA`, with the final dot.
-    pub(super) fn data(&self) -> String {
-        let date = self.at.to_zoned(jiff::tz::TimeZone::system());
-        let date = date.strftime("%a, %d %b %Y %H:%M:%S %z");
-        let mut data = format!(
-            "Date: {date}\r\nFrom: {}\r\nTo: {}\r\nSubject: {}\r\nX-Mailer: {}\r\n\
-             MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
-            one_line(&self.from_header),
-            self.to.join(", "),
-            encoded(&self.subject),
-            self.program,
-        );
-        for line in self.text.lines() {
-            // A line with a dot alone would end the mail.
-            let dot = if line.starts_with('.') { "." } else { "" };
-            let _ = write!(data, "{dot}{}\r\n", one_line(line));
-        }
-        data + ".\r\n"
-    }
-
-    /// Header and text for `sendmail -t`, which adds the rest.
-    pub(super) fn for_sendmail(&self) -> String {
-        let (from, to) = (one_line(&self.from_header), self.to.join(", "));
-        format!(
-            "From: {from}\nTo: {to}\nSubject: {}\n\n{}\n",
-            encoded(&self.subject).replace('\r', ""),
-            self.text
-        )
     }
 }
 
@@ -94,28 +73,15 @@ fn address(text: &str) -> Option<String> {
     .then(|| inner.to_owned())
 }
 
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+/// The address that was found in a text, with the name in front of it, and with a domain in any case.
+fn mailbox(text: &str, address: &str, host: &str) -> Mailbox {
+    let (user, domain) = address.rsplit_once('@').unwrap_or((address, host));
+    let name = text.split_once('<').map(|(name, _)| name.trim().trim_matches('"').to_owned());
+    Mailbox::new(name.filter(|name| !name.is_empty()), Address::new_dangerous(user, domain))
 }
 
-/// As RFC 2047 has it, where it is not ASCII: each word on a line of its own, and no more than 75 characters long.
-fn encoded(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_owned();
-    }
-    let mut words = vec![String::new()];
-    for c in text.chars() {
-        let mut buffer = [0; 4];
-        let bytes = c.encode_utf8(&mut buffer).bytes();
-        let code: String =
-            if c.is_ascii_alphanumeric() { c.into() } else { bytes.map(|b| format!("={b:02X}")).collect() };
-        match words.last_mut() {
-            Some(word) if word.len() + code.len() <= 60 => *word += &code,
-            _ => words.push(code),
-        }
-    }
-    let words: Vec<_> = words.iter().map(|word| format!("=?utf-8?q?{word}?=")).collect();
-    words.join("\r\n ")
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// What this host is called.
@@ -144,21 +110,22 @@ mod tests {
     }
 
     #[test]
-    fn the_header_is_that_of_keepalived_and_the_text_can_not_end_the_mail() {
+    fn the_header_is_that_of_keepalived_and_a_subject_cannot_add_to_it() {
         let to = ["root@localhost", "a@example.com"];
-        let email = email("LB <k@example.com>", &to, "[R1] x\r\nBcc: evil", "one\n.\n..two\nthree\r\n");
+        let email = email("LB <k@example.com>", &to, "[R1] x\r\nBcc: evil", "one\n.\nthree\r\n");
         let message = Message::new(&email, "vm");
-        let data = message.data();
-        assert!(data.starts_with("Date: ") && data.lines().next().unwrap().contains("19"), "{data}");
-        assert!(
-            data.contains("\r\nFrom: LB <k@example.com>\r\nTo: root@localhost, a@example.com\r\n"),
-            "{data}"
-        );
-        assert!(data.contains("\r\nSubject: [R1] x  Bcc: evil\r\n"), "{data}");
-        assert!(data.ends_with("\r\n\r\none\r\n..\r\n...two\r\nthree\r\n.\r\n"), "{data}");
-        assert_eq!(message.from, "k@example.com");
-        let input = "From: LB <k@example.com>\nTo: root@localhost, a@example.com\nSubject: [R1] x  Bcc: evil\n\none\n.\n";
-        assert!(message.for_sendmail().starts_with(input), "{}", message.for_sendmail());
+        let (header, text) = message.content.split_once("\r\n\r\n").unwrap();
+        for line in [
+            "Date: Thu, 01 Jan 1970 00:00:00 +0000",
+            "From: LB <k@example.com>",
+            "To: root@localhost, a@example.com",
+            "Subject: [R1] x  Bcc: evil",
+            "X-Mailer: lb-failover",
+        ] {
+            assert!(header.split("\r\n").any(|found| found == line), "{line}: {header}");
+        }
+        assert_eq!(text, "one\r\n.\r\nthree");
+        assert_eq!(message.from.unwrap().as_ref(), "k@example.com");
     }
 
     #[test]
@@ -169,15 +136,27 @@ mod tests {
         assert_eq!(address(" root ").as_deref(), Some("root"));
         let message = Message::new(&email("k@vm", &["a@b", "c d"], "", ""), "vm");
         assert_eq!((message.to, message.refused), (vec!["a@b".to_owned()], vec!["c d".to_owned()]));
-        let message = Message::new(&email("no sender", &[], "", ""), "vm");
-        assert_eq!((message.from.as_str(), message.from_header.as_str()), ("", "lb-failover@vm"));
+        let message = Message::new(&email("no sender", &["a@b"], "", ""), "vm");
+        assert_eq!(message.from, None);
+        assert!(message.content.contains("\r\nFrom: lb-failover@vm\r\n"), "{}", message.content);
+        assert_eq!(Message::new(&email("k@vm", &["c d"], "", ""), "vm").content, "", "a mail for nobody");
     }
 
     #[test]
-    fn subjects_in_any_language_are_encoded() {
-        assert_eq!(encoded("plain = text"), "plain = text");
-        assert_eq!(encoded("Zürich 1"), "=?utf-8?q?Z=C3=BCrich=201?=");
-        let long = encoded(&"é".repeat(50));
-        assert!(long.lines().all(|line| line.len() <= 76) && long.lines().count() > 1, "{long}");
+    fn a_user_of_this_host_needs_no_domain() {
+        let message = Message::new(&email("\"LB Alerts\" <lb@example.com>", &["root"], "", ""), "lb_1");
+        assert_eq!(message.to, ["root"]);
+        for line in ["\r\nTo: root@lb_1\r\n", "\r\nFrom: \"LB Alerts\" <lb@example.com>\r\n"] {
+            assert!(message.content.contains(line), "{}", message.content);
+        }
+    }
+
+    #[test]
+    fn every_language_is_encoded_in_ascii() {
+        let message = Message::new(&email("k@vm", &["a@b"], "Zürich 1", "Größe"), "vm");
+        assert!(message.content.is_ascii(), "{}", message.content);
+        assert!(message.content.contains("\r\nSubject: =?utf-8?"), "{}", message.content);
+        let long = Message::new(&email("k@vm", &["a@b"], &"é".repeat(200), &"x".repeat(2000)), "vm").content;
+        assert!(long.lines().all(|line| line.len() <= 998), "{long}");
     }
 }

@@ -1,68 +1,96 @@
-//! A mail to a relay: as much of RFC 5321 as that takes, in the clear and without a password, as keepalived.
+//! A mail to a relay: by lettre's SMTP client, in the clear and without a password, as keepalived sends it.
 
-use std::{io, time::Duration};
+use std::{
+    error::Error as _,
+    fmt, io,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use lettre::transport::smtp::{
+    Error,
+    client::{AsyncSmtpConnection, AsyncTokioStream},
+    commands::{Data, Mail},
+    extension::ClientId,
+};
 use thiserror::Error;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Join, ReadBuf, Take, join},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     time::{error::Elapsed, timeout},
 };
 
-use super::Relay;
+use super::{Relay, message::Message};
 
-/// Longest line of an answer, and most lines of one: more than any relay sends.
-const LINE: u64 = 2048;
-const LINES: usize = 100;
+/// All that a relay may answer in one conversation, in bytes.
+const MAX_ANSWERS: u64 = 1 << 20;
+
+/// What was asked when a relay answered.
+const CONNECTION: &str = "the connection";
+const TEXT: &str = "the mail";
 
 /// Why a mail was not taken.
 #[derive(Debug, Error)]
 pub(super) enum NotSent {
-    /// It does not answer at that address.
+    /// The relay does not answer at that address.
     #[error("it can not be reached: {0}")]
     Unreachable(#[source] io::Error),
-    /// It broke off.
-    #[error("the connection broke: {0}")]
-    Broken(#[from] io::Error),
-    /// It took too long for something.
+    /// The relay took too long for something.
     #[error("it takes too long")]
     Slow(#[from] Elapsed),
-    /// It said something else than hoped for.
-    #[error("to {to} it answers: {answer}")]
-    Refused {
-        /// What it was told.
+    /// The relay refused, broke off, or does not speak SMTP.
+    #[error("{}", Failure(.to, .error))]
+    Failed {
+        /// What it was asked.
         to: &'static str,
-        /// What it said.
-        answer: Answer,
+        /// What happened.
+        error: Error,
     },
-    /// What it said is no SMTP.
-    #[error("it does not speak SMTP: {0:?}")]
-    Nonsense(String),
 }
 
 impl NotSent {
     /// Whether it is certain that nobody has got the mail.
-    pub(super) const fn is_final(&self) -> bool {
+    pub(super) fn is_final(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Refused { .. } | Self::Nonsense(_) => true,
-            Self::Broken(_) | Self::Slow(_) => false,
+            Self::Unreachable(_) => true,
+            Self::Slow(_) => false,
+            Self::Failed { to, error } => {
+                error.status().is_some() || (error.is_response() && *to == CONNECTION)
+            }
         }
     }
 
     /// Whether the same mail may be taken later.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Refused { answer, .. } => !(500..600).contains(&answer.code),
-            _ => true,
+            Self::Unreachable(_) | Self::Slow(_) => true,
+            Self::Failed { error, .. } => !error.is_permanent(),
         }
     }
 }
 
-/// What a relay answers: a number and a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    code: u16,
-    text: String,
+struct Failure<'a>(&'a str, &'a Error);
+
+impl fmt::Display for Failure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(to, error) = self;
+        match error.status() {
+            Some(_) => write!(f, "to {to} it answers: {}", answer(error)),
+            None if error.is_response() => write!(f, "it does not speak SMTP: {}", answer(error)),
+            None => write!(f, "the connection broke: {}", answer(error)),
+        }
+    }
+}
+
+/// What a relay has answered, as far as it has.
+fn answer(error: &Error) -> String {
+    let text = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    error.status().map_or_else(|| text.clone(), |code| format!("{code} {text}"))
 }
 
 /// Sends a mail; returns those to whom the relay does not send it, and why, if there are others.
@@ -72,11 +100,46 @@ pub(super) struct Answer {
 pub(super) async fn send(
     relay: &Relay,
     hello: &str,
-    from: &str,
-    to: &[String],
-    data: &str,
+    message: &Message,
     limit: Duration,
-) -> Result<Vec<(String, Answer)>, NotSent> {
+) -> Result<Vec<(String, String)>, NotSent> {
+    let mut connection = match connect(relay, hello, Greeting::Ehlo, limit).await {
+        // A relay that does not know EHLO (RFC 5321 §3.2).
+        Err(NotSent::Failed { error, .. }) if error.is_permanent() => {
+            connect(relay, hello, Greeting::Helo, limit).await?
+        }
+        connection => connection?,
+    };
+    let ask = |to| move |error| NotSent::Failed { to, error };
+    let sender = Mail::new(message.from.clone(), Vec::new());
+    timeout(limit, connection.command(sender)).await?.map_err(ask("MAIL FROM"))?;
+    let mut left_out = Vec::new();
+    for to in &message.to {
+        // Not by lettre's `Rcpt`, which has no recipient without a domain.
+        match timeout(limit, connection.command(format!("RCPT TO:<{to}>\r\n"))).await? {
+            Ok(_) => {}
+            Err(error) if error.status().is_some() => left_out.push((to, error)),
+            Err(error) => return Err(ask("RCPT TO")(error)),
+        }
+    }
+    if left_out.len() == message.to.len()
+        && let Some((_, error)) = left_out.pop()
+    {
+        return Err(ask("RCPT TO")(error));
+    }
+    timeout(limit, connection.command(Data)).await?.map_err(ask("DATA"))?;
+    timeout(limit, connection.message(message.content.as_bytes())).await?.map_err(ask(TEXT))?;
+    // It has the mail; how it says goodbye is of no concern.
+    let _ = timeout(limit, connection.quit()).await;
+    Ok(left_out.into_iter().map(|(to, error)| (to.clone(), answer(&error))).collect())
+}
+
+async fn connect(
+    relay: &Relay,
+    hello: &str,
+    greeting: Greeting,
+    limit: Duration,
+) -> Result<AsyncSmtpConnection, NotSent> {
     let connect = async {
         match relay {
             Relay::Address(address) => TcpStream::connect(address).await,
@@ -84,91 +147,62 @@ pub(super) async fn send(
         }
     };
     let stream = timeout(limit, connect).await?.map_err(NotSent::Unreachable)?;
-    let mut talk = Talk { stream: BufReader::new(stream), limit };
-    talk.expect("the connection", 220).await?;
-    let answer = talk.tell(&format!("EHLO {hello}")).await?;
-    if answer.code != 250 {
-        talk.ask("HELO", &format!("HELO {hello}"), 250).await?;
-    }
-    talk.ask("MAIL FROM", &format!("MAIL FROM:<{from}>"), 250).await?;
-    let mut left_out = Vec::new();
-    for to in to {
-        let answer = talk.tell(&format!("RCPT TO:<{to}>")).await?;
-        if !matches!(answer.code, 250 | 251) {
-            left_out.push((to.clone(), answer));
-        }
-    }
-    if left_out.len() == to.len()
-        && let Some((_, answer)) = left_out.pop()
-    {
-        return Err(NotSent::Refused { to: "RCPT TO", answer });
-    }
-    talk.ask("DATA", "DATA", 354).await?;
-    talk.write(data).await?;
-    talk.expect("the mail", 250).await?;
-    // It has the mail; how it says goodbye is of no concern.
-    let _ = talk.tell("QUIT").await;
-    Ok(left_out)
+    let peer = stream.peer_addr().map_err(NotSent::Unreachable)?;
+    let (reader, writer) = stream.into_split();
+    let stream = Box::new(RelayStream { stream: join(reader.take(MAX_ANSWERS), writer), peer, greeting });
+    let hello = ClientId::Domain(hello.to_owned());
+    let connected = timeout(limit, AsyncSmtpConnection::connect_with_transport(stream, &hello)).await?;
+    connected.map_err(|error| NotSent::Failed { to: CONNECTION, error })
 }
 
-struct Talk {
-    stream: BufReader<TcpStream>,
-    limit: Duration,
+/// By which command a relay is greeted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Greeting {
+    /// As lettre does it.
+    Ehlo,
+    /// As before RFC 1869.
+    Helo,
 }
 
-impl Talk {
-    async fn ask(&mut self, to: &'static str, line: &str, wanted: u16) -> Result<(), NotSent> {
-        self.write(&format!("{line}\r\n")).await?;
-        self.expect(to, wanted).await
-    }
+/// The connection to a relay: it ends after [`MAX_ANSWERS`], since lettre reads a line of any length.
+#[derive(Debug)]
+struct RelayStream {
+    stream: Join<Take<OwnedReadHalf>, OwnedWriteHalf>,
+    peer: SocketAddr,
+    greeting: Greeting,
+}
 
-    async fn tell(&mut self, line: &str) -> Result<Answer, NotSent> {
-        self.write(&format!("{line}\r\n")).await?;
-        timeout(self.limit, answer(&mut self.stream)).await?
-    }
-
-    async fn write(&mut self, text: &str) -> Result<(), NotSent> {
-        Ok(timeout(self.limit, self.stream.get_mut().write_all(text.as_bytes())).await??)
-    }
-
-    async fn expect(&mut self, to: &'static str, wanted: u16) -> Result<(), NotSent> {
-        let answer = timeout(self.limit, answer(&mut self.stream)).await??;
-        if answer.code == wanted { Ok(()) } else { Err(NotSent::Refused { to, answer }) }
+impl AsyncTokioStream for RelayStream {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.peer)
     }
 }
 
-/// Reads lines `250-text` up to and with one `250 text`.
-async fn answer(stream: &mut BufReader<TcpStream>) -> Result<Answer, NotSent> {
-    let mut text = String::new();
-    for _ in 0..LINES {
-        let mut bytes = Vec::new();
-        stream.take(LINE).read_until(b'\n', &mut bytes).await?;
-        let line = String::from_utf8_lossy(&bytes);
-        if !line.ends_with('\n') {
-            let cut_short = io::Error::from(io::ErrorKind::UnexpectedEof);
-            return Err(if bytes.is_empty() {
-                cut_short.into()
-            } else {
-                NotSent::Nonsense(line.into_owned())
-            });
-        }
-        let line = line.trim_end();
-        let number = line.get(..3).filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
-        let Some(code) = number.and_then(|number| number.parse().ok()) else {
-            return Err(NotSent::Nonsense(line.to_owned()));
-        };
-        if text.is_empty() {
-            text = line.get(4..).unwrap_or_default().to_owned();
-        }
-        if line.as_bytes().get(3) != Some(&b'-') {
-            return Ok(Answer { code, text });
-        }
+impl AsyncRead for RelayStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
-    Err(NotSent::Nonsense("an answer without an end".to_owned()))
 }
 
-impl std::fmt::Display for Answer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.code, self.text)
+impl AsyncWrite for RelayStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.greeting == Greeting::Helo
+            && let Some(name) = buf.strip_prefix(b"EHLO")
+        {
+            return Pin::new(&mut self.stream).poll_write(cx, &[b"HELO", name].concat());
+        }
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

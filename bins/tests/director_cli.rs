@@ -95,18 +95,19 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn strict_judges_as_ldirectord_does() {
-    let status = |config: &str, options: &[&str]| {
+    // 1 is the answer while no daemon runs, 2 that about a file with errors.
+    let reload = |config: &str, options: &[&str]| {
         let lab = Lab::new(config);
         let mut command = lab.director("memory");
-        command.args(options).arg(lab.config()).arg("status");
+        command.args(options).arg(lab.config()).arg("reload");
         run(command).status.code()
     };
-    assert_eq!(status(GOOD, &["--strict"]), Some(3));
-    assert_eq!(status(BAD, &["--strict"]), Some(2));
+    assert_eq!(reload(GOOD, &["--strict"]), Some(1));
+    assert_eq!(reload(BAD, &["--strict"]), Some(2));
     // ldirectord wants a tab or four blanks.
     let indented = "virtual=192.0.2.80:80\n  real=192.0.2.1:80 masq\n";
-    assert_eq!(status(indented, &["--strict"]), Some(2));
-    assert_eq!(status(indented, &[]), Some(3));
+    assert_eq!(reload(indented, &["--strict"]), Some(2));
+    assert_eq!(reload(indented, &[]), Some(1));
 }
 
 #[test]
@@ -121,4 +122,33 @@ fn help_and_version_are_no_errors() {
     let output = director(&["--data-plane", "magic"], &lab);
     assert_eq!(output.status.code(), Some(255));
     assert!(text(&output.stderr).contains("auto, ipvs, nft, relay or memory"), "{output:?}");
+}
+
+#[test]
+fn a_log_or_monitor_file_that_cannot_be_opened_is_an_error_as_in_ldirectord() {
+    let lab = Lab::new("");
+    let missing = lab.path("missing/file");
+    let service = "virtual=192.0.2.80:80\n\treal=192.0.2.1:80 masq\n\tchecktype=on\n";
+    for (text, line, directive) in [
+        (format!("logfile=\"{}\"\n{service}", missing.display()), 1, "logfile"),
+        (format!("{service}\tmonitorfile=\"{}\"\n", missing.display()), 4, "monitorfile"),
+    ] {
+        lab.configure(&text);
+        for (option, expected) in [(Some("--check"), 78), (None, 78)] {
+            let mut command = lab.director("memory");
+            command.args(option).arg(lab.config());
+            let output = run(command);
+            assert_eq!(output.status.code(), Some(expected), "{output:?}");
+            let error = support::text(&output.stderr);
+            assert!(error.contains(&format!("{}:{line}:", lab.config().display())), "{error}");
+            assert!(
+                error.contains(&format!("{directive} {} cannot be opened: No such file", missing.display())),
+                "{error}"
+            );
+        }
+        let mut command = lab.director("memory");
+        command.arg(lab.config()).arg("start");
+        assert_eq!(run(command).status.code(), Some(2));
+    }
+    assert!(!missing.exists());
 }

@@ -195,7 +195,7 @@ fn other_instances_go_along() {
     let name = format!("{}.cf", other.path("").file_name().unwrap().to_string_lossy());
     let path = other.path(&name);
     fs::write(&path, config(&format!("logfile=\"{}\"\n", log.display()), "", &[&two])).unwrap();
-    let lab = Lab::new(&config(&format!("execute={}\n", path.display()), "", &[&one]));
+    let lab = Lab::new(&config(&format!("execute=\"{}\"\n", path.display()), "", &[&one]));
     // The first one's own way of naming its socket must not become the other's.
     let mut command = lab.director("memory");
     command.arg(lab.config()).env("LB_SOCKET", lab.socket());

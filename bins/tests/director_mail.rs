@@ -75,6 +75,10 @@ fn take(stream: &TcpStream, sink: &Mutex<Vec<Mail>>) {
                 sink.lock().unwrap().extend(mail.take());
                 say("250 ok\r\n");
             }
+            // A long header goes on in the next line (RFC 5322 §2.2.3).
+            Some(mail) if line.starts_with(' ') && !mail.contains(&String::new()) => {
+                mail.last_mut().unwrap().push_str(&line);
+            }
             Some(mail) => mail.push(line),
             None if line == "DATA" => {
                 mail = Some(Mail::new());

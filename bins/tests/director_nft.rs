@@ -57,8 +57,13 @@ fn socket(config: &str) -> String {
 
 /// A daemon that answers. It reads the whole data plane at its start and then only when the kernel reports a change.
 fn start(host: &Host, config: &str) -> Process {
+    start_with(host, config, "3600s")
+}
+
+/// A daemon that answers, and reads the whole data plane so often.
+fn start_with(host: &Host, config: &str, interval: &str) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lb-director"));
-    command.args(["--data-plane", "nft", "--sync-interval", "3600s", "--socket", &socket(config), config]);
+    command.args(["--data-plane", "nft", "--sync-interval", interval, "--socket", &socket(config), config]);
     let mut daemon = host.spawn(&command).unwrap();
     let mut status = Command::new(env!("CARGO_BIN_EXE_lbctl"));
     status.args(["--socket", &socket(config), "status"]);
@@ -172,4 +177,60 @@ fn a_failover_daemon_removes_what_its_predecessor_balanced() {
     let mut daemon = host.spawn(&command).unwrap();
     wait_for(&host, &BTreeSet::new(), "the end of what is not configured any more");
     daemon.stop().unwrap();
+}
+
+#[test]
+fn a_filter_that_drops_what_is_forwarded_is_a_problem_until_its_rule_is_added() {
+    let name = "a_filter_that_drops_what_is_forwarded_is_a_problem_until_its_rule_is_added";
+    let Some((lab, director)) = host(name) else { return };
+    let (client, server) = (lab.host("client").unwrap(), lab.host("server").unwrap());
+    let address = |text: &str| [text.parse().unwrap()];
+    for (switch, ends) in [
+        ("outside", [(&client, "10.0.0.2/24"), (&director, "10.0.0.254/24")]),
+        ("inside", [(&server, "10.0.1.1/24"), (&director, "10.0.1.254/24")]),
+    ] {
+        lab.switch(switch).unwrap();
+        for (host, text) in ends {
+            lab.link(host, switch, switch, &address(text)).unwrap();
+        }
+    }
+    director.sh("ip address add 10.0.0.1/32 dev outside").unwrap();
+    server.sh("ip route add default via 10.0.1.254").unwrap();
+    configure(&director, CONFIG, &BTreeSet::from([80]));
+    let mut daemon = start_with(&director, CONFIG, "1s");
+    // Nobody listens there: the server says so, if it is reached.
+    let reaches = || {
+        let connect = "timeout 1 bash -c 'exec 3<>/dev/tcp/10.0.0.1/80' 2>&1 || true";
+        client.sh(connect).unwrap().contains("refused").then_some(())
+    };
+    let mut lbctl = Command::new(env!("CARGO_BIN_EXE_lbctl"));
+    lbctl.args(["--socket", &socket(CONFIG), "status"]);
+    let problem = || {
+        let status = String::from_utf8(director.output(&lbctl).unwrap().stdout).unwrap();
+        status.lines().find(|line| line.contains("PROBLEM: ")).map(str::to_owned)
+    };
+    wait("an answer of the server", reaches);
+    assert_eq!(problem(), None);
+
+    // As Docker has it, with other names.
+    director
+        .sh("nft add table ip foreign; nft 'add chain ip foreign FORWARD { type filter hook forward priority 0; policy drop; }'; \
+             nft add rule ip foreign FORWARD oifname docker0 ct state related,established accept; \
+             nft add rule ip foreign FORWARD iifname docker0 accept")
+        .unwrap();
+    let line = wait("the problem", problem);
+    let remedy = "nft insert rule ip foreign FORWARD ct status dnat accept";
+    let expected = format!(
+        "chain FORWARD of table ip foreign drops connections that are forwarded to 10.0.1.1:80 (policy drop): add `{remedy}`"
+    );
+    assert!(line.ends_with(&expected), "{line}");
+    assert_eq!(reaches(), None);
+    wait("the log line", || daemon.log().contains(&expected).then_some(()));
+
+    director.sh(remedy).unwrap();
+    wait("the end of the problem", || problem().is_none().then_some(()));
+    wait("an answer of the server", reaches);
+    wait("the log line", || daemon.log().contains(&format!("Resolved: {expected}")).then_some(()));
+    daemon.stop().unwrap();
+    assert_eq!(daemon.log().matches(&expected).count(), 2, "{}", daemon.log());
 }

@@ -21,6 +21,7 @@ use lb_bins::{
 };
 use lb_core::{
     Change, DataPlane as _, MemoryDataPlane,
+    dataplane::{DataPlaneError, ErrorKind},
     model::{SchedulerKind, ServerKey, ServerSpec, ServiceKey, ServiceSpec, ServiceTable, Weight},
 };
 use support::{Lab, PATIENCE};
@@ -35,9 +36,17 @@ async fn with_director(
     before: &[Change],
     act: impl AsyncFnOnce(&MemoryDataPlane, &dyn Fn(&str) -> usize),
 ) -> ServiceTable {
-    let lab = Lab::new("virtual=192.0.2.80:80\n\treal=192.0.2.1:80 masq 3\n\tchecktype=on\n\tcleanstop=no\n");
     let plane = Arc::new(MemoryDataPlane::new());
     assert!(plane.apply(before).await.unwrap().is_empty());
+    with_director_on(plane, act).await
+}
+
+/// The same on this data plane.
+async fn with_director_on(
+    plane: Arc<MemoryDataPlane>,
+    act: impl AsyncFnOnce(&MemoryDataPlane, &dyn Fn(&str) -> usize),
+) -> ServiceTable {
+    let lab = Lab::new("virtual=192.0.2.80:80\n\treal=192.0.2.1:80 masq 3\n\tchecktype=on\n\tcleanstop=no\n");
     let loaded = loading::load(&lab.config(), false).unwrap();
     let clock = Clock::start();
     let path = lab.path("log");
@@ -117,6 +126,23 @@ async fn a_drain_by_hand_is_undone_and_the_log_names_the_command_that_lasts() {
         until(async || weight(plane).await == Some(3)).await;
         until(async || logged(&format!("although somebody else removed it: {remedy}")) == 1).await;
         assert_eq!(logged(&remedy), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_data_plane_refuses_is_said_to_be_added_when_it_is() {
+    let (service, _) = keys();
+    let plane = Arc::new(MemoryDataPlane::new());
+    let error = DataPlaneError::new(ErrorKind::Unsupported, "no such scheduler");
+    plane.refuse(service, None, Some(error));
+    let added = ["Added virtual server: 192.0.2.80:80", "Added real server: 192.0.2.1:80 (192.0.2.80:80)"];
+    with_director_on(plane, async |plane, logged| {
+        until(async || logged("The data plane refuses a change") >= 1).await;
+        assert_eq!(added.map(logged), [0, 0]);
+        plane.refuse(service, None, None);
+        until(async || added.map(logged) == [1, 1]).await;
+        assert_eq!(weight(plane).await, Some(3));
     })
     .await;
 }

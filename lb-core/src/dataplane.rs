@@ -51,6 +51,12 @@ pub trait DataPlane: Send + Sync {
         std::future::pending().await
     }
 
+    /// What of this host keeps traffic from the services of this table although the data plane holds them, such as a filter of
+    /// somebody else: one line each, with the remedy. Default: nothing is looked for.
+    async fn obstacles(&self, _table: &ServiceTable) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The caller ends: removes what was made for services as a whole, such as hooks, unless a service is left.
     /// Default: there is no such thing.
     ///

@@ -106,6 +106,10 @@ pub struct Director {
     loader: Loader,
     /// Whether somebody has asked for the load that is under way; else `autoreload` has.
     asked: bool,
+    /// What was decided since the last sync.
+    untold: Vec<Event>,
+    /// What the data plane refuses of what was decided before.
+    waiting: Vec<Event>,
     pub(super) planning: Planning,
     /// Who waits for the end of a reload.
     pub(super) awaiting: Vec<oneshot::Sender<Answer>>,
@@ -140,6 +144,8 @@ impl Director {
             file,
             loader: Loader::default(),
             asked: false,
+            untold: Vec::new(),
+            waiting: Vec::new(),
             planning: Planning::new(),
             awaiting: Vec::new(),
             journal,
@@ -187,7 +193,7 @@ impl Director {
                 },
                 () = Upkeep::changed(Some(&self.upkeep)) => {
                     let found = self.upkeep.full_sync(&self.state.desired().table).await;
-                    self.found(found);
+                    self.synced(found);
                 }
                 _ = beat.tick() => self.beat().await,
             }
@@ -222,8 +228,8 @@ impl Director {
                 }
                 self.config_error = None;
                 self.put_in_force(loaded.config, &ServiceTable::new());
-                self.note(Subject::Daemon, What::Configured, Cause::Configuration(path));
                 self.sync().await;
+                self.note(Subject::Daemon, What::Configured, Cause::Configuration(path));
                 let message = "the configuration is in force".to_owned();
                 Answer::Reloaded { message, warnings: loaded.warnings, faults: Vec::new() }
             }
@@ -288,10 +294,7 @@ impl Director {
                 && status.health != Health::Unknown
             {
                 let seen = status.last.map_or_else(|| "known before".to_owned(), |look| seen(&look.outcome));
-                for event in self.state.checked(places, status.health, &seen, now) {
-                    self.effects.of(&event, &self.config);
-                    self.journal.record(event);
-                }
+                self.untold.extend(self.state.checked(places, status.health, &seen, now));
             }
         }
         self.effects.decided(&self.config, &self.state);
@@ -353,7 +356,7 @@ impl Director {
         }
         self.effects.repeat(&self.config, &self.state, now);
         let found = self.upkeep.beat(&self.state.desired().table).await;
-        self.found(found);
+        self.synced(found);
     }
 
     /// What an operator has ordered outlives this process.
@@ -363,7 +366,7 @@ impl Director {
 
     pub(super) async fn sync(&mut self) {
         let found = self.upkeep.sync(&self.state.desired().table).await;
-        self.found(found);
+        self.synced(found);
     }
 
     fn found(&mut self, findings: Vec<Finding>) {
@@ -385,29 +388,26 @@ impl Director {
         for service in leave.collect::<Vec<_>>() {
             if let Some(left) = leaving.services.remove(&service) {
                 self.purged(service, &left);
-                self.note(Subject::Service(service), What::ServiceRemoved, Cause::Lifecycle);
             }
         }
         let found = self.upkeep.stop(&leaving).await;
-        self.found(found);
+        self.synced(found);
         self.note(Subject::Daemon, What::Stopped, Cause::Lifecycle);
         self.effects.finish().await;
     }
 
-    /// The servers of a service leave with it.
+    /// A service leaves with its servers; of a fallback ldirectord says nothing.
     fn purged(&mut self, key: ServiceKey, service: &Service) {
         let decision = self.state.desired().decisions.get(&key);
         let fallback = decision.and_then(|decision| decision.fallback);
-        let event = |(server, spec): (&ServerKey, &ServerSpec)| {
-            let subject = if fallback == Some(*server) {
-                Subject::Fallback(key, *server)
-            } else {
-                Subject::Server(key, *server)
-            };
+        let event = |subject, what| Event { at: self.clock.now(), subject, what, cause: Cause::Lifecycle };
+        let servers = service.servers.iter().filter(|(server, _)| fallback != Some(**server));
+        let leaves = |(server, spec): (&ServerKey, &ServerSpec)| {
             let what = What::Server { state: None, before: Some(spec.weight), after: None };
-            Event { at: self.clock.now(), subject, what, cause: Cause::Lifecycle }
+            event(Subject::Server(key, *server), what)
         };
-        let events: Vec<Event> = service.servers.iter().map(event).collect();
+        let mut events: Vec<Event> = servers.map(leaves).collect();
+        events.push(event(Subject::Service(key), What::ServiceRemoved));
         self.tell(events);
     }
 
@@ -416,12 +416,30 @@ impl Director {
         self.upkeep.refused()
     }
 
+    /// Tells what was decided with the next sync.
     pub(super) fn tell(&mut self, events: Vec<Event>) {
-        for event in events {
-            self.effects.of(&event, &self.config);
-            self.journal.record(event);
-        }
+        self.untold.extend(events);
         self.effects.decided(&self.config, &self.state);
+    }
+
+    /// Tells what was decided, after a sync, and what that has found. What the data plane refuses is told when it takes it.
+    fn synced(&mut self, findings: Vec<Finding>) {
+        for event in std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.untold)) {
+            let is_gone = matches!(event.what, What::ServiceRemoved | What::Server { after: None, .. });
+            let was_waiting = self.waiting.iter().any(|earlier| earlier.subject == event.subject);
+            self.waiting.retain(|earlier| earlier.subject != event.subject);
+            let is_change = matches!(
+                event.what,
+                What::ServiceAdded | What::ServiceChanged | What::Server { after: Some(_), .. }
+            );
+            if is_change && self.upkeep.refuses(&event.subject) {
+                self.waiting.push(event);
+            } else if !(was_waiting && is_gone) {
+                self.effects.of(&event, &self.config);
+                self.journal.record(event);
+            }
+        }
+        self.found(findings);
     }
 
     fn note(&mut self, subject: Subject, what: What, cause: Cause) {

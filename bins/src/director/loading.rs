@@ -11,9 +11,9 @@ use std::{
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-use super::checks;
+use super::{checks, files};
 use crate::config::{
-    diagnostic::{LocatedDiagnostic, Severity},
+    diagnostic::{Diagnostic, LocatedDiagnostic, Severity},
     document::Source,
     ldirectord::{self, Config, Mode},
     names::SystemResolver,
@@ -90,7 +90,7 @@ pub fn check_proposed(source: &Source, strict: bool) -> Result<Loaded, LoadError
     check_with(source, strict, Programs::Trust)
 }
 
-/// Whether to look for the programs that a configuration names.
+/// Whether to look for the programs and files that a configuration names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Programs {
     /// One that does not exist is a problem.
@@ -101,7 +101,12 @@ pub(super) enum Programs {
 
 fn check_with(source: &Source, strict: bool, programs: Programs) -> Result<Loaded, LoadError> {
     let mode = if strict { Mode::Strict } else { Mode::Lenient };
-    let (config, found) = ldirectord::load(source, mode, &SystemResolver::new());
+    let (config, mut found) = ldirectord::load(source, mode, &SystemResolver::new());
+    if programs == Programs::Examine {
+        found.extend(files::problems(&ldirectord::parse(source, mode).0));
+        found.sort_by_key(|problem| problem.span.start);
+    }
+    let config = config.filter(|_| !found.iter().any(Diagnostic::is_error));
     let mut found: Vec<_> = found.iter().map(|diagnostic| diagnostic.locate(source)).collect();
     let Some(config) = config else { return Err(LoadError::Invalid(found)) };
     let of_file = |problem: String| LocatedDiagnostic::of_file(source.name(), Severity::Warning, problem);

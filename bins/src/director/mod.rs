@@ -1,7 +1,7 @@
 //! lb-director: checks real servers and keeps a data plane equal to what configuration, checks and operator say.
 //!
 //! [`state`](crate::services::state) decides and is pure; [`engine`] is the loop around it; [`service`] makes a process of it; [`cli`] is the
-//! command line, ldirectord's and our own.
+//! command line, ldirectord's and our own. Where it differs from ldirectord, docs/from-ldirectord.md says why.
 
 pub mod cli;
 pub mod effects;
@@ -19,4 +19,5 @@ pub mod wording;
 mod alerts;
 mod answer;
 mod checks;
+mod files;
 mod planning;

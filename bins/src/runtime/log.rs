@@ -7,7 +7,10 @@ use std::{
     io::{self, Write as _},
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,6 +37,8 @@ pub struct Log {
 struct Writer {
     target: Target,
     name: Name,
+    /// Lines that are missing in the file since it cannot be written to.
+    missing: AtomicUsize,
 }
 
 /// What names a daemon in its lines.
@@ -86,6 +91,10 @@ impl std::str::FromStr for Facility {
     }
 }
 
+impl Facility {
+    const DAEMON: Self = Self(3);
+}
+
 impl Log {
     /// A log whose lines are marked with `tag`, as those of ldirectord.
     pub fn new(target: Target, clock: Clock, tag: &str) -> Self {
@@ -98,7 +107,7 @@ impl Log {
     }
 
     fn named(target: Target, clock: Clock, name: Name) -> Self {
-        Self { writer: Arc::new(Writer { target, name }), clock, queue: None }
+        Self { writer: Arc::new(Writer { target, name, missing: AtomicUsize::new(0) }), clock, queue: None }
     }
 
     /// The same log, with a thread of its own that does the writing: nobody waits for a system log or a terminal that is
@@ -138,11 +147,7 @@ impl Writer {
     fn line(&self, at: Time, text: &str) {
         let written = match &self.target {
             Target::File(path) => self.append(path, at, text),
-            Target::Syslog(facility) => unconnected().and_then(|socket| {
-                // A system log that is stuck holds nobody up.
-                socket.set_nonblocking(true)?;
-                socket.send_to(self.message(*facility, at, text).as_bytes(), SYSLOG).map(drop)
-            }),
+            Target::Syslog(facility) => self.send(*facility, at, text),
             Target::Stderr => Err(io::ErrorKind::Other.into()),
         };
         if written.is_err() {
@@ -191,9 +196,38 @@ impl Writer {
         }
     }
 
+    /// Says once that it cannot, in the system's log too since a daemon's standard error is nowhere; and in the file that lines
+    /// are missing.
     fn append(&self, path: &Path, at: Time, text: &str) -> io::Result<()> {
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        file.write_all(format!("{}\n", self.stamped(at, text)).as_bytes())
+        let missing = self.missing.load(Ordering::Relaxed);
+        let note = match missing {
+            0 => String::new(),
+            count => {
+                let note = format!("The log file could not be written to: {count} lines are missing");
+                format!("{}\n", self.stamped(at, &note))
+            }
+        };
+        let open = || OpenOptions::new().create(true).append(true).open(path);
+        let lines = format!("{note}{}\n", self.stamped(at, text));
+        let written = open().and_then(|mut file| file.write_all(lines.as_bytes()));
+        match &written {
+            Ok(()) => self.missing.store(0, Ordering::Relaxed),
+            Err(error) => {
+                if self.missing.fetch_add(1, Ordering::Relaxed) == 0 {
+                    let note = format!("The log file {} cannot be written to: {error}", path.display());
+                    let _ = writeln!(io::stderr(), "{}", self.stamped(at, &note));
+                    let _ = self.send(Facility::DAEMON, at, &note);
+                }
+            }
+        }
+        written
+    }
+
+    /// To the system's log; one that is stuck holds nobody up.
+    fn send(&self, facility: Facility, at: Time, text: &str) -> io::Result<()> {
+        let socket = unconnected()?;
+        socket.set_nonblocking(true)?;
+        socket.send_to(self.message(facility, at, text).as_bytes(), SYSLOG).map(drop)
     }
 
     /// As RFC 3164 has it.
@@ -310,6 +344,21 @@ mod tests {
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.ends_with("] drained: disk [forged|web.cf|1]  [2J\n"), "{text:?}");
         assert_eq!(text.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_could_be_written_to_again_says_how_many_lines_are_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("folder/log");
+        let log = Log::new(Target::File(path.clone()), Clock::start(), "web.cf");
+        log.line("one");
+        log.line("two");
+        std::fs::create_dir(folder.path().join("folder")).unwrap();
+        log.line("three");
+        log.line("four");
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines: Vec<&str> = text.lines().map(|line| line.split_once("] ").unwrap().1).collect();
+        assert_eq!(lines, ["The log file could not be written to: 2 lines are missing", "three", "four"]);
     }
 
     #[test]

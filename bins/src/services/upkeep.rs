@@ -28,6 +28,10 @@ pub struct Upkeep {
     why: String,
     error: Option<String>,
     refused: Vec<String>,
+    /// What the data plane does not take, or does not change.
+    refused_subjects: BTreeSet<Subject>,
+    /// What keeps traffic from the services.
+    obstacles: Vec<String>,
     foreign: BTreeSet<ServiceKey>,
     rates: Rates,
     tuning: Tuning,
@@ -55,6 +59,8 @@ impl Upkeep {
             why: plane.why,
             error: None,
             refused: Vec::new(),
+            refused_subjects: BTreeSet::new(),
+            obstacles: Vec::new(),
             foreign: BTreeSet::new(),
             rates: Rates::default(),
             clock,
@@ -79,6 +85,17 @@ impl Upkeep {
         &self.refused
     }
 
+    /// Whether the data plane refuses a service, or a server or its service, at the moment.
+    pub fn refuses(&self, subject: &Subject) -> bool {
+        let refused = |subject| self.refused_subjects.contains(&subject);
+        match *subject {
+            Subject::Server(service, server) | Subject::Fallback(service, server) => {
+                refused(Subject::Server(service, server)) || refused(Subject::Service(service))
+            }
+            subject => refused(subject),
+        }
+    }
+
     /// Whether the data plane has taken everything the last time.
     pub fn is_settled(&self) -> bool {
         self.error.is_none() && self.refused.is_empty()
@@ -99,7 +116,7 @@ impl Upkeep {
         DataPlaneStatus {
             name: self.plane().name().to_owned(),
             why: self.why.clone(),
-            errors: self.error.iter().chain(&self.refused).chain(self.tuning.refused()).cloned().collect(),
+            errors: [self.error.as_slice(), &self.refused, &self.obstacles, self.tuning.refused()].concat(),
             advice: self.tuning.advice().cloned().collect(),
         }
     }
@@ -142,8 +159,18 @@ impl Upkeep {
             return self.sync(desired).await;
         }
         let mut findings = self.full_sync(desired).await;
+        findings.extend(self.look_for_obstacles(desired).await);
         findings.extend(self.tuning.look().into_iter().map(Finding::Plane));
         findings
+    }
+
+    /// Says what is new about them, and what is gone.
+    async fn look_for_obstacles(&mut self, desired: &ServiceTable) -> Vec<Finding> {
+        let found = self.plane().obstacles(desired).await;
+        let before = std::mem::replace(&mut self.obstacles, found);
+        let new = self.obstacles.iter().filter(|line| !before.contains(line)).cloned();
+        let gone = before.iter().filter(|line| !self.obstacles.contains(line));
+        new.chain(gone.map(|line| format!("Resolved: {line}"))).map(Finding::Plane).collect()
     }
 
     /// Returns when somebody else has changed the data plane, if there is one, and a full sync is due. Cancel safe.
@@ -206,6 +233,7 @@ impl Upkeep {
             }
         }
         self.refused = refused;
+        self.refused_subjects = report.refused.iter().map(|(change, _)| Subject::from(change)).collect();
         for service in &report.foreign {
             if self.foreign.insert(*service) {
                 event(Subject::Service(*service), What::Foreign, Cause::Interference);

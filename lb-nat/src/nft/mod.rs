@@ -41,6 +41,7 @@ mod batch;
 mod command;
 mod config;
 mod conntrack;
+mod forward;
 mod name;
 mod objects;
 mod plan;

@@ -20,7 +20,7 @@ use super::{
     batch::{self, Picture, Piece},
     command::{Failure, Program},
     config::{NftConfig, TableName},
-    conntrack, name,
+    conntrack, forward, name,
     objects::Transition,
     plan, readback, support,
     table_lock::TableLock,
@@ -270,6 +270,10 @@ impl DataPlane for Nft {
             self.program.run(&["-f", "-"], &format!("delete table inet {}\n", self.config.table)).await?;
         }
         Ok(())
+    }
+
+    async fn obstacles(&self, table: &ServiceTable) -> Vec<String> {
+        forward::problems(&self.program, table).await
     }
 
     /// Only services of this table: other tables are none of its business. A service whose rules were changed by hand

@@ -49,7 +49,7 @@ const ACTED: &[(Directive, bool, &str)] = &[
     (Directive::EmailAlert, true, ""),
     (Directive::EmailAlertFreq, true, ""),
     (Directive::EmailAlertStatus, true, ""),
-    (Directive::Smtp, false, "names a mail server; mails go through the local mail transfer agent"),
+    (Directive::Smtp, true, ""),
     (Directive::ConnectTimeout, true, ""),
     (Directive::Autoreload, true, ""),
     (Directive::Callback, true, ""),

@@ -125,7 +125,7 @@ mod tests {
             assert!(header.split("\r\n").any(|found| found == line), "{line}: {header}");
         }
         assert_eq!(text, "one\r\n.\r\nthree");
-        assert_eq!(message.from.unwrap().as_ref(), "k@example.com");
+        assert_eq!(message.from.unwrap().to_string(), "k@example.com");
     }
 
     #[test]

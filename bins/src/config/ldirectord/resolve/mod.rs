@@ -135,9 +135,10 @@ impl<'a> Shared<'a> {
             .iter()
             .filter(|entry| entry.directive == Directive::Execute)
             .filter_map(|entry| match &entry.value {
-                RawValue::Text(name) if !name.is_empty() => Some(name.clone()),
+                RawValue::Text(name) => Some(unquoted(name).to_owned()),
                 _ => None,
             })
+            .filter(|name| !name.is_empty())
             .collect();
         let mut fallback = |directive| {
             // Each line has to be right, the last one counts.
@@ -151,6 +152,12 @@ impl<'a> Shared<'a> {
             globals,
         }
     }
+}
+
+/// ldirectord has a shell run what `execute` names, which takes quotes off.
+fn unquoted(text: &str) -> &str {
+    let inner = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+    inner('"').or_else(|| inner('\'')).unwrap_or(text)
 }
 
 fn globals(shared: &Shared<'_>) -> Globals {

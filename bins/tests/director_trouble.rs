@@ -44,10 +44,9 @@ fn a_port_in_use_is_named_and_taken_over_when_it_is_free() {
     assert!(line.contains("ss -lnp") && line.contains("or choose another port"), "{line}");
     let problem = daemon.told(&["status"]);
     assert!(problem.contains("  PROBLEM: ") && problem.contains(&front.to_string()), "{problem}");
-    wait("more than one attempt", || {
-        let events = daemon.told(&["events"]);
-        events.contains("Added real server").then_some(())
-    });
+    // More than one attempt: the check of the server has ended.
+    daemon.wait_for_state(one.address, "active");
+    assert_eq!(daemon.logged("Added "), 0, "{}", daemon.log());
     assert!(
         daemon.logged("The data plane refuses") <= 2,
         "said once for service and server: {}",
@@ -56,6 +55,7 @@ fn a_port_in_use_is_named_and_taken_over_when_it_is_free() {
 
     drop(taken);
     wait("an answer", || (get(front).ok()? == "one").then_some(()));
+    daemon.wait_for_line(&format!("Added virtual server: {front}"));
     wait("no problem any more", || (!daemon.told(&["status"]).contains("PROBLEM")).then_some(()));
 }
 

@@ -11,7 +11,11 @@ use lb_core::{
 pub fn line(event: &Event) -> String {
     match (&event.what, &event.subject) {
         (What::Server { state, before, after }, subject) => {
-            format!("{} ({})", server(&event.cause, subject, *state, *before, *after), event.cause)
+            let change = server(&event.cause, subject, *state, *before, *after);
+            match event.cause {
+                Cause::Lifecycle => change,
+                _ => format!("{change} ({})", event.cause),
+            }
         }
         (What::ServiceAdded, Subject::Service(service)) => format!("Added virtual server: {}", name(service)),
         (What::ServiceChanged, Subject::Service(service)) => {
@@ -153,5 +157,36 @@ mod tests {
         );
         assert!(line(Some(3), Some(4), false).starts_with("Changed real server: "));
         assert!(line(None, Some(1), true).starts_with("Added fallback server: "));
+    }
+
+    #[test]
+    fn a_mail_has_the_change_without_its_cause() {
+        let (service, server) = ("tcp:10.0.0.1:80".parse().unwrap(), "192.168.0.1:80".parse().unwrap());
+        let alert = |state, before: Option<u16>, after: Option<u16>, cause| {
+            let what = What::Server { state, before: before.map(Weight::new), after: after.map(Weight::new) };
+            super::alert(&Event { at: Time::ZERO, subject: Subject::Server(service, server), what, cause })
+        };
+        let check = || Cause::Check("refused".into());
+        for (state, before, after, cause, expected) in [
+            (None, Some(3), None, check(), Some("Deleted real server: 192.168.0.1:80 (10.0.0.1:80)")),
+            (
+                None,
+                Some(3),
+                None,
+                Cause::Lifecycle,
+                Some("Purged real server (stop): 192.168.0.1:80 (10.0.0.1:80)"),
+            ),
+            (
+                Some(ServerState::Down),
+                None,
+                None,
+                check(),
+                Some("Inaccessible real server: 192.168.0.1:80 (10.0.0.1:80)"),
+            ),
+            (Some(ServerState::Maintenance), None, None, check(), None),
+            (Some(ServerState::Active), Some(3), Some(3), Cause::DataPlane("found in use".into()), None),
+        ] {
+            assert_eq!(alert(state, before, after, cause).as_deref(), expected);
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The data plane in nftables, for machines without IPVS: destination NAT by `numgen`, `jhash` and verdict maps, with
 //! the kernel's connection tracking keeping each connection on its server.
 //!
-//! All of it lives in one table of its own, by default `table inet lb`; nothing else is read or changed. A program that
+//! All of it lives in one table of its own, by default `table inet lb`; nothing else is changed. Of other tables only the chains at
+//! the hook `forward` are read, to name those that drop what is forwarded ([`obstacles`](lb_core::DataPlane::obstacles)). A program that
 //! [takes](Nft::acquire) a table for itself removes what a predecessor that was killed has left there. The kernel
 //! reports what others do to the table (`nft flush ruleset`), see [`changed`](lb_core::DataPlane::changed). Each service is a chain
 //! that chooses and each server a chain that translates, so `nft list table inet lb` can be read:

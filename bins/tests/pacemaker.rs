@@ -45,14 +45,14 @@ impl Resource {
         Self(lab)
     }
 
-    fn action(&self, name: &str) -> i32 {
+    /// Asserts what an action comes to.
+    fn assert_action(&self, name: &str, expected: i32) {
         let mut command = Command::new(AGENT);
         command.arg(name).env("OCF_ROOT", "/usr/lib/ocf").env("OCF_RESOURCE_INSTANCE", "balancer");
         command.env("OCF_RESKEY_ldirectord", self.0.path("ldirectord"));
         command.env("OCF_RESKEY_configfile", self.0.config());
         let output = run(command);
-        println!("{name}: {output:?}");
-        output.status.code().unwrap()
+        assert_eq!(output.status.code(), Some(expected), "{name}: {output:?}");
     }
 
     fn pid(&self) -> Option<i32> {
@@ -80,22 +80,22 @@ fn the_resource_agent_restarts_a_daemon_that_was_killed() {
         return;
     }
     let resource = Resource::new();
-    assert_eq!(resource.action("monitor"), NOT_RUNNING);
-    assert_eq!(resource.action("stop"), SUCCESS);
-    assert_eq!(resource.action("start"), SUCCESS);
-    assert_eq!(resource.action("monitor"), SUCCESS);
+    resource.assert_action("monitor", NOT_RUNNING);
+    resource.assert_action("stop", SUCCESS);
+    resource.assert_action("start", SUCCESS);
+    resource.assert_action("monitor", SUCCESS);
     let first = resource.pid();
-    assert_eq!(resource.action("start"), SUCCESS);
+    resource.assert_action("start", SUCCESS);
     assert_eq!(resource.pid(), first, "started once");
 
     resource.kill();
-    assert_eq!(resource.action("monitor"), NOT_RUNNING);
-    assert_eq!(resource.action("stop"), SUCCESS);
-    assert_eq!(resource.action("start"), SUCCESS);
+    resource.assert_action("monitor", NOT_RUNNING);
+    resource.assert_action("stop", SUCCESS);
+    resource.assert_action("start", SUCCESS);
     assert_ne!(resource.pid(), first);
-    assert_eq!(resource.action("monitor"), SUCCESS);
-    assert_eq!(resource.action("stop"), SUCCESS);
-    assert_eq!(resource.action("monitor"), NOT_RUNNING);
+    resource.assert_action("monitor", SUCCESS);
+    resource.assert_action("stop", SUCCESS);
+    resource.assert_action("monitor", NOT_RUNNING);
 }
 
 #[test]
@@ -107,24 +107,24 @@ fn the_resource_agent_stops_the_daemon_although_the_configuration_is_broken() {
     }
     let resource = Resource::new();
     let good = fs::read_to_string(resource.0.config()).unwrap();
-    assert_eq!(resource.action("start"), SUCCESS);
+    resource.assert_action("start", SUCCESS);
     let pid = resource.pid();
     resource.0.configure("virtual=nonsense\n");
     // The daemon goes on with the configuration that it has.
-    assert_eq!(resource.action("monitor"), SUCCESS);
+    resource.assert_action("monitor", SUCCESS);
     assert_eq!(resource.pid(), pid);
-    assert_eq!(resource.action("stop"), SUCCESS);
+    resource.assert_action("stop", SUCCESS);
     assert_eq!(resource.pid(), None);
     let log = || lines(&resource.0.path("log")).join("\n");
     assert!(log().contains("Purged virtual server (stop): 192.0.2.80:80"), "it was not killed: {}", log());
-    assert_eq!(resource.action("monitor"), NOT_RUNNING);
-    assert_eq!(resource.action("start"), GENERIC_ERROR);
-    assert_eq!(resource.action("monitor"), NOT_RUNNING);
+    resource.assert_action("monitor", NOT_RUNNING);
+    resource.assert_action("start", GENERIC_ERROR);
+    resource.assert_action("monitor", NOT_RUNNING);
 
     resource.0.configure(&good);
-    assert_eq!(resource.action("start"), SUCCESS);
+    resource.assert_action("start", SUCCESS);
     resource.kill();
     resource.0.configure("virtual=nonsense\n");
-    assert_eq!(resource.action("monitor"), NOT_RUNNING);
-    assert_eq!(resource.action("stop"), SUCCESS);
+    resource.assert_action("monitor", NOT_RUNNING);
+    resource.assert_action("stop", SUCCESS);
 }

@@ -16,6 +16,7 @@ use lb_ipvs::sysctl::Assignment;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    announcements::Announcements,
     checks,
     effects::Effects,
     journal::Journal,
@@ -106,10 +107,7 @@ pub struct Director {
     loader: Loader,
     /// Whether somebody has asked for the load that is under way; else `autoreload` has.
     asked: bool,
-    /// What was decided since the last sync.
-    untold: Vec<Event>,
-    /// What the data plane refuses of what was decided before.
-    waiting: Vec<Event>,
+    announcements: Announcements,
     pub(super) planning: Planning,
     /// Who waits for the end of a reload.
     pub(super) awaiting: Vec<oneshot::Sender<Answer>>,
@@ -144,8 +142,7 @@ impl Director {
             file,
             loader: Loader::default(),
             asked: false,
-            untold: Vec::new(),
-            waiting: Vec::new(),
+            announcements: Announcements::default(),
             planning: Planning::new(),
             awaiting: Vec::new(),
             journal,
@@ -294,7 +291,7 @@ impl Director {
                 && status.health != Health::Unknown
             {
                 let seen = status.last.map_or_else(|| "known before".to_owned(), |look| seen(&look.outcome));
-                self.untold.extend(self.state.checked(places, status.health, &seen, now));
+                self.announcements.extend(self.state.checked(places, status.health, &seen, now));
             }
         }
         self.effects.decided(&self.config, &self.state);
@@ -418,26 +415,15 @@ impl Director {
 
     /// Tells what was decided with the next sync.
     pub(super) fn tell(&mut self, events: Vec<Event>) {
-        self.untold.extend(events);
+        self.announcements.extend(events);
         self.effects.decided(&self.config, &self.state);
     }
 
     /// Tells what was decided, after a sync, and what that has found. What the data plane refuses is told when it takes it.
     fn synced(&mut self, findings: Vec<Finding>) {
-        for event in std::mem::take(&mut self.waiting).into_iter().chain(std::mem::take(&mut self.untold)) {
-            let is_gone = matches!(event.what, What::ServiceRemoved | What::Server { after: None, .. });
-            let was_waiting = self.waiting.iter().any(|earlier| earlier.subject == event.subject);
-            self.waiting.retain(|earlier| earlier.subject != event.subject);
-            let is_change = matches!(
-                event.what,
-                What::ServiceAdded | What::ServiceChanged | What::Server { after: Some(_), .. }
-            );
-            if is_change && self.upkeep.refuses(&event.subject) {
-                self.waiting.push(event);
-            } else if !(was_waiting && is_gone) {
-                self.effects.of(&event, &self.config);
-                self.journal.record(event);
-            }
+        for event in self.announcements.take(|subject| self.upkeep.refuses(subject)) {
+            self.effects.of(&event, &self.config);
+            self.journal.record(event);
         }
         self.found(findings);
     }

@@ -38,7 +38,7 @@ pub(super) fn problems(raw: &RawConfig) -> Vec<Diagnostic> {
             }
             _ => (Severity::Error, "name another file".to_owned()),
         };
-        Some(Diagnostic::new(severity, entry.span.clone(), message).help(remedy))
+        Some(Diagnostic::new(severity, entry.span, message).help(remedy))
     };
     raw.entries().filter_map(problem).collect()
 }

@@ -17,6 +17,7 @@ pub mod service;
 pub mod wording;
 
 mod alerts;
+mod announcements;
 mod answer;
 mod checks;
 mod files;

@@ -1,5 +1,7 @@
 //! What was decided, and is told only when the data plane has it. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use lb_core::{
     Event,
     event::{Subject, What},
@@ -10,8 +12,8 @@ use lb_core::{
 pub(super) struct Announcements {
     /// Since the last sync.
     new: Vec<Event>,
-    /// From before; the data plane has refused them.
-    refused: Vec<Event>,
+    /// The latest of each subject that the data plane has refused.
+    refused: BTreeMap<Subject, Event>,
 }
 
 impl Announcements {
@@ -23,18 +25,23 @@ impl Announcements {
     /// After a sync: the events that may be told, in order. What the data plane refuses is kept until it takes it; something
     /// that it never had needs no word when it goes.
     pub(super) fn take(&mut self, refuses: impl Fn(&Subject) -> bool) -> Vec<Event> {
+        let (mut earlier, new) = (std::mem::take(&mut self.refused), std::mem::take(&mut self.new));
+        let mut never_held: BTreeSet<Subject> = BTreeSet::new();
+        for event in &new {
+            if earlier.remove(&event.subject).is_some() {
+                never_held.insert(event.subject);
+            }
+        }
         let mut told = Vec::new();
-        for event in std::mem::take(&mut self.refused).into_iter().chain(std::mem::take(&mut self.new)) {
-            let before = self.refused.len();
-            self.refused.retain(|earlier| earlier.subject != event.subject);
-            let was_refused = self.refused.len() < before;
+        for event in earlier.into_values().chain(new) {
             match event.what {
                 What::ServiceAdded | What::ServiceChanged | What::Server { after: Some(_), .. }
                     if refuses(&event.subject) =>
                 {
-                    self.refused.push(event);
+                    self.refused.insert(event.subject, event);
                 }
-                What::ServiceRemoved | What::Server { after: None, .. } if was_refused => {}
+                What::ServiceRemoved | What::Server { after: None, .. }
+                    if never_held.contains(&event.subject) => {}
                 _ => told.push(event),
             }
         }

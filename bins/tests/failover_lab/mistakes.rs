@@ -259,7 +259,7 @@ fn virtual_servers_are_left_out_only_where_keepalived_does_not_run_them() {
     let file = b.host.path("/etc/keepalived/keepalived.conf");
     let faults = |text: &str| -> usize {
         fs::write(&file, text).unwrap();
-        load(&file).0
+        load(&file)
     };
     for lines in [
         "alpha 1",
@@ -369,10 +369,71 @@ fn virtual_servers_are_left_out_only_where_keepalived_does_not_run_them() {
     }
 }
 
-/// How many blocks of a file have an error, and how many problems it has at all.
-fn load(file: &Path) -> (usize, usize) {
-    let loaded = keepalived::load(file, &Settings::default()).unwrap();
-    (loaded.resolved.faults.len(), loaded.problems.len())
+#[test]
+fn a_statement_without_a_value_is_an_error_only_where_keepalived_does_not_start_with_it() {
+    let test = "a_statement_without_a_value_is_an_error_only_where_keepalived_does_not_start_with_it";
+    let Some(lab) = lab(test, &[KEEPALIVED]) else { return };
+    let [_, b] = nodes(&lab, [Ours, Keepalived]);
+    let file = b.host.path("/etc/keepalived/keepalived.conf");
+    let globals = |line: &str| format!("global_defs {{\n{line}\n}}\n") + &vrrp(0, "");
+    let script = |line: &str| format!("vrrp_script s {{\nscript /bin/true\n{line}\n}}\n") + &vrrp(0, "");
+    let process = |line: &str| format!("vrrp_track_process s {{\nprocess x\n{line}\n}}\n") + &vrrp(0, "");
+    let tracked = |line: &str| format!("track_file s {{\nfile /tmp/x\n{line}\n}}\n") + &vrrp(0, "");
+    let mut cases: Vec<(String, bool)> = Vec::new();
+    for line in [
+        "router_id",
+        "notification_email",
+        "notification_email_from",
+        "smtp_helo_name",
+        "script_user",
+        "startup_script",
+        "startup_script_timeout",
+        "shutdown_script",
+        "shutdown_script_timeout",
+        "notify_fifo",
+        "notify_fifo_script",
+        "vrrp_notify_fifo",
+        "lvs_notify_fifo",
+        "lvs_timeouts",
+        "lvs_sync_daemon",
+        "default_interface",
+        "vrrp_garp_extra_if",
+        "vrrp_priority",
+        "vrrp_rt_priority",
+    ] {
+        cases.push((globals(line), false));
+    }
+    for line in [
+        "smtp_server",
+        "smtp_connect_timeout",
+        "vrrp_version",
+        "vrrp_mcast_group4",
+        "vrrp_garp_master_delay",
+        "vrrp_garp_interval",
+        "vrrp_startup_delay",
+        "vrrp_down_timer_adverts",
+    ] {
+        cases.push((globals(line), true));
+    }
+    cases.extend(["script", "init_fail"].map(|line| (script(line), false)));
+    cases.extend(["interval", "timeout", "weight", "rise", "fall", "user"].map(|line| (script(line), true)));
+    cases.extend(["weight", "param_match"].map(|line| (process(line), false)));
+    cases.extend(["process", "quorum", "delay"].map(|line| (process(line), true)));
+    cases.extend(["file", "weight", "init_file"].map(|line| (tracked(line), false)));
+    cases.push((vrrp(0, "garp_extra_if"), false));
+    cases.push((check("FILE_CHECK", "weight"), false));
+    cases.push((check("HTTP_GET", "url {\npath /\nregex\n}"), false));
+    cases.extend(["connect_ip", "bindto", "retry"].map(|line| (check("TCP_CHECK", line), true)));
+    for (text, is_fatal) in cases {
+        assert_eq!(keepalived_status(&b, &text) == Some(2), is_fatal, "{text}");
+        fs::write(&file, &text).unwrap();
+        assert_eq!(load(&file) == 1, is_fatal, "{text}");
+    }
+}
+
+/// How many blocks of a file have an error.
+fn load(file: &Path) -> usize {
+    keepalived::load(file, &Settings::default()).unwrap().resolved.faults.len()
 }
 
 /// Some are there for their notification scripts only.

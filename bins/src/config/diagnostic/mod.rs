@@ -81,6 +81,12 @@ impl Diagnostic {
         Self { is_mistake: true, ..Self::warning(span, message) }
     }
 
+    /// The same as a mistake, with what holds instead.
+    #[must_use]
+    pub fn tolerated(self, instead: &str) -> Self {
+        Self { severity: Severity::Warning, is_mistake: true, ..self }.instead(instead)
+    }
+
     /// The same, with a mistake as an error.
     #[must_use]
     pub fn strictly(mut self) -> Self {

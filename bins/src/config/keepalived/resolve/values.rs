@@ -67,30 +67,48 @@ pub(super) fn missing(directive: &Directive, expected: &str) -> Diagnostic {
     }
 }
 
-/// Keywords that keepalived 2.2.7 ignores without a value.
-const NEEDS_NO_VALUE: [&str; 22] = [
+/// Keywords that keepalived 2.2.7 ignores without a value, or does not know.
+const NEEDS_NO_VALUE: [&str; 40] = [
+    "default_interface",
     "file",
+    "garp_extra_if",
     "helo_name",
     "http_protocol",
+    "instance",
+    "json_dump_file",
+    "json_version",
     "lvs_notify_fifo",
     "lvs_notify_fifo_script",
     "lvs_sync_daemon",
     "lvs_timeouts",
     "misc_path",
+    "net_namespace",
+    "notification_email_from",
     "notify_fifo",
     "notify_fifo_script",
     "payload",
+    "regex",
     "require_reply",
     "router_id",
     "script",
     "script_user",
     "shutdown_script",
+    "shutdown_script_timeout",
+    "smtp_helo_name",
     "startup_script",
+    "startup_script_timeout",
+    "state_dump_file",
+    "stats_dump_file",
     "status_code",
-    "track_file",
     "virtualhost",
+    "vmac_garp_intvl",
+    "vrrp_delay_after_boot",
+    "vrrp_garp_extra_if",
     "vrrp_notify_fifo",
     "vrrp_notify_fifo_script",
+    "vrrp_priority",
+    "vrrp_rt_priority",
+    "vrrp_vmac_garp_intvl",
 ];
 
 /// A whole number within a range.

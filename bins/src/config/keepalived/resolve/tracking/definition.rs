@@ -34,7 +34,7 @@ pub(super) fn script(name: &Word, block: &Block, problems: &mut Problems) -> Opt
         };
         match directive.keyword() {
             "script" => {
-                argv = match directive.parameters() {
+                let read = match directive.parameters() {
                     [] => {
                         problems.push(missing(directive, "a program, in quotes when it has arguments"));
                         None
@@ -43,6 +43,7 @@ pub(super) fn script(name: &Word, block: &Block, problems: &mut Problems) -> Opt
                     // Without quotes, the words are the arguments.
                     words => Some(words.iter().map(|word| word.text.to_string()).collect()),
                 };
+                argv = read.or(argv);
             }
             "interval" => interval = seconds(directive, Duration::ZERO..=LONGEST, problems),
             "timeout" => timeout = seconds(directive, Duration::from_micros(1)..=LONGEST, problems),
@@ -191,7 +192,7 @@ pub(super) fn file(name: &Word, block: &Block, problems: &mut Problems) -> Optio
     for directive in &block.directives {
         once.note(directive, problems);
         match directive.keyword() {
-            "file" => path = only(directive, "the path of a file", problems),
+            "file" => path = only(directive, "the path of a file", problems).or(path),
             "weight" => weight = own_weight(directive, WEIGHT_MAX_OTHERS, problems).unwrap_or(weight),
             "init_file" => init = init_file(directive, problems),
             _ => {}
@@ -232,7 +233,9 @@ fn init_file(directive: &Directive, problems: &mut Problems) -> Option<FileInit>
 /// `weight N [reverse]` of a definition.
 fn own_weight(directive: &Directive, max: i16, problems: &mut Problems) -> Option<Weight> {
     let Some((number, rest)) = directive.parameters().split_first() else {
-        problems.push(missing(directive, &format!("a number from -{max} to {max}")));
+        let problem = missing(directive, &format!("a number from -{max} to {max}"));
+        // keepalived ends only where it is that of a script.
+        problems.push(if max == WEIGHT_MAX { problem } else { problem.tolerated(IGNORED) });
         return None;
     };
     let value = number_in("weight", number, -max..=max, problems)?;

@@ -10,10 +10,10 @@ use lb_health::{
 use super::{
     super::{
         notify::{self, command},
-        values::{IGNORED, address_in, number_in, only, switch},
+        values::{IGNORED, address, missing, number_in, only, switch},
     },
     Context, http,
-    values::{first, number, positive_seconds, seconds},
+    values::{number, positive_seconds, seconds},
 };
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
@@ -168,13 +168,10 @@ impl Draft {
             if own.read(directive, problems) {
                 continue;
             }
-            let word = directive.parameters().first();
             match directive.keyword() {
                 "connect_ip" => {
-                    if let Some(address) =
-                        word.and_then(|word| address_in(directive.keyword(), word, problems))
-                    {
-                        self.target.address.set_ip(address);
+                    if let Some(at) = address(directive, problems) {
+                        self.target.address.set_ip(at.value);
                     }
                 }
                 "connect_port" => {
@@ -183,7 +180,8 @@ impl Draft {
                     }
                 }
                 "bindto" => {
-                    self.target.source = word.and_then(|word| address_in(directive.keyword(), word, problems))
+                    self.target.source =
+                        address(directive, problems).map(|at| at.value).or(self.target.source);
                 }
                 "bind_if" => {
                     let name = only(directive, "an interface", problems);
@@ -373,7 +371,10 @@ fn file(
             "track_file" => name = only(directive, "the name of a track_file", problems),
             "weight" => {
                 let reverse = directive.parameters().get(1).is_some_and(|word| word.text == "reverse");
-                let number = first(directive, "a number", problems);
+                let number = directive.parameters().first();
+                if number.is_none() {
+                    problems.push(missing(directive, "a number").tolerated(IGNORED));
+                }
                 let number = number.and_then(|word| number_in("weight", word, -MOST..=MOST, problems));
                 weight = number.map(|number| if reverse { -number } else { number });
             }

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addressless;
 mod article;
 mod directives;
 mod drain;

@@ -42,7 +42,7 @@ fn every_attribute_reaches_the_kernel() {
             it.label = Some("eth0:vip".to_owned());
             it.broadcast = Some([10, 0, 0, 255].into());
             it.preferred_lifetime = Some(0);
-            it.prefix_route = Some(false);
+            it.prefix_route = false;
         })];
         four.unadvertised = vec![
             with("10.1.0.1/32", |it| it.scope = 253),
@@ -52,7 +52,7 @@ fn every_attribute_reaches_the_kernel() {
         let mut six = Instance::new("six", "eth0", config(255, CALM, &VIP6).build().unwrap());
         six.unadvertised = vec![
             with("fd01::1/64", |it| (it.home, it.manage_temporary) = (true, true)),
-            with("fd02::1/64", |it| it.prefix_route = Some(true)),
+            with("fd02::1/64", |it| it.prefix_route = false),
             with("fd03::1/128", |it| it.preferred_lifetime = Some(u32::MAX)),
             with("fd05::1/64", |it| it.preferred_lifetime = Some(4000)),
             with("fd04::1/64", |it| it.duplicate_detection = true),
@@ -82,7 +82,7 @@ fn every_attribute_reaches_the_kernel() {
         assert_eq!((&home["home"], &home["mngtmpaddr"]), (&true.into(), &true.into()), "{home}");
         assert_eq!(info("fd04::1")["nodad"], Value::Null);
         let routes = node.show("-6 route show");
-        assert!(routes.contains("fd02::/64") && !routes.contains("fd01::/64"), "{routes}");
+        assert!(routes.contains("fd01::/64") && !routes.contains("fd02::/64"), "{routes}");
         one.stop();
         for address in [VIP, "10.1.0.1", "10.2.0.1", "10.3.0.1", "fd01::1", "fd02::1", "fd04::1"] {
             assert!(!node.has(address), "{address} was left behind");

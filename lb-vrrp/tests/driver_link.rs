@@ -64,7 +64,7 @@ async fn who_heeds_its_source_waits_for_it() {
         let source = Some(SOURCE.parse().unwrap());
         let (control, _notices) = start(&memory, with(|it| (it.source, it.heeds_source) = (source, heeds)));
         let there = (State::Active, LinkState::Ready);
-        let expected = if heeds { (State::Initialize, LinkState::NoAddress) } else { there };
+        let expected = if heeds { (State::Initialize, LinkState::NoSource) } else { there };
         assert_eq!(state_after_a_while(&control).await, expected);
         memory.set_address(SOURCE, true);
         assert_eq!(state_after_a_while(&control).await, there);

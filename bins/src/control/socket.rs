@@ -56,22 +56,32 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         let text = format!("it is {}, not a socket, and is left alone", kind(found));
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
     }
-    match listens(path) {
-        Ok(false) => fs::remove_file(path),
-        Ok(true) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon answers on it")),
+    match listener(path) {
+        Ok(None) => fs::remove_file(path),
+        Ok(Some(pid)) => {
+            let text = match pid {
+                1.. => format!("another daemon answers on it, process {pid}"),
+                _ => "another daemon answers on it".to_owned(),
+            };
+            Err(io::Error::new(io::ErrorKind::AddrInUse, text))
+        }
         Err(error) => Err(error),
     }
 }
 
-/// Whether somebody listens on the socket. Never blocks, however full the queue of the listener is.
-fn listens(path: &Path) -> io::Result<bool> {
+/// The process that listens on the socket, 0 where its number is not known; `None` when nobody listens. Never blocks,
+/// however full the queue of the listener is.
+fn listener(path: &Path) -> io::Result<Option<i32>> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     match socket.connect(&SockAddr::unix(path)?) {
         // A program that a dead daemon was just starting has the socket open until it is executed.
-        Ok(()) => Ok(getsockopt(&socket, PeerCredentials).map_or(true, |peer| is_alive(peer.pid()))),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(false),
+        Ok(()) => {
+            let pid = getsockopt(&socket, PeerCredentials).map_or(0, |peer| peer.pid());
+            Ok(Some(pid).filter(|pid| is_alive(*pid)))
+        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Some(0)),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -21,6 +21,7 @@ use super::{
     loading::{self, Loaded, check, load},
     planning::Planning,
     view::{Driven, GroupView, InstanceView, Share, TrackerView, View},
+    vmac,
     wording::LastAdvert,
 };
 use crate::{
@@ -129,7 +130,9 @@ impl Engine {
                         "{path} has neither an instance nor a virtual server, so there is nothing to plan for"
                     ))
                 }
-                Ok(Loaded { config, problems: warnings, faults }) => {
+                Ok(Loaded { mut config, problems: warnings, faults }) => {
+                    // What they say is about this host, and not about the file.
+                    drop(vmac::assign(&mut config));
                     let plan = Plan { config: path, warnings, faults, ..planning.plan(&config) };
                     return planner.plan(config.virtual_servers, plan, reply);
                 }

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use lb_vrrp::{
-    Config, Family, Interval, Preempt, Priority, Profile,
+    Config, Interval, Preempt, Priority, Profile,
     driver::{AddressAttributes, Announcing, Instance, VirtualAddress, VirtualMac},
     router::{ChecksumPolicy, ConfigErrors},
     wire::{
@@ -63,9 +63,10 @@ pub fn build(
     instance.starts = false;
     instance.source = model.source;
     instance.heeds_link = !model.dont_track_primary;
-    instance.heeds_source = model.track_source;
+    // Nothing leaves by unicast from an address that this host lacks.
+    instance.heeds_source = model.track_source || matches!(model.sending, Sending::Unicast { .. });
     instance.virtual_mac = model.vmac.as_ref().map(|vmac| VirtualMac {
-        name: Some(vmac_name(model, vmac)),
+        name: vmac.name.clone(),
         mac: vmac.mac.map(Mac),
         advertises_from_below: vmac.xmit_base,
     });
@@ -200,7 +201,7 @@ pub fn virtual_address(model: &model::VirtualAddress) -> VirtualAddress {
         home: model.home,
         duplicate_detection: model.duplicate_detection,
         manage_temporary: model.manage_temporary,
-        prefix_route: model.no_prefix_route.then_some(false),
+        prefix_route: !model.no_prefix_route,
         auto_join: model.auto_join,
         preferred_lifetime: model.preferred_lifetime.filter(|_| !is_default_lifetime(model)),
         tracked: model.tracked,
@@ -211,15 +212,6 @@ pub fn virtual_address(model: &model::VirtualAddress) -> VirtualAddress {
 /// What the driver does by itself needs no attributes.
 fn is_default_lifetime(model: &model::VirtualAddress) -> bool {
     model.preferred_lifetime == model::VirtualAddress::new(model.net).preferred_lifetime
-}
-
-/// As keepalived names it.
-fn vmac_name(model: &model::Instance, vmac: &model::Vmac) -> String {
-    let prefix = match model.family {
-        Family::V4 => "vrrp",
-        Family::V6 => "vrrp6",
-    };
-    vmac.name.clone().unwrap_or_else(|| format!("{prefix}.{}", model.vrid))
 }
 
 fn announcing(garp: &model::Garp) -> Announcing {

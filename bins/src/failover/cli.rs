@@ -1,7 +1,11 @@
 //! The command line of lb-failover: keepalived's letters, and our own words.
 
+mod ignored;
+mod values;
+
 use std::{
     ffi::OsString,
+    fs::File,
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -10,8 +14,12 @@ use std::{
     time::Duration,
 };
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, CommandFactory as _, Parser, parser::ValueSource};
 use lb_ipvs::sysctl::Assignment;
+use nix::unistd::geteuid;
+
+use ignored::Ignored;
+use values::{facility, mask, signal_number};
 
 use super::{
     balance,
@@ -27,7 +35,7 @@ use crate::{
     runtime::{
         clock::Clock,
         detach,
-        log::{self, Log, Target},
+        log::{self, Facility, Log, Target},
         namespace, paths,
         pidfile::PidFile,
         plane,
@@ -48,11 +56,21 @@ const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Holds virtual addresses together with another node, by VRRP and a keepalived.conf.
 #[derive(Debug, Parser)]
-#[command(name = "lb-failover", version, disable_version_flag = true)]
+#[command(
+    name = "lb-failover",
+    version,
+    disable_version_flag = true,
+    // As getopt_long(3) reads the command lines of keepalived.
+    args_override_self = true,
+    infer_long_args = true
+)]
 struct Arguments {
     /// The configuration file
     #[arg(short = 'f', long, value_name = "FILE", default_value = "/etc/keepalived/keepalived.conf")]
     use_file: PathBuf,
+    /// keepalived's genhash, which is not a part of this program
+    #[arg(short = 'T', long, hide = true)]
+    genhash: bool,
     /// Lines with @ID are for this one; otherwise for the short name of the host
     #[arg(short = 'i', long, value_name = "ID")]
     config_id: Option<String>,
@@ -65,9 +83,12 @@ struct Arguments {
     /// Log details, too
     #[arg(short = 'D', long)]
     log_detail: bool,
-    /// Facility of syslog: local0 to local7 by number
-    #[arg(short = 'S', long, value_name = "0-7", value_parser = clap::value_parser!(u8).range(0..=7))]
-    log_facility: Option<u8>,
+    /// Facility of syslog: 0 to 7 for local0 to local7, user, or daemon, which is the default
+    #[arg(short = 'S', long, value_name = "FACILITY", value_parser = facility)]
+    log_facility: Option<Facility>,
+    /// Do not log by syslog
+    #[arg(short = 'G', long)]
+    no_syslog: bool,
     /// Run instances and no virtual servers
     #[arg(short = 'P', long)]
     vrrp: bool,
@@ -77,9 +98,18 @@ struct Arguments {
     /// Work in this network namespace, of those that `ip netns` makes
     #[arg(short = 's', long, value_name = "NAME")]
     namespace: Option<String>,
-    /// Where the process id is written
+    /// Where the process id is written [default for root: /run/keepalived.pid, if no other process has it]
     #[arg(short = 'p', long, value_name = "FILE")]
     pid: Option<PathBuf>,
+    /// Where the id of the process that runs the instances is written
+    #[arg(short = 'r', long = "vrrp_pid", value_name = "FILE")]
+    vrrp_pid: Option<PathBuf>,
+    /// Where the id of the process that runs the virtual servers is written: the same
+    #[arg(short = 'c', long = "checkers_pid", value_name = "FILE")]
+    checkers_pid: Option<PathBuf>,
+    /// umask of the scripts that are run, octal with a leading 0
+    #[arg(short = 'u', long, value_name = "MASK", value_parser = mask, default_value = "0177")]
+    umask: u32,
     /// At the end leave virtual servers in the data plane as they are
     #[arg(short = 'I', long)]
     dont_release_ipvs: bool,
@@ -93,7 +123,7 @@ struct Arguments {
     /// ~/.local/state/lb/NAME as an ordinary user]
     #[arg(long, value_name = "FOLDER")]
     state_dir: Option<PathBuf>,
-    /// Say what is wrong with the configuration, and stop: 0, or 78 if it can not be used
+    /// Say what is wrong with the configuration, and stop: 0, or 78 if it can not be used. Beside -f, FILE gets the messages
     #[arg(short = 't', long, value_name = "FILE", num_args = 0..=1)]
     config_test: Option<Option<PathBuf>>,
     /// With --config-test: look at this host, too: interfaces, scripts, users, and who can read secrets
@@ -116,7 +146,7 @@ struct Arguments {
     /// tcp-fin-timeout, udp-timeout. May be repeated
     #[arg(long, value_name = "[SERVICE:]NAME=VALUE")]
     relay_limit: Vec<RelayLimit>,
-    /// Print the number of the signal for DATA, STATS, JSON, RELOAD or STOP
+    /// Print the number of the signal for DATA, STATS, STATS_CLEAR, JSON, RELOAD or STOP
     #[arg(long, value_name = "NAME")]
     signum: Option<String>,
     /// Print the version
@@ -128,7 +158,14 @@ struct Arguments {
     /// The daemon, with its supervisor on standard input
     #[arg(long, hide = true)]
     supervised: bool,
+    #[command(flatten)]
+    ignored: Ignored,
 }
+
+/// The pid file of keepalived, which units of `Type=forking` name.
+const PID_FILE: &str = "/run/keepalived.pid";
+/// Where nothing is logged to.
+const NOWHERE: &str = "/dev/null";
 
 /// Does what the command line says.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -140,12 +177,16 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
+    if arguments.genhash {
+        return usage(
+            "genhash is not a part of lb-failover: `curl -s URL | md5sum` prints the digest of a page",
+        );
+    }
     if let Some(name) = &arguments.signum {
         return signum(name);
     }
     if let Some(file) = &arguments.config_test {
-        let options = check::Options { config_id: arguments.config_id.clone(), live: arguments.live };
-        return check::run(file.as_ref().unwrap_or(&arguments.use_file), &options);
+        return test(&arguments, file.as_deref(), is_given(&words));
     }
     let words = words.get(1..).unwrap_or_default();
     if !arguments.supervised && !arguments.dont_fork && !arguments.detached {
@@ -159,14 +200,27 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     if arguments.supervised { daemon(&arguments) } else { supervise(words, &arguments) }
 }
 
+/// Whether the command line names the configuration file.
+fn is_given(words: &[OsString]) -> bool {
+    let source = Arguments::command().try_get_matches_from(words).ok();
+    source.is_some_and(|matches| matches.value_source("use_file") == Some(ValueSource::CommandLine))
+}
+
+/// `--config-test`: beside `-f`, its file is for the messages, as with keepalived.
+fn test(arguments: &Arguments, file: Option<&Path>, is_given: bool) -> ExitCode {
+    let options = check::Options { config_id: arguments.config_id.clone(), live: arguments.live };
+    let Some(log) = file.filter(|_| is_given) else {
+        return check::run(file.unwrap_or(&arguments.use_file), &options);
+    };
+    match File::options().append(true).create(true).open(log) {
+        Ok(mut log_file) => check::run_to(&arguments.use_file, &options, &mut log_file),
+        Err(error) => cannot_run(&format!("{} can not be written: {error}", log.display())),
+    }
+}
+
 fn signum(name: &str) -> ExitCode {
-    let number = match name {
-        "RELOAD" => 1,
-        "DATA" => 10,
-        "STATS" => 12,
-        "STOP" => 15,
-        "JSON" => 36,
-        _ => return usage(&format!("{name} is no signal: DATA, STATS, JSON, RELOAD or STOP")),
+    let Some(number) = signal_number(name) else {
+        return usage(&format!("{name} is no signal: DATA, STATS, STATS_CLEAR, JSON, RELOAD or STOP"));
     };
     let _ = writeln!(io::stdout(), "{number}");
     ExitCode::SUCCESS
@@ -191,19 +245,27 @@ fn supervise(words: &[OsString], arguments: &Arguments) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return cannot_run(&format!("signals cannot be received: {error}")),
     };
-    let pid_file = match &arguments.pid {
-        Some(path) => match PidFile::write(path) {
+    let mut warnings = arguments.ignored.warnings();
+    let pid_file = match (&arguments.pid, &arguments.namespace) {
+        (Some(path), _) => match write_pid_file(path) {
+            Ok(file) => Some(file),
+            Err(error) => return cannot_run(&error),
+        },
+        // Those of other namespaces are on the same host.
+        (None, None) if geteuid().is_root() => match write_pid_file(Path::new(PID_FILE)) {
             Ok(file) => Some(file),
             Err(error) => {
-                return cannot_run(&format!("the pid file {} can not be written: {error}", path.display()));
+                warnings.push(format!("{error}; name another one with -p"));
+                None
             }
         },
-        None => None,
+        (None, _) => None,
     };
     let log = match open_log(arguments, Clock::start()).behind() {
         Ok(log) => log,
         Err(error) => return cannot_run(&format!("the log can have no thread: {error}")),
     };
+    warnings.iter().for_each(|warning| log.line(warning));
     let role = role::argument().map(OsString::from);
     let words = role.into_iter().chain(words.iter().cloned()).chain(["--supervised".into()]).collect();
     let plan = Plan { arguments: words, respawn: !arguments.dont_respawn };
@@ -220,6 +282,11 @@ fn supervise(words: &[OsString], arguments: &Arguments) -> ExitCode {
         Ok(code) => code.into(),
         Err(error) => cannot_run(&error.to_string()),
     }
+}
+
+fn write_pid_file(path: &Path) -> Result<PidFile, String> {
+    PidFile::write(path)
+        .map_err(|error| format!("the pid file {} can not be written: {error}", path.display()))
 }
 
 fn daemon(arguments: &Arguments) -> ExitCode {
@@ -284,12 +351,22 @@ fn run(options: Options, loaded: Loaded, arguments: &Arguments) -> ExitCode {
         Err(error) => return cannot_run(&format!("the log can have no thread: {error}")),
     };
     log::capture(&log);
+    let pid_files = [
+        arguments.vrrp_pid.as_ref().filter(|_| options.part != Part::VirtualServers),
+        arguments.checkers_pid.as_ref().filter(|_| options.part != Part::Instances),
+    ];
+    let pid_files = pid_files.into_iter().flatten().map(|path| write_pid_file(path)).collect();
+    let pid_files: Vec<PidFile> = match pid_files {
+        Ok(pid_files) => pid_files,
+        Err(error) => return cannot_run(&error),
+    };
     let settings = service::Settings {
         socket: arguments.socket.clone().unwrap_or_else(|| socket(&options.config, &loaded.config)),
         detail: arguments.log_detail,
         supervised: arguments.supervised,
         namespace,
         state: state_folder(&options, arguments),
+        umask: arguments.umask,
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -302,6 +379,7 @@ fn run(options: Options, loaded: Loaded, arguments: &Arguments) -> ExitCode {
         }
     };
     let ended = runtime.block_on(service::run(options, settings, loaded, log.clone(), clock, ready));
+    drop(pid_files);
     log.flush(LOG_PATIENCE);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -333,13 +411,10 @@ fn state_folder(options: &Options, arguments: &Arguments) -> Result<PathBuf, Str
 }
 
 fn open_log(arguments: &Arguments, clock: Clock) -> Log {
-    let facility = match arguments.log_facility {
-        Some(number) => format!("local{number}"),
-        None => "daemon".to_owned(),
-    };
-    let target = match facility.parse() {
-        Ok(facility) if !arguments.log_console => Target::Syslog(facility),
-        _ => Target::Stderr,
+    let target = match (arguments.log_console, arguments.no_syslog) {
+        (true, _) => Target::Stderr,
+        (false, true) => Target::File(NOWHERE.into()),
+        (false, false) => Target::Syslog(arguments.log_facility.unwrap_or(Facility::DAEMON)),
     };
     Log::of_program("Keepalived_vrrp", target, clock)
 }

@@ -1,18 +1,24 @@
 //! The loop: what the protocol tells, what trackers find, what the operator orders, and time come in; decisions go out.
 
 pub(super) mod difference;
+mod end;
 mod handover;
 mod hear;
 mod notify;
 mod reload;
 mod succession;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use lb_core::Time;
 use lb_vrrp::{
     Farewell,
-    driver::{self, Told, linux},
+    driver::{self, LinkState, Told, linux},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,12 +33,13 @@ use super::{
     journal::Journal,
     kernel::Kernel,
     loading::{Loaded, Loader},
-    notify::{Happened, Kind, Notifier, Progress},
+    notify::{Kind, Notifier, Progress},
     occasion,
     program::Policy,
     state::{Order, State, Step},
     supervise::{Resume, Supervised},
     track::{Report, Trackers},
+    vmac,
     vrrp::{StartError, Vrrp},
 };
 use crate::{
@@ -44,6 +51,9 @@ use crate::{
     },
     runtime::{clock::Clock, systemd},
 };
+
+/// Nobody could replace a daemon that goes on without its supervisor: the pid file names a dead process.
+const ORPHANED: &str = "The main process has died: this one hands its addresses over and ends";
 
 /// How often time alone is a reason to look around.
 const BEAT: Duration = Duration::from_secs(1);
@@ -124,6 +134,8 @@ pub struct Engine {
     renewal: Time,
     /// Hand-overs whose outcome somebody waits for.
     hand_overs: HandOvers<Ticket>,
+    /// What interfaces of instances are, as the log has it.
+    interfaces: BTreeMap<String, LinkState>,
     /// When instances may take part; `None` once they may.
     opens: Option<Time>,
     /// Who waits for the end of a reload.
@@ -138,7 +150,7 @@ impl Engine {
     /// When its instances can not be run here; nothing was changed then.
     pub async fn start(
         options: Options,
-        Loaded { config, faults, .. }: Loaded,
+        Loaded { mut config, faults, .. }: Loaded,
         supervised: Supervised,
         resume: Resume,
         clock: Clock,
@@ -146,6 +158,7 @@ impl Engine {
         (store, found): (Store, Found),
     ) -> Result<Self, StartError> {
         let now = clock.now();
+        vmac::assign(&mut config).iter().for_each(|warning| journal.log().line(warning));
         let Found { orders, crashed, .. } = found;
         let mut state = State::default();
         // Before anything can take part: a node in maintenance does not come back as MASTER.
@@ -199,6 +212,7 @@ impl Engine {
             unsaid: Unsaid::default(),
             renewal: Time::ZERO,
             hand_overs: HandOvers::default(),
+            interfaces: BTreeMap::new(),
             opens: Some(now + delay),
             options,
             clock,
@@ -242,7 +256,7 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Runs until it is told to stop, or `signals` is closed.
+    /// Runs until it is told to stop, `signals` is closed, or its supervisor is dead.
     pub async fn run(&mut self, signals: &mut mpsc::Receiver<Signalled>, calls: &mut mpsc::Receiver<Call>) {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -268,7 +282,13 @@ impl Engine {
                     Some(Signalled::Dump(kind)) => self.dump_to_file(kind).await,
                     Some(Signalled::Stop) | None => break,
                 },
-                kind = self.supervised.asked() => self.dump_to_file(kind).await,
+                asked = self.supervised.asked() => match asked {
+                    Some(kind) => self.dump_to_file(kind).await,
+                    None => {
+                        self.note(Subject::Daemon, What::Trouble(ORPHANED.to_owned()));
+                        break;
+                    }
+                },
                 () = self.unsaid.due() => self.tell_supervisor().await,
                 () = until(self.opens, &self.clock) => self.open_when_due().await,
                 () = until(self.hand_overs.poll_timeout(), &self.clock) => {
@@ -277,35 +297,6 @@ impl Engine {
                 _ = beat.tick() => self.beat().await,
             }
         }
-    }
-
-    /// Resigns everywhere, tells everybody, and waits for it.
-    pub async fn stop(mut self) {
-        systemd::stopping();
-        self.note(Subject::Daemon, What::Stopping);
-        let names: Vec<Arc<str>> = self.state.instances().map(|(name, _)| name.clone()).collect();
-        let Self { vrrp, .. } = &mut self;
-        if let Err(error) = vrrp.stop().await {
-            self.note(Subject::Daemon, What::Trouble(error.to_string()));
-        }
-        names.iter().for_each(|name| self.notify(Kind::Instance, name, Happened::Stop));
-        // After the addresses, so that nobody is sent to a host that does not balance any more.
-        self.balance.stop().await;
-        while let Ok(output) = self.outputs.try_recv() {
-            output.deliver(&mut self.notifier, &mut self.journal);
-        }
-        self.kernel.finish().await;
-        self.ipvs.finish().await;
-        self.notifier.finish().await;
-        let globals = &self.config.globals;
-        if let Some((command, limit)) = &globals.shutdown {
-            let policy = Policy::of(globals);
-            if let Err(trouble) = occasion::run("shutdown_script", command, *limit, &policy).await {
-                self.journal.log().line(&trouble);
-            }
-        }
-        self.note(Subject::Daemon, What::Stopped);
-        self.supervised.flush().await;
     }
 
     async fn open_when_due(&mut self) {

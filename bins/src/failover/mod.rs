@@ -39,5 +39,6 @@ mod task;
 mod testing;
 pub mod track;
 pub mod view;
+mod vmac;
 pub mod vrrp;
 pub mod wording;

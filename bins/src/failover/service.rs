@@ -1,11 +1,17 @@
 //! A node as a process: control socket, signals, systemd, and the line to its supervisor.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
+use nix::sys::stat::{Mode, umask};
 use thiserror::Error;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
+    time::sleep,
 };
 
 use super::{
@@ -23,6 +29,10 @@ use crate::{
 /// How long the end waits for a disk that is slow.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long another daemon that has the control socket is waited for, and how often it is looked for meanwhile.
+const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(5);
+const PREDECESSOR_PAUSE: Duration = Duration::from_millis(20);
+
 /// What a process needs beside the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -36,6 +46,8 @@ pub struct Settings {
     pub namespace: Option<String>,
     /// Where it keeps what outlives its process: a folder, or why there is none.
     pub state: Result<PathBuf, String>,
+    /// umask of the programs that the configuration names, and of all files that are made from the start on.
+    pub umask: u32,
 }
 
 /// Why a node can not run.
@@ -76,7 +88,8 @@ pub async fn run(
     // First, since whoever finds the pid file may send signals already.
     let signals = Signals::new().map_err(RunError::Signals)?;
     limits::raise_open_files();
-    let socket = ControlSocket::bind(&settings.socket)
+    let socket = bind(&settings.socket, &log)
+        .await
         .map_err(|source| RunError::Socket { path: settings.socket.clone(), source })?;
     for problem in &loaded.problems {
         log.line(&problem.line());
@@ -88,6 +101,8 @@ pub async fn run(
     let (call_sender, mut calls) = mpsc::channel(16);
     let (signal_sender, mut signalled) = mpsc::channel(4);
     let (store, found) = Store::open(settings.state, &log, clock);
+    // Not before the folders exist: they have to be searchable.
+    umask(Mode::from_bits_truncate(settings.umask));
     let history = History::new(clock, store.clone());
     let (journal, kept) = (Journal::new(log, settings.detail, history), (store.clone(), found));
     let started = Engine::start(options, loaded, supervised, resume, clock, journal, kept).await;
@@ -106,12 +121,33 @@ pub async fn run(
     engine.run(&mut signalled, &mut calls).await;
     engine.stop().await;
     signals.abort();
-    // The socket's file goes with it.
-    server.abort();
-    let _ = server.await;
     store.stopped();
     store.flush(FLUSH_TIMEOUT);
+    drop(store);
+    // The socket's file goes with it: another daemon may start, and use the folder.
+    server.abort();
+    let _ = server.await;
     Ok(())
+}
+
+/// Binds the control socket. A daemon whose supervisor was killed ends, and is waited for.
+async fn bind(path: &Path, log: &Log) -> io::Result<ControlSocket> {
+    let start = Instant::now();
+    let mut told = false;
+    loop {
+        match ControlSocket::bind(path) {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse && start.elapsed() < PREDECESSOR_TIMEOUT =>
+            {
+                if !std::mem::replace(&mut told, true) {
+                    let path = path.display();
+                    log.line(&format!("the control socket {path} is in use: {error}; its end is waited for"));
+                }
+                sleep(PREDECESSOR_PAUSE).await;
+            }
+            result => return result,
+        }
+    }
 }
 
 struct Signals {
@@ -120,6 +156,7 @@ struct Signals {
     interrupt: Signal,
     data: Signal,
     stats: Signal,
+    stats_clear: Signal,
     json: Signal,
 }
 
@@ -131,7 +168,8 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             data: signal(SignalKind::user_defined1())?,
             stats: signal(SignalKind::user_defined2())?,
-            // keepalived's number for it.
+            // keepalived's numbers.
+            stats_clear: signal(SignalKind::from_raw(nix::libc::SIGRTMAX() - 1))?,
             json: signal(SignalKind::from_raw(nix::libc::SIGRTMIN() + 2))?,
         })
     }
@@ -144,6 +182,8 @@ impl Signals {
                 _ = self.interrupt.recv() => Signalled::Stop,
                 _ = self.data.recv() => Signalled::Dump(DumpKind::Data),
                 _ = self.stats.recv() => Signalled::Dump(DumpKind::Stats),
+                // Counters are never cleared: others compute differences of them.
+                _ = self.stats_clear.recv() => Signalled::Dump(DumpKind::Stats),
                 _ = self.json.recv() => Signalled::Dump(DumpKind::Json),
             };
             if to.send(signalled).await.is_err() {

@@ -154,6 +154,7 @@ impl State {
             instance.unusable = None;
             instance.incomplete = group.and_then(incomplete);
             instance.interface.clone_from(&model.interface);
+            instance.source = model.source;
             instance.group = group.map(|group| group.name.as_str().into());
             instance.follow(model.priority, &wanted, &self.trackers);
             self.instances.insert(name, instance);
@@ -269,7 +270,11 @@ impl State {
     pub fn link(&mut self, name: &str, link: LinkState, now: Time) -> Vec<Step> {
         let Some(instance) = self.instances.get_mut(name) else { return Vec::new() };
         instance.link = link;
-        self.follow_up(name, now)
+        let steps = self.follow_up(name, now);
+        if let Some(instance) = self.instances.get_mut(name) {
+            instance.update_fault_of_link();
+        }
+        steps
     }
 
     /// None of its addresses can be installed here: an instance takes no part until the next configuration, which may be

@@ -92,7 +92,8 @@ impl std::str::FromStr for Facility {
 }
 
 impl Facility {
-    const DAEMON: Self = Self(3);
+    /// That of daemons without one of their own.
+    pub const DAEMON: Self = Self(3);
 }
 
 impl Log {

@@ -63,6 +63,10 @@ impl PidFile {
                 return Err(io::Error::new(io::ErrorKind::AlreadyExists, holder));
             }
             if is_at(&file, path) {
+                if let Some(pid) = keepalived(&file) {
+                    let holder = format!("it is that of process {pid}, keepalived, which runs");
+                    return Err(io::Error::new(io::ErrorKind::AlreadyExists, holder));
+                }
                 file.set_len(0)?;
                 file.rewind()?;
                 writeln!(file, "{}", std::process::id())?;
@@ -71,6 +75,15 @@ impl PidFile {
         }
         Err(io::Error::other("other processes remove it again and again"))
     }
+}
+
+/// The keepalived that runs and has written this file. It holds no lock.
+fn keepalived(file: &File) -> Option<i32> {
+    let mut text = String::new();
+    file.take(64).read_to_string(&mut text).ok()?;
+    let pid: i32 = text.trim().parse().ok()?;
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    (name.trim() == "keepalived").then_some(pid)
 }
 
 /// A path that names something else than a pid file is a mistake: nothing of it is overwritten, nor removed at the end.

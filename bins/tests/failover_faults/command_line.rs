@@ -159,3 +159,206 @@ fn a_namespace_is_entered_by_its_name() {
     assert!(process.stop().unwrap().success());
     let _ = fs::remove_file(host.path("/run/netns/inner"));
 }
+
+#[test]
+fn command_lines_of_units_and_images_for_keepalived_start_it() {
+    let test = "command_lines_of_units_and_images_for_keepalived_start_it";
+    let Some((_lab, node)) = configured(test) else { return };
+    let host = &node.host;
+    let conf = "/etc/keepalived/keepalived.conf";
+    for (arguments, pid_files, warned) in [
+        // kolla
+        (
+            vec!["-nld", "-p", "/run/keepalived/keepalived.pid"],
+            vec!["/run/keepalived/keepalived.pid"],
+            vec!["-d"],
+        ),
+        // osixia
+        (
+            vec![
+                "-f",
+                conf,
+                "--dont-fork",
+                "--dump-conf",
+                "--log-console",
+                "--log-detail",
+                "--log-facility",
+                "7",
+            ],
+            vec!["/run/keepalived.pid"],
+            vec!["-d"],
+        ),
+        // Neutron
+        (
+            vec!["-n", "-l", "-P", "-f", conf, "-p", "/run/ha.pid", "-r", "/run/ha.pid-vrrp", "-D"],
+            vec!["/run/ha.pid", "/run/ha.pid-vrrp"],
+            vec![],
+        ),
+        // VyOS
+        (
+            vec!["--use-file", conf, "--pid", "/run/vyos.pid", "--dont-fork", "--snmp", "-l"],
+            vec!["/run/vyos.pid"],
+            vec!["-x"],
+        ),
+        // Everything else that keepalived knows, twice, abbreviated, and in other forms.
+        (
+            vec![
+                "-n",
+                "-n",
+                "-l",
+                "--vrrp",
+                "--check",
+                "-D",
+                "-D",
+                "--no_bfd",
+                "--all",
+                "-Slocal3",
+                "--log-facility=user",
+                "-u",
+                "022",
+                "-X",
+                "-a",
+                "-b",
+                "/run/bfd.pid",
+                "-m",
+                "-M",
+                "-e",
+                "-A",
+                "/run/agent",
+                "-c",
+                "/run/check.pid",
+                "--vrrp_p=/run/vrrp.pid",
+                "--dont-resp",
+                "-V",
+                "-G",
+            ],
+            vec!["/run/keepalived.pid", "/run/check.pid", "/run/vrrp.pid"],
+            vec!["-a", "-b", "-m", "-M", "-e", "-A", "-V"],
+        ),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lb-failover"));
+        let mut process = host.spawn(command.args(&arguments)).unwrap();
+        node.wait_for(VIP, true);
+        let daemon = node.status()["pid"].to_string();
+        for file in pid_files {
+            wait(file, || host.path(file).exists().then_some(()));
+            let pid = host.read(file).unwrap().trim().to_owned();
+            let is_daemon = file.contains("vrrp") || file.contains("check");
+            assert_eq!(pid == daemon, is_daemon, "{arguments:?}: {file}");
+        }
+        for option in &warned {
+            let line = format!("option {option} has no effect");
+            wait(&line, || process.log().contains(&line).then_some(()));
+        }
+        assert_eq!(process.log().matches("has no effect").count(), warned.len(), "{}", process.log());
+        assert!(process.stop().unwrap().success());
+        assert_eq!(host.sh("find /run -name '*.pid*'").unwrap(), "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_forking_unit_finds_its_pid_file_where_keepalived_has_it() {
+    let test = "a_forking_unit_finds_its_pid_file_where_keepalived_has_it";
+    let Some((_lab, mut node)) = configured(test) else { return };
+    // RHEL 7: `Type=forking`, `PIDFile=/run/keepalived.pid`, KEEPALIVED_OPTIONS="-D".
+    node.host.run(Command::new(env!("CARGO_BIN_EXE_lb-failover")).arg("-D")).unwrap();
+    let pid = node.host.read("/run/keepalived.pid").unwrap();
+    node.wait_for(VIP, true);
+    node.configure(&instance("web", 51, 150, "10.0.0.101/24", ""));
+    node.host.sh("kill -HUP $(cat /run/keepalived.pid)").unwrap();
+    node.wait_for("10.0.0.101", true);
+    // Another daemon leaves the file alone, and runs.
+    node.host.write("/etc/other.conf", &instance("other", 52, 150, "10.0.0.102/24", "")).unwrap();
+    node.start_with(&["-f", "/etc/other.conf"]);
+    node.wait_for_line("the pid file /run/keepalived.pid can not be written: it is that of process");
+    node.wait_for("10.0.0.102", true);
+    assert!(node.daemon().stop().unwrap().success());
+    assert_eq!(node.host.read("/run/keepalived.pid").unwrap(), pid);
+    node.host.sh("kill $(cat /run/keepalived.pid)").unwrap();
+    wait("the end", || (!node.host.path("/run/keepalived.pid").exists()).then_some(()));
+    node.wait_for("10.0.0.101", false);
+}
+
+#[test]
+fn the_pid_file_of_a_running_keepalived_is_left_alone() {
+    let test = "the_pid_file_of_a_running_keepalived_is_left_alone";
+    let Some((_lab, mut node)) = configured(test) else { return };
+    if !has_programs(test, &[crate::node::KEEPALIVED]) {
+        return;
+    }
+    node.host.write("/etc/other.conf", &instance("other", 52, 150, "10.0.0.102/24", "")).unwrap();
+    let mut command = Command::new(crate::node::KEEPALIVED);
+    let mut keepalived = node.host.spawn(command.args(["-n", "-l", "-P", "-f", "/etc/other.conf"])).unwrap();
+    wait("keepalived's pid file", || node.host.path("/run/keepalived.pid").exists().then_some(()));
+    let pid = node.host.read("/run/keepalived.pid").unwrap();
+    node.start();
+    node.wait_for_line("it is that of process");
+    node.wait_for(VIP, true);
+    assert_eq!(node.host.read("/run/keepalived.pid").unwrap(), pid);
+    let (status, _, error) = failover(&node.host, &["-n", "-l", "-p", "/run/keepalived.pid"]);
+    assert!(status == Some(1) && error.contains("keepalived, which runs"), "{error}");
+    assert!(node.daemon().stop().unwrap().success());
+    assert!(node.host.path("/run/keepalived.pid").exists());
+    keepalived.stop().unwrap();
+}
+
+#[test]
+fn beside_a_configuration_file_the_test_writes_to_its_own_file() {
+    let test = "beside_a_configuration_file_the_test_writes_to_its_own_file";
+    let Some((_lab, node)) = configured(test) else { return };
+    node.host
+        .write("/etc/bad.conf", "vrrp_instance web {\n  interface eth0\n  virtual_router_id 999\n}\n")
+        .unwrap();
+    for (file, expected, said) in
+        [("/etc/bad.conf", 78, "999"), ("/etc/keepalived/keepalived.conf", 0, "1 instance")]
+    {
+        let (status, _, error) = failover(&node.host, &["-f", file, "--config-test=/etc/messages"]);
+        assert_eq!((status, error.as_str()), (Some(expected), ""));
+        assert!(node.host.read("/etc/messages").unwrap().contains(said));
+    }
+}
+
+#[test]
+fn scripts_have_the_umask_of_keepalived() {
+    let test = "scripts_have_the_umask_of_keepalived";
+    let Some((_lab, mut node)) = configured(test) else { return };
+    node.host.script("/etc/ev", "umask > /etc/umask.$1").unwrap();
+    let text = |notify: &str| {
+        format!(
+            "global_defs {{\n  script_user root\n}}\n{}",
+            instance("web", 51, 150, &format!("{VIP}/24"), notify)
+        )
+    };
+    node.configure(&text("notify_master \"/etc/ev default\""));
+    node.start();
+    let read = |node: &Node, name: &str, mask: &str| {
+        let path = format!("/etc/umask.{name}");
+        wait(&path, || (node.host.read(&path).ok()?.trim() == mask).then_some(()));
+    };
+    read(&node, "default", "0177");
+    // What it makes itself can be used in spite of it.
+    node.lbctl(&["status"]);
+    assert!(node.daemon().stop().unwrap().success());
+    node.configure(&text("notify_master \"/etc/ev given\""));
+    node.start_with(&["-u", "022"]);
+    read(&node, "given", "0022");
+    assert!(node.daemon().stop().unwrap().success());
+}
+
+#[test]
+fn the_signal_that_clears_statistics_does_no_harm() {
+    let Some((_lab, mut node)) = configured("the_signal_that_clears_statistics_does_no_harm") else { return };
+    node.configure(&format!(
+        "global_defs {{\n  stats_dump_file /etc/stats\n}}\n{}",
+        instance("web", 51, 150, &format!("{VIP}/24"), "")
+    ));
+    node.start();
+    node.wait_for(VIP, true);
+    let (_, number, _) = failover(&node.host, &["--signum", "STATS_CLEAR"]);
+    let before = node.status()["pid"].clone();
+    let supervisor = node.host.read("/run/keepalived.pid").unwrap();
+    node.host.sh(&format!("kill -{} {}", number.trim(), supervisor.trim())).unwrap();
+    wait("the statistics", || node.host.path("/etc/stats").exists().then_some(()));
+    assert_eq!(node.status()["pid"], before);
+    assert!(node.daemon().stop().unwrap().success());
+}

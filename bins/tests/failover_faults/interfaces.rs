@@ -80,3 +80,60 @@ fn other_intervals_of_a_peer_are_said_once_with_both() {
         assert!(b.daemon().stop().unwrap().success());
     }
 }
+
+#[test]
+fn the_log_tells_of_interfaces_in_the_words_of_keepalived() {
+    let Some(lab) = lab("the_log_tells_of_interfaces_in_the_words_of_keepalived", &[]) else { return };
+    let [mut node, _] = nodes(&lab, [Ours, Ours]);
+    node.host
+        .sh("ip link add late0 type veth peer name late1; ip link set late1 up; ip link set late0 up; ip addr add 10.0.0.1/24 dev late0")
+        .unwrap();
+    let on = |name: &str, id: u8, address: &str| {
+        instance(name, id, 150, &format!("{address}/24"), "").replace("eth0", "late0")
+    };
+    node.configure(&(on("web", 51, VIP) + &on("other", 52, "10.0.0.101")));
+    node.start();
+    node.wait_for(VIP, true);
+    node.wait_for("10.0.0.101", true);
+    node.host.sh("ip link set late0 down").unwrap();
+    node.wait_for_line("(other) Entering FAULT STATE");
+    node.assert_said("Netlink reports late0 down", 1);
+    node.host.sh("ip link set late0 up").unwrap();
+    node.wait_for(VIP, true);
+    node.assert_said("Netlink reports late0 up", 1);
+    node.host.sh("ip link del late0").unwrap();
+    node.assert_said("Interface late0 deleted", 1);
+    wait("the fault of an interface that is gone", || {
+        node.lbctl(&["explain", "web"]).contains("late0 does not exist; it is waited for").then_some(())
+    });
+}
+
+#[test]
+fn addresses_that_change_places_at_a_reload_are_not_missing() {
+    let Some(lab) = lab("addresses_that_change_places_at_a_reload_are_not_missing", &[]) else { return };
+    let [mut node, _] = nodes(&lab, [Ours, Ours]);
+    let both = |first: &str, second: &str| {
+        instance("web", 51, 150, &format!("{first}/24"), "")
+            + &instance("other", 52, 150, &format!("{second}/24"), "")
+    };
+    let other = "10.0.0.101";
+    node.configure(&both(VIP, other));
+    node.start();
+    node.wait_for(VIP, true);
+    node.wait_for(other, true);
+    for turn in 0..10 {
+        let (first, second) = if turn % 2 == 0 { (other, VIP) } else { (VIP, other) };
+        node.configure(&both(first, second));
+        node.lbctl(&["reload"]);
+        let at = format!("{first}/24");
+        wait("the addresses in their new places", || {
+            let status = node.status();
+            let found = &status["instances"][0];
+            (found["addresses"][0] == *at && found["installed"] == 1).then_some(())
+        });
+    }
+    node.lbctl(&["status"]);
+    assert!(node.has(VIP) && node.has(other));
+    assert!(node.daemon().stop().unwrap().success());
+    assert_eq!(node.said("removed by somebody else"), 0, "{}", node.log());
+}

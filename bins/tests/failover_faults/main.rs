@@ -21,4 +21,6 @@ mod noise;
 mod notifications;
 mod processes;
 mod signals;
+mod sources;
 mod supervisor;
+mod virtual_interfaces;

@@ -2,9 +2,15 @@
 
 use std::process::Command;
 
+use lb_bins::lab::Right;
+
 use crate::{
-    node::{Kind::Ours, Node, instance, lab, nodes},
-    support::wait,
+    node::{
+        KEEPALIVED,
+        Kind::{Keepalived, Ours},
+        Node, instance, lab, nodes,
+    },
+    support::{skip, wait},
 };
 
 const VIP: &str = "10.0.0.100";
@@ -141,3 +147,51 @@ server = socketserver.ThreadingTCPServer(("10.0.0.2", 2525), Relay)
 print("listening")
 server.serve_forever()
 "#;
+
+#[test]
+fn a_sync_group_is_told_of_the_stop_as_with_keepalived() {
+    let test = "a_sync_group_is_told_of_the_stop_as_with_keepalived";
+    for kind in [Keepalived, Ours] {
+        let Some(lab) = lab(test, &[KEEPALIVED]) else { return };
+        if kind == Keepalived && lab.right() != Right::Root {
+            return skip(test, "root, since keepalived sets the groups of its scripts");
+        }
+        let [mut node, _] = nodes(&lab, [kind, Ours]);
+        node.host
+            .sh("ip link add eth1 type veth peer name far1; ip link set far1 up; ip link set eth1 up")
+            .unwrap();
+        node.host.sh("ip addr add 10.1.0.1/24 dev eth1; mkfifo -m 600 /etc/pipe").unwrap();
+        let reader = "exec cat <>/etc/pipe >/etc/lines";
+        let _reader = node.host.spawn(Command::new("sh").args(["-c", reader])).unwrap();
+        node.host.script("/etc/ev", "echo \"$@\" >> /etc/events").unwrap();
+        let inner = instance(
+            "inner",
+            51,
+            150,
+            &format!("{VIP}/24"),
+            "notify \"/etc/ev any\"\n  notify_stop \"/etc/ev stop\"",
+        );
+        let outer = instance("outer", 52, 150, "10.1.0.100/24", "").replace("eth0", "eth1");
+        node.configure(&format!(
+            "global_defs {{\n  script_user root\n  vrrp_notify_fifo /etc/pipe\n}}\n{inner}{outer}vrrp_sync_group both {{\n  \
+             group {{\n    inner\n    outer\n  }}\n  notify \"/etc/ev group-any\"\n  notify_stop \"/etc/ev group-stop\"\n}}\n"
+        ));
+        node.start();
+        node.wait_for(VIP, true);
+        assert!(node.daemon().stop().unwrap().success());
+        let said = |path: &str, line: &str| {
+            wait(line, || {
+                node.host.read(path).is_ok_and(|text| text.lines().any(|one| one == line)).then_some(())
+            });
+        };
+        for line in ["stop", "any INSTANCE inner STOP 150", "group-stop", "group-any GROUP both STOP 0"] {
+            said("/etc/events", line);
+        }
+        said("/etc/lines", "GROUP \"both\" STOP 0");
+        let lines = node.host.read("/etc/lines").unwrap();
+        let stops: Vec<&str> = lines.lines().filter(|line| line.contains("STOP")).collect();
+        let expected =
+            ["INSTANCE \"inner\" STOP 150", "INSTANCE \"outer\" STOP 150", "GROUP \"both\" STOP 0"];
+        assert_eq!(stops, expected, "{kind:?}");
+    }
+}

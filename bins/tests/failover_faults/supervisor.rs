@@ -33,7 +33,7 @@ pub(crate) fn kill_daemon(node: &mut Node) -> Pid {
 }
 
 /// Waits until another daemon answers.
-fn wait_for_successor(node: &mut Node, before: Pid) {
+pub(crate) fn wait_for_successor(node: &mut Node, before: Pid) {
     wait("another daemon", || daemon(node).filter(|pid| *pid != before));
     wait_for_answer(node);
 }
@@ -176,6 +176,42 @@ fn a_log_that_nobody_reads_stops_neither_the_respawn_nor_the_end() {
         let before = kill_daemon(&mut a);
         wait_for_successor(&mut a, before);
         settle(&a, &b, VIP);
+    }
+    assert!(a.daemon().stop().unwrap().success());
+    settle(&b, &a, VIP);
+}
+
+/// The processes of a host that run a daemon, not those that supervise one.
+fn daemons(node: &Node) -> usize {
+    let lines = node.host.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '").unwrap_or_default();
+    lines.matches("--supervised").count()
+}
+
+#[test]
+fn a_daemon_without_its_main_process_ends_and_can_be_replaced_at_once() {
+    let test = "a_daemon_without_its_main_process_ends_and_can_be_replaced_at_once";
+    let Some(lab) = lab(test, &[]) else { return };
+    let [mut a, mut b] = nodes(&lab, [Ours, Ours]);
+    for (node, priority) in [(&mut a, 150), (&mut b, 100)] {
+        node.configure(&instance("web", 51, priority, &format!("{VIP}/24"), ""));
+        node.start();
+    }
+    settle(&a, &b, VIP);
+    // Nobody starts it again: another node has the address, and nothing is left here.
+    a.signal(Signal::SIGKILL);
+    settle(&b, &a, VIP);
+    wait("the end of the daemon", || (daemons(&a) == 0).then_some(()));
+    a.start();
+    settle(&a, &b, VIP);
+    for _ in 0..3 {
+        let before = daemon(&mut a);
+        a.signal(Signal::SIGKILL);
+        a.start();
+        wait_for_answer(&a);
+        let other = || daemon(&mut a).filter(|now| Some(*now) != before);
+        wait("another daemon", other);
+        settle(&a, &b, VIP);
+        assert_eq!(daemons(&a), 1);
     }
     assert!(a.daemon().stop().unwrap().success());
     settle(&b, &a, VIP);

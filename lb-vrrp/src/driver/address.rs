@@ -42,9 +42,8 @@ pub struct AddressAttributes {
     pub duplicate_detection: bool,
     /// `mngtmpaddr`: the kernel makes temporary addresses of it. IPv6 only. Default: no.
     pub manage_temporary: bool,
-    /// Whether there is a route to its network, unless that is the address itself; `noprefixroute` otherwise. Default:
-    /// for IPv4, not for IPv6.
-    pub prefix_route: Option<bool>,
+    /// Whether there is a route to its network, unless that is the address itself; `noprefixroute` otherwise. Default: yes.
+    pub prefix_route: bool,
     /// `autojoin`: the kernel joins the multicast group that the address is. Default: no.
     pub auto_join: bool,
     /// `preferred_lft` in seconds, `u32::MAX` for ever: for so long it may be the source of new connections. Default: for
@@ -67,7 +66,7 @@ impl Default for AddressAttributes {
             home: false,
             duplicate_detection: false,
             manage_temporary: false,
-            prefix_route: None,
+            prefix_route: true,
             auto_join: false,
             preferred_lifetime: None,
             tracked: true,

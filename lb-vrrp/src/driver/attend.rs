@@ -30,16 +30,15 @@ impl<P: Platform> Driver<P> {
         let Some(member) = self.members.get(id) else { return };
         let link = self.platform.link(&member.instance.interface).cloned();
         let heeds_link = member.instance.heeds_link;
-        let heeds_source = member.instance.heeds_source;
-        let is_there = |link: &Link, source: &IpAddr| !heeds_source || link.addresses.contains_key(source);
-        let source = link
-            .as_ref()
-            .and_then(|link| self.members.source(member, link).filter(|source| is_there(link, source)));
+        let source = link.as_ref().and_then(|link| self.members.source(member, link));
+        let needed = member.instance.source.filter(|_| member.instance.heeds_source);
+        let lacks_source = needed.is_some_and(|source| !self.platform.has_source(source));
         let gone = member.key.is_some_and(|key| link.as_ref().is_none_or(|link| link.index != key.interface));
         let state = match (&link, source) {
             (None, _) => LinkState::Gone,
             (Some(link), _) if !link.up && heeds_link => LinkState::Down,
             (Some(_), None) => LinkState::NoAddress,
+            (Some(_), Some(_)) if lacks_source => LinkState::NoSource,
             (Some(_), Some(_)) => LinkState::Ready,
         };
         if gone {
@@ -97,6 +96,9 @@ impl<P: Platform> Driver<P> {
                 }
                 if ours.is_empty() {
                     let on_it = |(id, member): (usize, &Member)| {
+                        if member.instance.source == Some(address) {
+                            return Some(id);
+                        }
                         let link = self.platform.link(&member.instance.interface);
                         let is_here = link.is_some_and(|link| link.index == interface);
                         (is_here || member.place.as_ref()?.is_also_on(interface)).then_some(id)

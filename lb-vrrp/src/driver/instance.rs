@@ -55,7 +55,7 @@ pub struct Instance {
     pub starts: bool,
     /// Whether it takes no part while its interface is down or without carrier. Default: yes.
     pub heeds_link: bool,
-    /// Whether it takes no part while [`source`](Self::source), if set, is not an address of its interface. Default: no.
+    /// Whether it takes no part while [`source`](Self::source), if set, is not an address of this host. Default: no.
     pub heeds_source: bool,
     /// TTL or hop limit of advertisements by unicast, 1 to 255. By multicast, and in IP authentication headers, which cover
     /// it, it is 255 always. Default: 255.

@@ -125,6 +125,8 @@ pub enum LinkState {
     Down,
     /// It has no address that advertisements can come from.
     NoAddress,
+    /// The configured source of the instance is not an address of this host.
+    NoSource,
     /// It can not be listened on.
     Failed,
 }
@@ -132,6 +134,7 @@ pub enum LinkState {
 impl fmt::Display for LinkState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NoSource => "can not be used: the configured source is not an address of this host",
             Self::Ready => "is ready",
             Self::Gone => "is gone",
             Self::Down => "is down or has no carrier",

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    address::VirtualAddress,
     attend::listening,
     control::{Command, ControlError, Order, Status},
     instance::{Instance, InstanceError},
@@ -179,6 +180,8 @@ impl<P: Platform> Driver<P> {
         let (desk, key) = (member.desk, member.key);
         let assets = instance.assets(member.name.clone());
         let installs = old.announcing != instance.announcing || !old.installed().eq(instance.installed());
+        let retired: Vec<VirtualAddress> =
+            old.installed().filter(|old| instance.installed().all(|new| new != *old)).collect();
         let (before, after) = (old.group(), instance.group());
         if let Some(key) = key
             && before != after
@@ -202,11 +205,33 @@ impl<P: Platform> Driver<P> {
             }
         }
         if installs {
+            let moved = self.moved(id, &retired);
             self.orders.push((desk, Change::Assets(Arc::new(assets))));
+            self.orders.push((desk, Change::Keep(moved)));
             self.orders.push((desk, Change::Announce(Occasion::Active)));
         }
         self.look_at(id);
         Ok(())
+    }
+
+    /// Those of the addresses that a member no longer has, and that another one has in the same place by now.
+    fn moved(&self, id: usize, retired: &[VirtualAddress]) -> Vec<VirtualAddress> {
+        let Some(member) = self.members.get(id) else { return Vec::new() };
+        let place = |member: &Member, address: &VirtualAddress| {
+            let virtual_link = member.instance.virtual_mac.clone();
+            (address.device().cloned(), member.instance.interface.clone(), virtual_link)
+        };
+        let has = |address: &VirtualAddress, other: usize| {
+            other != id
+                && self.members.get(other).is_some_and(|other| {
+                    let same = other.instance.installed().find(|one| one.addr() == address.addr());
+                    same.is_some_and(|same| place(other, &same) == place(member, address))
+                })
+        };
+        let is_moved = |address: &&VirtualAddress| {
+            self.members.with_address(address.addr()).any(|other| has(address, other))
+        };
+        retired.iter().filter(is_moved).cloned().collect()
     }
 
     fn status(&self, name: Option<&str>) -> Result<Vec<Status>, ControlError> {

@@ -29,6 +29,9 @@ pub trait Platform: Send + 'static {
     /// The link of this name, as it is now.
     fn link(&self, name: &str) -> Option<&Link>;
 
+    /// Whether advertisements can come from this address: a link of this host has it.
+    fn has_source(&self, address: IpAddr) -> bool;
+
     /// The next change of a link or its addresses, until there is none. The links are changed already when it is told.
     fn poll_change(&mut self) -> Option<LinkChange>;
 
@@ -78,7 +81,7 @@ pub trait Addressing: Send + Sync + 'static {
     fn now(&self) -> Time;
 
     /// Makes these changes in one go. Tells for each, in order, whether it made a difference: an address that is there
-    /// already, or was not there, is no error.
+    /// already, or was not there, is no error. [`io::ErrorKind::NotFound`]: the link of an address to be added is gone.
     async fn apply(&self, changes: Vec<AddressChange>) -> Vec<io::Result<bool>>;
 
     /// Tells the link where these addresses are, by one gratuitous ARP or unsolicited neighbour advertisement each.
@@ -93,16 +96,16 @@ pub trait Addressing: Send + Sync + 'static {
     }
 
     /// Makes a link with an Ethernet address of its own upon another, and returns its index. It is down. One just like it
-    /// that a predecessor left behind is taken as it is.
+    /// that a predecessor left behind is taken as it is. Any other link of that name is left alone.
     ///
     /// # Errors
-    /// When that is impossible.
+    /// When that is impossible; [`io::ErrorKind::AlreadyExists`] when another link has the name.
     async fn add_link(&self, link: VirtualLink) -> io::Result<u32>;
 
     /// Sets a link up or down.
     ///
     /// # Errors
-    /// When that is impossible.
+    /// When that is impossible; [`io::ErrorKind::NotFound`] when it is gone.
     async fn set_link(&self, interface: u32, up: bool) -> io::Result<()>;
 
     /// Removes a link that [`add_link`](Self::add_link) has made. That it is gone already is no error.

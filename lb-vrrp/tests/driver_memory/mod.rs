@@ -235,6 +235,10 @@ impl Platform for InMemory {
         self.link.as_ref().filter(|link| link.name == name)
     }
 
+    fn has_source(&self, address: IpAddr) -> bool {
+        self.link.as_ref().is_some_and(|link| link.addresses.contains_key(&address))
+    }
+
     fn poll_change(&mut self) -> Option<LinkChange> {
         self.link = self.memory.with(|machine| machine.links.first().cloned());
         self.memory.with(|machine| machine.changes.pop_front())

@@ -1,6 +1,6 @@
 use std::{net::IpAddr, path::Path, time::Duration};
 
-use lb_vrrp::{driver, router::Mode, wire::Authentication as Wire};
+use lb_vrrp::{Family, driver, router::Mode, wire::Authentication as Wire};
 
 use super::*;
 use crate::config::keepalived::{language, resolve::resolve};
@@ -54,7 +54,7 @@ fn addresses_keep_their_attributes_and_their_families() {
     let attributes = address.attributes.unwrap();
     assert_eq!(attributes.device.as_deref(), Some("eth1"));
     assert_eq!(attributes.label.as_deref(), Some("eth1:x"));
-    assert_eq!((attributes.prefix_route, attributes.tracked), (Some(false), false));
+    assert_eq!((attributes.prefix_route, attributes.tracked), (false, false));
     let v6 = model::VirtualAddress { net: "2001:db8::1/64".parse().unwrap(), ..model };
     assert_eq!(virtual_address(&v6).attributes.unwrap().label, None, "labels are of IPv4");
     let plain = virtual_address(&model::VirtualAddress::new("2001:db8::1/128".parse().unwrap()));
@@ -150,13 +150,6 @@ fn what_is_to_be_heeded_is() {
     assert_eq!((usual.heeds_link, usual.heeds_source), (true, false));
     let other = built("dont_track_primary\nmcast_src_ip 10.0.0.8\ntrack_src_ip");
     assert_eq!((other.heeds_link, other.heeds_source), (false, true));
-}
-
-#[test]
-fn a_vmac_has_the_name_that_keepalived_gives_it() {
-    let name = |lines| built(lines).virtual_mac.unwrap().name;
-    assert_eq!(name("use_vmac").as_deref(), Some("vrrp.7"));
-    assert_eq!(name("use_vmac front0").as_deref(), Some("front0"));
 }
 
 /// A Backup of ours that heard another router with this interval, in centiseconds, in VRRPv3: how long it waits.

@@ -2,19 +2,21 @@
 
 use std::{
     collections::BTreeSet,
+    net::IpAddr,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
-use nix::{ifaddrs::getifaddrs, unistd};
+use nix::{ifaddrs::getifaddrs, sys::socket::SockaddrStorage, unistd};
 
 use super::super::{
     keys::{self, KeyError},
     program::{NotRun, Policy, Program},
+    vmac,
 };
 use crate::config::{
     diagnostic::Severity,
-    keepalived::model::{Authentication, Config, Notify, ScriptCommand, VirtualAddress},
+    keepalived::model::{Authentication, Config, Instance, Notify, ScriptCommand, Sending, VirtualAddress},
     sources::Sources,
 };
 
@@ -31,6 +33,8 @@ pub(super) struct Finding {
 pub(super) fn examine(config: &Config, path: &Path, sources: &Sources) -> Vec<Finding> {
     let keys: Vec<_> = keys::files(config, path.parent().unwrap_or(Path::new(""))).collect();
     let mut findings = interfaces(config);
+    findings.extend(virtual_interfaces(config));
+    findings.extend(sources_of_adverts(config));
     findings.extend(programs(config));
     findings.extend(unreadable(&keys));
     findings.extend(secrets(config, sources, &keys));
@@ -59,6 +63,35 @@ fn interfaces(config: &Config) -> Vec<Finding> {
             text: format!("there is no interface {name}; what needs it waits until it appears"),
         })
         .collect()
+}
+
+fn virtual_interfaces(config: &Config) -> Vec<Finding> {
+    let warning = |text| Finding { severity: Severity::Warning, text };
+    vmac::assign(&mut config.clone()).into_iter().map(warning).collect()
+}
+
+/// Addresses that advertisements are to come from, and that this host lacks.
+fn sources_of_adverts(config: &Config) -> Vec<Finding> {
+    let Ok(addresses) = getifaddrs() else { return Vec::new() };
+    let here: BTreeSet<IpAddr> = addresses.filter_map(|entry| ip(&entry.address?)).collect();
+    let lacks = |instance: &Instance| {
+        let source = instance.source.filter(|source| !here.contains(source))?;
+        let unicast = matches!(instance.sending, Sending::Unicast { .. });
+        let (keyword, what) = match (unicast, instance.track_source) {
+            (true, _) => ("unicast_src_ip", "it is in FAULT until the address is here"),
+            (false, true) => ("mcast_src_ip", "it is in FAULT until the address is here"),
+            (false, false) => ("mcast_src_ip", "its advertisements come from it all the same"),
+        };
+        let name = &instance.name;
+        let text = format!("({name}) `{keyword} {source}` is not an address of this host: {what}");
+        Some(Finding { severity: Severity::Warning, text })
+    };
+    config.instances.iter().filter_map(lacks).collect()
+}
+
+fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
+    let v4 = || address.as_sockaddr_in().map(|address| address.ip().into());
+    address.as_sockaddr_in6().map(|address| address.ip().into()).or_else(v4)
 }
 
 fn device(address: &VirtualAddress) -> Option<&str> {

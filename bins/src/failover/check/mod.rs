@@ -42,7 +42,16 @@ pub struct Options {
 /// are needed.
 pub fn run(path: &Path, options: &Options) -> ExitCode {
     let colors = if io::stderr().is_terminal() { Colors::Yes } else { Colors::No };
-    match report(path, options, colors, &mut io::stderr().lock()) {
+    exit_code(report(path, options, colors, &mut io::stderr().lock()))
+}
+
+/// The same, with all messages in a file.
+pub fn run_to(path: &Path, options: &Options, out: &mut impl Write) -> ExitCode {
+    exit_code(report(path, options, Colors::No, out))
+}
+
+fn exit_code(result: io::Result<bool>) -> ExitCode {
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) | Err(_) => BAD_CONFIG.into(),
     }

@@ -185,7 +185,7 @@ fn of<'a>(instance: &InstanceView<'a>, view: &View<'a>) -> Instance<'a> {
         dont_track_primary: config.dont_track_primary.into(),
         skip_check_adv_addr: config.skip_check_adv_addr.into(),
         strict_mode: config.strict.into(),
-        vmac_ifname: vmac_name(instance),
+        vmac_ifname: instance.config.vmac.as_ref().and_then(|vmac| vmac.name.clone()).unwrap_or_default(),
         ifp_ifname: &config.interface,
         master_priority: instance.master().map_or(0, |(_, priority)| priority.get()),
         last_transition: Seconds((instance.since.as_nanos() / 1000) as f64 / 1e6),
@@ -264,13 +264,4 @@ fn number(condition: Condition) -> u8 {
         Condition::Master => 2,
         Condition::Fault => 3,
     }
-}
-
-fn vmac_name(instance: &InstanceView<'_>) -> String {
-    let Some(vmac) = &instance.config.vmac else { return String::new() };
-    let prefix = match instance.config.family {
-        lb_vrrp::Family::V4 => "vrrp",
-        lb_vrrp::Family::V6 => "vrrp6",
-    };
-    vmac.name.clone().unwrap_or_else(|| format!("{prefix}.{}", instance.config.vrid))
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::Path,
     process::{Child, Command},
     thread,
     time::{Duration, Instant},
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
+    config::keepalived::{language, resolve::resolve},
     failover::{testing, view::sample::Sample},
     requirements::has_programs,
 };
@@ -281,5 +283,45 @@ impl Drop for Keepalived {
         // Its parent process ends the others.
         let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
         let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn addresses_are_shown_as_keepalived_shows_them() {
+    // `kill -36`, keepalived 2.2.7.
+    let shown = [
+        ("192.0.2.11/24 brd 192.0.2.99", "192.0.2.11/24 brd 192.0.2.99 dev vrrp.52@eth0 scope global"),
+        ("192.0.2.12/24 noprefixroute", "192.0.2.12/24 dev vrrp.52@eth0 scope global noprefixroute"),
+        (
+            "192.0.2.20/24 noprefixroute autojoin no_track label eth0:1",
+            "192.0.2.20/24 dev vrrp.52@eth0 scope global label eth0:1 noprefixroute autojoin no_track",
+        ),
+        ("192.0.2.14/24 dev eth1 scope host", "192.0.2.14/24 dev eth1 scope host"),
+        ("2001:db8:7::1/64", "2001:db8:7::1/64 dev vrrp.52@eth0 scope global preferred_lft forever"),
+        (
+            "2001:db8:7::2/64 noprefixroute home mngtmpaddr autojoin -nodad no_track preferred_lft 100",
+            "2001:db8:7::2/64 dev vrrp.52@eth0 scope global home -nodad mngtmpaddr noprefixroute autojoin no_track \
+             preferred_lft 100",
+        ),
+        ("2001:db8:7::3", "2001:db8:7::3 dev vrrp.52@eth0 scope global deprecated"),
+        (
+            "2001:db8:7::9/128 preferred_lft forever",
+            "2001:db8:7::9 dev vrrp.52@eth0 scope global preferred_lft forever",
+        ),
+    ];
+    let addresses: String = shown.iter().map(|(given, _)| format!("{given}\n")).collect();
+    let text = format!(
+        "vrrp_instance B {{\ninterface eth0\nuse_vmac vrrp.52\nvirtual_router_id 52\nvirtual_ipaddress {{\n\
+         192.0.2.1/24\n}}\nvirtual_ipaddress_excluded {{\n{addresses}}}\n}}\n"
+    );
+    let settings = language::Settings::default();
+    let (document, _, mut problems) =
+        language::read_text(&text, Path::new("f"), &settings, &mut language::Machine::default());
+    let config = resolve(&document, &mut problems);
+    assert!(!problems.any_error(), "{:?}", problems.finish());
+    let instance = &config.instances[0];
+    for (address, (given, expected)) in instance.excluded.iter().zip(shown) {
+        assert_eq!(entry::address(address, instance, false), expected, "{given}");
+        assert_eq!(entry::address(address, instance, true), format!("{expected} set"));
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use lb_core::Time;
 use lb_vrrp::{
     DropReason, Event as Heard,
-    driver::{Happening, Notice},
+    driver::{Happening, LinkState, Notice},
     router::Basis,
 };
 
@@ -39,7 +39,10 @@ impl Engine {
             }
             Happening::Router(Heard::NoSuccessor) => self.state.take_back(&name, at),
             Happening::InstallFailed { error } => self.state.unusable(&name, error, at),
-            Happening::Link(link) => self.state.link(&name, *link, at),
+            Happening::Link(link) => {
+                self.note_link(&name, *link, at);
+                self.state.link(&name, *link, at)
+            }
             Happening::Group { to, .. } => self.state.group_changed(&name, *to, at),
             _ => Vec::new(),
         };
@@ -60,6 +63,29 @@ impl Engine {
         }
         self.take(steps).await;
         self.note_outcome(&name, &what).await;
+    }
+
+    /// An interface went up or down, or is gone: in keepalived's words, once for all instances on it. What is tracked as
+    /// such is reported by its tracker.
+    fn note_link(&mut self, name: &str, link: LinkState, at: Time) {
+        let Some(interface) = self.model(name).map(|model| model.interface.clone()) else { return };
+        let text = match (link, self.interfaces.insert(interface.clone(), link)) {
+            (LinkState::Gone, None | Some(LinkState::Gone)) | (LinkState::Down, Some(LinkState::Down)) => {
+                return;
+            }
+            (LinkState::Gone, _) => format!("Interface {interface} deleted"),
+            _ if self.is_tracked(&interface) => return,
+            (LinkState::Down, _) => format!("Netlink reports {interface} down"),
+            (_, Some(LinkState::Down | LinkState::Gone)) => format!("Netlink reports {interface} up"),
+            _ => return,
+        };
+        self.tell(Event { at, subject: Subject::Daemon, what: What::Note(text) });
+    }
+
+    fn is_tracked(&self, interface: &str) -> bool {
+        let instances = self.config.instances.iter().map(|instance| &*instance.tracks);
+        let mut all = instances.chain(self.config.groups.iter().map(|group| &group.tracks));
+        all.any(|tracks| tracks.interfaces.iter().any(|tracked| tracked.name == interface))
     }
 
     /// `log_unknown_vrids`, in keepalived's words, once for each.

@@ -16,6 +16,7 @@ use crate::{
         event::{Subject, What},
         loading::{LoadError, Loaded},
         notify::{Happened, Kind, Notification},
+        vmac,
     },
     runtime::systemd,
 };
@@ -75,8 +76,9 @@ impl Engine {
     }
 
     /// Touches only what differs. Returns what could not be done.
-    async fn put_in_force(&mut self, config: Config) -> Result<Vec<String>, BuildError> {
+    async fn put_in_force(&mut self, mut config: Config) -> Result<Vec<String>, BuildError> {
         let now = self.clock.now();
+        vmac::assign(&mut config).iter().for_each(|warning| self.journal.log().line(warning));
         let difference = Difference::between(&self.config, &config);
         for model in difference.changed.iter().chain(&difference.added) {
             // Before anything is touched.

@@ -1,6 +1,6 @@
 //! Removes what a daemon that is gone has installed.
 
-use std::{collections::BTreeMap, fs, io, sync::Arc, thread};
+use std::{collections::BTreeMap, io, sync::Arc, thread};
 
 use lb_core::{
     DataPlane, Reconciler,
@@ -10,11 +10,10 @@ use lb_nat::{
     nft::{Nft, NftConfig, TableName, TableNameError},
     relay::RelayConfig,
 };
-use lb_vrrp::{
-    driver::{AddressAttributes, AddressChange, Platform as _, VirtualAddress, linux::Linux},
-    wire::Mac,
+use lb_vrrp::driver::{
+    AddressAttributes, AddressChange, Platform as _, VirtualAddress,
+    linux::{Linux, existing_links},
 };
-use nix::net::if_::if_nametoindex;
 
 use super::{Entry, Inventory};
 use crate::{
@@ -107,10 +106,21 @@ async fn remove_addresses(addresses: Vec<Entry>, links: Vec<Entry>) -> Vec<(Entr
         let refused = batch.iter().zip(results).filter_map(|(entry, result)| Some((entry, result.err()?)));
         failed.extend(refused.map(|(entry, error)| (entry.clone(), error.to_string())));
     }
+    let existing = match links.is_empty() {
+        true => Ok(Vec::new()),
+        false => existing_links(),
+    };
+    let existing = match existing {
+        Ok(existing) => existing,
+        Err(error) => {
+            failed.extend(links.into_iter().map(|entry| (entry, error.to_string())));
+            return failed;
+        }
+    };
     for entry in links {
         if let Entry::Link { name, mac } = &entry
-            && let Some(index) = link(name, *mac)
-            && let Err(error) = addressing.remove_link(index).await
+            && let Some(link) = existing.iter().find(|link| link.name == *name && link.is_own(*mac))
+            && let Err(error) = addressing.remove_link(link.index).await
         {
             failed.push((entry, error.to_string()));
         }
@@ -122,16 +132,6 @@ fn removal(entry: &Entry) -> Option<AddressChange> {
     let Entry::Address { interface, net, peer } = entry else { return None };
     let attributes = AddressAttributes { peer: *peer, ..AddressAttributes::default() };
     Some(AddressChange { interface: *interface, address: VirtualAddress::new(*net, attributes), add: false })
-}
-
-/// The index of the interface with this name and Ethernet address.
-fn link(name: &str, mac: Mac) -> Option<u32> {
-    let found = fs::read_to_string(format!("/sys/class/net/{name}/address")).ok();
-    // `/sys` may show another network namespace: without it the name counts.
-    if found.is_some_and(|found| found.trim() != mac.to_string()) {
-        return None;
-    }
-    if_nametoindex(name).ok()
 }
 
 async fn remove_services(

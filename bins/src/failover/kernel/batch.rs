@@ -2,14 +2,17 @@
 
 use std::{collections::HashMap, io, process::Stdio, time::Duration};
 
-use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
+use tokio::{io::AsyncWriteExt as _, process::Command, sync::OnceCell, time::timeout};
 
 use crate::config::keepalived::model::Family;
 
-use super::wanted::{Item, Kind};
+use super::wanted::{Item, Kind, PROTOCOL, RULE_PROTOCOL};
 
 /// `ip` takes milliseconds; one that hangs is killed.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// What a rule ends with that names no protocol itself.
+const RULE_MARK: [&str; 2] = [RULE_PROTOCOL, PROTOCOL];
 
 /// What failures begin with after which nothing is known of what was done.
 pub(super) const NOT_RUN: &str = "`ip` can not be run";
@@ -44,8 +47,8 @@ pub(super) enum Outcome {
 }
 
 impl Step<'_> {
-    /// The words for `ip`.
-    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+    /// The words for `ip`. `marks_rules`: whether it knows the protocol of a rule.
+    pub(super) fn words(&self, marks_rules: bool) -> impl Iterator<Item = &str> {
         let object = match self.item.kind {
             Kind::Address => "address",
             Kind::Route => "route",
@@ -57,7 +60,10 @@ impl Step<'_> {
             (Doing::PutBack, _) | (Doing::Add, Kind::Rule) => "add",
             (Doing::Add, _) => "replace",
         };
-        let words = self.item.words.iter().map(String::as_str);
+        let words = &self.item.words;
+        let mark =
+            self.item.kind == Kind::Rule && !marks_rules && words.ends_with(&RULE_MARK.map(str::to_owned));
+        let words = words[..words.len() - if mark { RULE_MARK.len() } else { 0 }].iter().map(String::as_str);
         [object, verb].into_iter().chain(words)
     }
 
@@ -99,9 +105,11 @@ async fn together(family: Family, steps: &[&Step<'_>]) -> Vec<Outcome> {
     if steps.is_empty() {
         return Vec::new();
     }
+    let has_rules = steps.iter().any(|step| step.item.kind == Kind::Rule);
+    let marks_rules = has_rules && knows_protocol_of_rules().await;
     let mut lines = String::new();
     for step in steps {
-        lines.extend(step.words().flat_map(|word| [word, " "]));
+        lines.extend(step.words(marks_rules).flat_map(|word| [word, " "]));
         lines.push('\n');
     }
     let ended = ip(family, ["-force", "-batch", "-"], &lines).await;
@@ -116,7 +124,7 @@ async fn together(family: Family, steps: &[&Step<'_>]) -> Vec<Outcome> {
             steps.iter().enumerate().map(outcome).collect()
         }
         // It stops altogether at words that it does not understand, and does not say at which.
-        Ok(_) => one_by_one(family, steps).await,
+        Ok(_) => one_by_one(family, steps, marks_rules).await,
         Err(error) => {
             let said = format!("{NOT_RUN}: {error}");
             vec![Outcome::Failed(said); steps.len()]
@@ -124,10 +132,20 @@ async fn together(family: Family, steps: &[&Step<'_>]) -> Vec<Outcome> {
     }
 }
 
-async fn one_by_one(family: Family, steps: &[&Step<'_>]) -> Vec<Outcome> {
+/// `ip` before 4.17 does not know the protocol of a rule, and neither does the kernel of that time.
+async fn knows_protocol_of_rules() -> bool {
+    static KNOWS: OnceCell<bool> = OnceCell::const_new();
+    let ask = || async {
+        let help = ip(Family::V4, ["rule", "help"], "").await;
+        help.is_ok_and(|help| help.said.contains(RULE_PROTOCOL))
+    };
+    *KNOWS.get_or_init(ask).await
+}
+
+async fn one_by_one(family: Family, steps: &[&Step<'_>], marks_rules: bool) -> Vec<Outcome> {
     let mut outcomes = Vec::with_capacity(steps.len());
     for step in steps {
-        outcomes.push(match ip(family, step.words(), "").await {
+        outcomes.push(match ip(family, step.words(marks_rules), "").await {
             Ok(Ended { success: true, .. }) => Outcome::Done,
             Ok(Ended { said, .. }) => step.outcome(first_line(&said)),
             Err(error) => Outcome::Failed(format!("{NOT_RUN}: {error}")),

@@ -6,13 +6,14 @@
 //! ```
 //!
 //! Nothing waits for it. What is wanted is compared with what was done, as a whole, so it does not matter how many changes
-//! come while `ip` runs. What fails is tried again, soon at first: a route may need an address that is being added. Every
-//! ten seconds it is seen to that what is tracked is still there.
+//! come while `ip` runs. What fails is tried again, soon at first: a route may need an address that is being added. When the
+//! kernel reports that something was removed, and every ten seconds, it is seen to that what is tracked is still there.
 //!
-//! Routes are marked `proto keepalived` (18), as keepalived marks its own.
+//! Routes and rules are marked `proto keepalived` (18), as keepalived marks its own.
 
 mod batch;
 mod filter;
+mod removals;
 mod settings;
 mod task;
 #[cfg(test)]

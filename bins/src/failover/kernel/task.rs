@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    io,
     time::Duration,
 };
 
@@ -15,12 +16,14 @@ use crate::{
 use super::{
     batch::{self, Doing, Outcome, Step, take},
     filter::{self, Filter},
+    removals::Removals,
     settings::Promoted,
     wanted::{Item, Wanted},
 };
 
-/// How often it is seen to that everything is still there, and what failed is tried again.
-const PERIOD: Duration = Duration::from_secs(10);
+/// How often it is seen to that everything is still there, and what failed is tried again. In tests it is the kernel's
+/// reports that count.
+const PERIOD: Duration = Duration::from_secs(if cfg!(test) { 3600 } else { 10 });
 /// When it is tried again after it failed for the first time; after the last one every [`PERIOD`].
 const SOON: [Duration; 5] = [
     Duration::from_millis(20),
@@ -35,6 +38,8 @@ const SOON: [Duration; 5] = [
 pub(super) struct Task {
     log: Log,
     wanted: watch::Receiver<Wanted>,
+    /// `None` where the kernel does not notify.
+    removals: Option<Removals>,
     recorder: Recorder,
     /// What a predecessor may have left: objects, and tables of the filter.
     inherited: Vec<Item>,
@@ -66,9 +71,17 @@ impl Task {
                 _ => {}
             }
         }
+        let removals = Removals::start();
+        if let Err(error) = &removals {
+            log.line(&format!(
+                "routes and rules are looked at every {} s only, since the kernel does not report removals: {error}",
+                PERIOD.as_secs()
+            ));
+        }
         Self {
             log,
             wanted,
+            removals: removals.ok(),
             recorder,
             inherited,
             inherited_tables,
@@ -95,6 +108,13 @@ impl Task {
                 changed = self.wanted.changed() => match changed {
                     Ok(()) => self.attempt = 0,
                     Err(_) => return,
+                },
+                result = removed(&mut self.removals) => match result {
+                    Ok(()) => self.look().await,
+                    Err(error) => {
+                        self.log.line(&format!("the kernel's reports of removals have ended: {error}"));
+                        self.removals = None;
+                    }
                 },
                 () = sleep(pause) => {
                     self.attempt = self.attempt.saturating_add(1);
@@ -149,6 +169,9 @@ impl Task {
             }
         }
         self.there.extend(done);
+        if let Some(removals) = self.removals.as_mut().filter(|_| !gone.is_empty()) {
+            removals.forget();
+        }
         self.sync_filter(wanted).await;
         self.sync_settings(wanted).await;
     }
@@ -209,6 +232,9 @@ impl Task {
 
     /// Puts back what somebody else removed.
     async fn look(&mut self) {
+        if self.there.is_empty() && self.filter.is_none() {
+            return;
+        }
         let tracked = self.there.iter().filter(|item| item.tracked);
         let steps: Vec<Step<'_>> = tracked.map(|item| Step { item, doing: Doing::PutBack }).collect();
         for (step, outcome) in steps.iter().zip(take(&steps).await) {
@@ -233,5 +259,13 @@ impl Task {
             // The next comparison finds that it is missing.
             self.filter = None;
         }
+    }
+}
+
+/// Something was removed; never, where the kernel does not notify. Cancel safe.
+async fn removed(removals: &mut Option<Removals>) -> io::Result<()> {
+    match removals {
+        Some(removals) => removals.removed().await,
+        None => std::future::pending().await,
     }
 }

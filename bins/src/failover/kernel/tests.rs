@@ -98,8 +98,8 @@ fn routes_and_rules_come_and_go_with_the_instance() {
         let mut kernel = Kernel::start(log, Recorder::default(), &Inventory::new());
         kernel.configure(&config);
         kernel.active(&config.instances[0], true);
-        until("ip rule", |said| said.contains("300:	from 10.5.0.0/16 lookup 100")).await;
-        until("ip -6 rule", |said| said.contains("301:	from all iif eth0 lookup 100")).await;
+        until("ip rule", |said| said.contains("300:	from 10.5.0.0/16 lookup 100 proto keepalived")).await;
+        until("ip -6 rule", |said| said.contains("301:	from all iif eth0 lookup 100 proto keepalived")).await;
         let routes = sh("ip route; ip route show table 100; ip -6 route");
         for route in [
             "10.5.0.0/16 via 10.0.0.77 dev eth0 proto keepalived",

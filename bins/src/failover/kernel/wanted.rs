@@ -12,8 +12,10 @@ use crate::config::keepalived::model::{Config, Family, Instance, Route, Rule, Vi
 
 use super::filter::Filter;
 
-/// keepalived's number among the protocols that routes come from (rtnetlink(7)).
-const PROTOCOL: &str = "18";
+/// keepalived's number among the protocols that routes and rules come from (rtnetlink(7)).
+pub(super) const PROTOCOL_NUMBER: u8 = 18;
+/// The same for `ip`.
+pub(super) const PROTOCOL: &str = "18";
 
 /// Everything that is wanted at a time.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -149,7 +151,7 @@ impl Item {
 
     fn route(route: &Route) -> Self {
         let mut words = route.words.clone();
-        if !words.iter().any(|word| matches!(word.as_str(), "proto" | "protocol")) {
+        if !names_protocol(&words) {
             // In front of what belongs to a single next hop.
             let at = words.iter().position(|word| word == "nexthop").unwrap_or(words.len());
             words.splice(at..at, ["proto".to_owned(), PROTOCOL.to_owned()]);
@@ -158,8 +160,19 @@ impl Item {
     }
 
     fn rule(rule: &Rule) -> Self {
-        Self { kind: Kind::Rule, family: rule.family, words: rule.words.clone(), tracked: rule.tracked }
+        let mut words = rule.words.clone();
+        if !names_protocol(&words) {
+            words.extend([RULE_PROTOCOL.to_owned(), PROTOCOL.to_owned()]);
+        }
+        Self { kind: Kind::Rule, family: rule.family, words, tracked: rule.tracked }
     }
+}
+
+/// What `ip rule` calls the protocol; the short form means that of the packets.
+pub(super) const RULE_PROTOCOL: &str = "protocol";
+
+fn names_protocol(words: &[String]) -> bool {
+    words.iter().any(|word| matches!(word.as_str(), "proto" | "protocol"))
 }
 
 fn statics(config: &Config) -> Vec<Item> {

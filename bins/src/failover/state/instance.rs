@@ -1,6 +1,6 @@
 //! An instance, and what it is to do.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use lb_core::Time;
 use lb_vrrp::{
@@ -34,6 +34,8 @@ pub struct Instance {
     pub(super) cause: Cause,
     pub(super) link: LinkState,
     pub(super) interface: String,
+    /// The address that advertisements are to come from.
+    pub(super) source: Option<IpAddr>,
     /// The priority that the protocol runs with.
     pub(super) priority: Priority,
     pub(super) told: Told,
@@ -61,6 +63,7 @@ impl Instance {
             cause: Cause::Startup,
             link: LinkState::Ready,
             interface: String::new(),
+            source: None,
             priority,
             told: Told { takes_part: false, priority },
             condition: Condition::Init,
@@ -80,7 +83,7 @@ impl Instance {
     }
 
     /// The router that is MASTER in its place, or that made it what it is.
-    pub fn peer(&self) -> Option<std::net::IpAddr> {
+    pub fn peer(&self) -> Option<IpAddr> {
         match self.cause {
             Cause::Resigned(peer)
             | Cause::Preempts(peer)
@@ -175,8 +178,22 @@ impl Instance {
         orders
     }
 
+    /// An interface that went down may be gone a moment later: that is what keeps the instance from taking part then.
+    pub(super) fn update_fault_of_link(&mut self) {
+        if self.condition == Condition::Fault
+            && self.link != LinkState::Ready
+            && matches!(self.why, Why::Interface(_))
+        {
+            self.why = self.fault_of_link();
+        }
+    }
+
     fn fault_of_link(&self) -> Why {
         let interface = &self.interface;
+        if let (LinkState::NoSource, Some(source)) = (self.link, self.source) {
+            let text = format!("src address not configured: {source} is not an address of this host");
+            return Why::Refused(text);
+        }
         Why::Interface(match self.link {
             LinkState::Gone => format!("{interface} does not exist; it is waited for"),
             other => format!("{interface} {other}"),

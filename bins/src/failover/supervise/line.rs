@@ -58,8 +58,8 @@ impl Line {
         let work = move || {
             for Outgoing { bytes, written } in outgoing {
                 if let Err(error) = write_all(&stream, &bytes) {
-                    // It was killed: the daemon goes on alone.
-                    tracing::warn!(%error, "the supervisor is gone: nobody will resign if this process dies");
+                    // It was killed: the daemon ends.
+                    tracing::debug!(%error, "the supervisor is gone");
                     return;
                 }
                 is_slow.store(false, Relaxed);
@@ -167,13 +167,10 @@ impl Supervised {
         Ok((Self { line: Some(line), dumps: Some(dumps), recorder }, *resume))
     }
 
-    /// The next dump that the supervisor asks for. Cancel safe.
-    pub async fn asked(&mut self) -> DumpKind {
+    /// The next dump that the supervisor asks for; `None` when the supervisor is dead. Cancel safe.
+    pub async fn asked(&mut self) -> Option<DumpKind> {
         match &mut self.dumps {
-            Some(dumps) => match dumps.recv().await {
-                Some(kind) => kind,
-                None => std::future::pending().await,
-            },
+            Some(dumps) => dumps.recv().await,
             None => std::future::pending().await,
         }
     }

@@ -16,6 +16,8 @@ const QUEUE_CAPACITY: usize = 16;
 
 /// SIGRTMIN + 2 as the C library counts, which keeps two for itself.
 const JSON_SIGNAL: i32 = 36;
+/// SIGRTMAX - 1.
+const STATS_CLEAR_SIGNAL: i32 = 63;
 
 /// Signals that this process handles from now on.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ impl Signals {
             (Signal::SIGHUP as i32, Input::Forward(Forward::Reload)),
             (Signal::SIGUSR1 as i32, Input::Forward(Forward::Dump(DumpKind::Data))),
             (Signal::SIGUSR2 as i32, Input::Forward(Forward::Dump(DumpKind::Stats))),
+            (STATS_CLEAR_SIGNAL, Input::Forward(Forward::Dump(DumpKind::Stats))),
             (JSON_SIGNAL, Input::Forward(Forward::Dump(DumpKind::Json))),
         ];
         for (number, input) in handled {

@@ -180,7 +180,7 @@ impl<Wanted: Default + PartialEq> Watch<Wanted> {
     deprecated,
     reason = "what replaces it is unsafe, for types that do not keep their descriptor; these own it"
 )]
-fn pollable<T: AsRawFd>(descriptor: T) -> io::Result<AsyncFd<T>> {
+pub(in crate::failover) fn pollable<T: AsRawFd>(descriptor: T) -> io::Result<AsyncFd<T>> {
     AsyncFd::new(descriptor)
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     io,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
@@ -42,6 +43,10 @@ impl<P: Platform> Platform for Recording<P> {
 
     fn link(&self, name: &str) -> Option<&Link> {
         self.platform.link(name)
+    }
+
+    fn has_source(&self, address: IpAddr) -> bool {
+        self.platform.has_source(address)
     }
 
     fn poll_change(&mut self) -> Option<LinkChange> {
@@ -120,7 +125,13 @@ impl Addressing for RecordingAddressing {
     async fn add_link(&self, link: VirtualLink) -> io::Result<u32> {
         let entry = Entry::Link { name: link.name.clone(), mac: link.mac };
         self.recorder.add([entry.clone()]).await;
-        let index = self.addressing.add_link(link).await?;
+        let made = self.addressing.add_link(link).await;
+        if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
+            // The interface of that name belongs to somebody else.
+            self.recorder.remove([entry]);
+            return made;
+        }
+        let index = made?;
         self.links.lock().unwrap_or_else(PoisonError::into_inner).insert(index, entry);
         Ok(index)
     }

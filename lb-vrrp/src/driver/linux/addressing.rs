@@ -156,10 +156,9 @@ fn request(change: &AddressChange) -> (Kind, RouteNetlinkMessage) {
 const FOR_EVER: u32 = u32::MAX;
 
 fn flags(attributes: &AddressAttributes, address: IpAddr) -> AddressFlags {
-    let prefix_route = attributes.prefix_route.unwrap_or(address.is_ipv4());
     [
         (AddressFlags::Nodad, address.is_ipv6() && !attributes.duplicate_detection),
-        (AddressFlags::Noprefixroute, !prefix_route),
+        (AddressFlags::Noprefixroute, !attributes.prefix_route),
         (AddressFlags::Homeaddress, attributes.home),
         (AddressFlags::Managetempaddr, attributes.manage_temporary),
         (AddressFlags::Mcautojoin, attributes.auto_join),
@@ -186,7 +185,7 @@ fn explain(error: io::Error) -> io::Error {
     let remedy = match error.raw_os_error() {
         Some(libc::EPERM) => "CAP_NET_ADMIN is needed",
         Some(libc::EACCES) => "is IPv6 disabled on this interface (net.ipv6.conf.*.disable_ipv6)?",
-        _ => return error,
+        _ => return virtual_link::gone(error),
     };
     io::Error::new(error.kind(), format!("{error}: {remedy}"))
 }

@@ -20,8 +20,7 @@
 //!
 //! # Addresses
 //! Virtual addresses are added with the given prefix length; IPv6 ones without duplicate address detection, which would
-//! delay them for a second and find the Active router that is being replaced (RFC 9568 §8.2.2), and without a route to
-//! their network. Only addresses of instances are touched. An IPv4 address with the network length of the primary one is
+//! delay them for a second and find the Active router that is being replaced (RFC 9568 §8.2.2). Only addresses of instances are touched. An IPv4 address with the network length of the primary one is
 //! a secondary address to Linux: it goes when somebody removes the primary one, unless `promote_secondaries` is set, and
 //! is put back then.
 //!
@@ -34,7 +33,10 @@
 //!
 //! # Virtual Ethernet addresses
 //! An instance with a virtual Ethernet address has a macvlan interface in VEPA mode, which is up while the router is
-//! Active, so that a Backup discards frames to that address (RFC 9568 §6.4.2). These values are written below
+//! Active, so that a Backup discards frames to that address (RFC 9568 §6.4.2). It has the alias `lb-vrrp virtual MAC`, by
+//! which it is known after a crash. A macvlan interface that keepalived has left (private mode, the protocol's Ethernet
+//! address, the same interface below) is taken over. Any other interface of that name is left alone, and the virtual
+//! interface is not made. These values are written below
 //! `/proc/sys/net`:
 //!
 //! | on | value | why |
@@ -63,6 +65,7 @@ mod virtual_link;
 use std::{
     collections::{HashMap, hash_map},
     io,
+    net::IpAddr,
     os::fd::AsFd,
     sync::Arc,
     task::{Context, Poll},
@@ -89,6 +92,7 @@ use sender::Sender;
 use sys::{BATCH, Inbox, Reactor};
 
 pub use resigner::Resigner;
+pub use virtual_link::{ExistingLink, Maker, existing_links};
 
 use super::platform::{Addressing, Link, LinkChange, Listening, Platform, Received, Via};
 use crate::{Family, Time, Transmit};
@@ -268,6 +272,10 @@ impl Platform for Linux {
 
     fn link(&self, name: &str) -> Option<&Link> {
         self.monitor.named(name)
+    }
+
+    fn has_source(&self, address: IpAddr) -> bool {
+        self.monitor.has_source(address)
     }
 
     fn poll_change(&mut self) -> Option<LinkChange> {

@@ -91,6 +91,13 @@ impl Monitor {
         self.links.get(&index)
     }
 
+    /// Whether a link has this address. An IPv6 one can be a source once it is known to be unique.
+    pub(super) fn has_source(&self, address: IpAddr) -> bool {
+        let of_link =
+            |link: &Link| link.addresses.get(&address).is_some_and(|entry| address.is_ipv4() || entry.usable);
+        self.links.values().any(of_link)
+    }
+
     pub(super) fn has_change(&self) -> bool {
         !self.changes.is_empty()
     }

@@ -3,7 +3,8 @@
 use std::{io, time::Duration};
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload,
 };
 use netlink_packet_route::{
     RouteNetlinkMessage,
@@ -71,6 +72,35 @@ impl Requests {
             Some(Err(error)) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
             Some(Err(error)) => Err(error),
             _ => Ok(found),
+        }
+    }
+
+    /// All links.
+    pub(super) fn links(&mut self) -> io::Result<Vec<LinkMessage>> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut header = NetlinkHeader::default();
+        header.sequence_number = self.sequence;
+        header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(request));
+        message.finalize();
+        self.send.clear();
+        self.send.resize(message.buffer_len(), 0);
+        message.serialize(&mut self.send);
+        self.socket.send(&self.send, 0)?;
+        let mut links = Vec::new();
+        loop {
+            self.receive.clear();
+            self.socket.recv(&mut self.receive, 0)?;
+            let own = messages(&self.receive).filter(|(header, _)| header.sequence_number == self.sequence);
+            for (_, answer) in own {
+                match answer {
+                    NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => links.push(link),
+                    NetlinkPayload::Done(_) => return Ok(links),
+                    NetlinkPayload::Error(error) => return Err(error.to_io()),
+                    _ => {}
+                }
+            }
         }
     }
 

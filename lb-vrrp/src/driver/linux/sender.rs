@@ -41,6 +41,8 @@ impl Sender {
         match family {
             Family::V4 => {
                 setsockopt(&socket, sockopt::IpFreebind, &true)?;
+                // Multicast may come from an address that this host lacks, as keepalived's `mcast_src_ip`.
+                socket.set_ip_transparent_v4(true)?;
                 socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
                 socket.set_multicast_loop_v4(false)?;
                 socket.set_multicast_ttl_v4(255)?;

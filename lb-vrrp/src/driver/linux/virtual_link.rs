@@ -9,7 +9,7 @@ use netlink_packet_route::{
 use nix::net::if_::if_indextoname;
 
 use super::netlink::{Kind, Requests};
-use crate::driver::platform::VirtualLink;
+use crate::{driver::platform::VirtualLink, wire::Mac};
 
 /// What is set on a macvlan interface; see the table of the [module](super).
 const SETTINGS: [(&str, &str, &str); 7] = [
@@ -22,28 +22,118 @@ const SETTINGS: [(&str, &str, &str); 7] = [
     ("ipv6", "autoconf", "0"),
 ];
 
-/// Makes a macvlan interface that is down, in place of one that was left behind.
-pub(super) fn add(requests: &mut Requests, link: &VirtualLink) -> io::Result<u32> {
-    if let Some(left) = requests.link(&link.name)? {
-        match is_the_same(&left, link) {
-            // A predecessor's: its addresses may still be in use.
-            true => return Ok(left.header.index),
-            false => remove(requests, left.header.index)?,
-        }
+/// The alias (`ip link show`) of the macvlan interfaces that this driver has made. The kernel keeps it when the process is
+/// killed, so that an interface of somebody else is never taken for one of these.
+const ALIAS: &str = "lb-vrrp virtual MAC";
+
+/// An interface of this host, as far as it matters for the name of a virtual one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExistingLink {
+    /// Its name.
+    pub name: String,
+    /// Its index.
+    pub index: u32,
+    /// Index of the interface that it is upon.
+    pub parent: Option<u32>,
+    /// Its Ethernet address.
+    pub mac: Option<Mac>,
+    /// Who has made it; `None` = somebody else, or it is not a macvlan interface.
+    pub maker: Option<Maker>,
+}
+
+/// Who has made a macvlan interface with a virtual Ethernet address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// This driver, in this process or in another one: the interface has the driver's alias.
+    Driver,
+    /// keepalived, which makes them in private mode, with the Ethernet address of the protocol.
+    Keepalived,
+}
+
+impl ExistingLink {
+    /// Whether the driver takes it for the virtual interface with this Ethernet address upon that interface: it, or a
+    /// process like it, has made it. Any other interface is left alone.
+    pub fn is_virtual(&self, parent: u32, mac: Mac) -> bool {
+        self.maker.is_some() && (self.parent, self.mac) == (Some(parent), Some(mac))
     }
-    let mut message = LinkMessage::default();
-    message.attributes = vec![
-        LinkAttribute::IfName(link.name.clone()),
-        LinkAttribute::Link(link.parent),
-        LinkAttribute::Address(link.mac.0.to_vec()),
-        LinkAttribute::LinkInfo(vec![
-            LinkInfo::Kind(InfoKind::MacVlan),
-            // In private mode, what another router sends from the same virtual Ethernet address would come in here alone
-            // and not on the parent, where it is listened to: two Active routers would never hear each other.
-            LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Vepa)])),
-        ]),
-    ];
-    requests.one(Kind::Create, RouteNetlinkMessage::NewLink(message))?;
+
+    /// Whether the driver has made it, with this Ethernet address.
+    pub fn is_own(&self, mac: Mac) -> bool {
+        self.maker == Some(Maker::Driver) && self.mac == Some(mac)
+    }
+}
+
+impl From<&LinkMessage> for ExistingLink {
+    fn from(message: &LinkMessage) -> Self {
+        let index = message.header.index;
+        let mut link = Self { name: String::new(), index, parent: None, mac: None, maker: None };
+        let (mut is_marked, mut mode) = (false, None);
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => link.name.clone_from(name),
+                LinkAttribute::Link(parent) => link.parent = Some(*parent),
+                LinkAttribute::Address(mac) => link.mac = mac.as_slice().try_into().ok().map(Mac),
+                LinkAttribute::IfAlias(alias) => is_marked = alias == ALIAS,
+                LinkAttribute::LinkInfo(infos) => mode = macvlan_mode(infos),
+                _ => {}
+            }
+        }
+        link.maker = match mode {
+            Some(_) if is_marked => Some(Maker::Driver),
+            Some(MacVlanMode::Private) if link.mac.is_some_and(is_of_protocol) => Some(Maker::Keepalived),
+            _ => None,
+        };
+        link
+    }
+}
+
+/// All interfaces of this host.
+///
+/// # Errors
+/// When the kernel does not answer.
+pub fn existing_links() -> io::Result<Vec<ExistingLink>> {
+    Ok(Requests::new()?.links()?.iter().map(ExistingLink::from).collect())
+}
+
+/// Makes a macvlan interface that is down, or takes the one that a predecessor has left behind, whose addresses may still be
+/// in use.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] when another interface has the name: it is left alone.
+pub(super) fn add(requests: &mut Requests, link: &VirtualLink) -> io::Result<u32> {
+    let info = LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::MacVlan),
+        // In private mode, what another router sends from the same virtual Ethernet address would come in here alone
+        // and not on the parent, where it is listened to: two Active routers would never hear each other.
+        LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Vepa)])),
+    ]);
+    let name = LinkAttribute::IfName(link.name.clone());
+    let alias = LinkAttribute::IfAlias(ALIAS.to_owned());
+    let new_link = |index, attributes| {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        message.attributes = attributes;
+        RouteNetlinkMessage::NewLink(message)
+    };
+    if let Some(left) = requests.link(&link.name)? {
+        let existing = ExistingLink::from(&left);
+        if !existing.is_virtual(link.parent, link.mac) {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("interface {} exists, and it is not a virtual interface of this router", link.name),
+            ));
+        }
+        requests.one(Kind::Change, new_link(existing.index, vec![info, alias]))?;
+        return Ok(existing.index);
+    }
+    let parent = LinkAttribute::Link(link.parent);
+    let mac = LinkAttribute::Address(link.mac.0.to_vec());
+    // Both in one system call, so that no process dies between them.
+    let made = requests.all([
+        (Kind::Create, new_link(0, vec![name.clone(), parent, mac, info])),
+        (Kind::Change, new_link(0, vec![name, alias])),
+    ])?;
+    made.into_iter().collect::<io::Result<()>>()?;
     for (family, setting, value) in SETTINGS {
         write(family, &link.name, setting, value);
     }
@@ -57,6 +147,21 @@ pub(super) fn add(requests: &mut Requests, link: &VirtualLink) -> io::Result<u32
     Ok(made.header.index)
 }
 
+fn macvlan_mode(infos: &[LinkInfo]) -> Option<MacVlanMode> {
+    infos.iter().find_map(|info| match info {
+        LinkInfo::Data(InfoData::MacVlan(data)) => data.iter().find_map(|entry| match entry {
+            InfoMacVlan::Mode(mode) => Some(*mode),
+            _ => None,
+        }),
+        _ => None,
+    })
+}
+
+/// Whether it is the Ethernet address of a virtual router by the protocol (RFC 9568 §7.3).
+fn is_of_protocol(mac: Mac) -> bool {
+    matches!(mac.0, [0, 0, 0x5e, 0, 1 | 2, _])
+}
+
 /// Sets an interface up or down.
 pub(super) fn set(requests: &mut Requests, interface: u32, up: bool) -> io::Result<()> {
     let mut message = LinkMessage::default();
@@ -67,7 +172,15 @@ pub(super) fn set(requests: &mut Requests, interface: u32, up: bool) -> io::Resu
     }
     match requests.one(Kind::Change, RouteNetlinkMessage::SetLink(message)) {
         Err(error) if !up && error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
-        result => result,
+        result => result.map_err(gone),
+    }
+}
+
+/// The same error, as one of the kind that stands for an interface that is gone.
+pub(super) fn gone(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::ENODEV) => io::Error::new(io::ErrorKind::NotFound, error.to_string()),
+        _ => error,
     }
 }
 
@@ -79,12 +192,6 @@ pub(super) fn remove(requests: &mut Requests, interface: u32) -> io::Result<()> 
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
         result => result,
     }
-}
-
-/// Whether this interface is the one that would be made.
-fn is_the_same(left: &LinkMessage, link: &VirtualLink) -> bool {
-    let has = |attribute| left.attributes.contains(&attribute);
-    has(LinkAttribute::Address(link.mac.0.to_vec())) && has(LinkAttribute::Link(link.parent))
 }
 
 /// A machine may lack IPv6, or have these files read-only in a container: then what it has must do.

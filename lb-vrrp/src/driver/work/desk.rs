@@ -241,6 +241,8 @@ pub(crate) enum Change {
     Place(Arc<Place>, Option<Arc<[IpAddr]>>),
     /// It has other addresses, or announces them in another way.
     Assets(Arc<Assets>),
+    /// These addresses, which it no longer has, are another instance's now: they stay.
+    Keep(Vec<VirtualAddress>),
     /// It ends.
     End,
 }
@@ -283,6 +285,7 @@ impl Change {
                 wanted.assets = assets;
                 wanted.epoch += 1;
             }
+            Self::Keep(addresses) => wanted.retired.retain(|retired| !addresses.contains(retired)),
             Self::End => {
                 wanted.ends = true;
                 if wanted.aim == Aim::Install {

@@ -132,6 +132,11 @@ impl Job {
         self.wanted.aim == Aim::Install
     }
 
+    /// Whether its addresses are on a virtual interface.
+    pub(super) fn has_virtual_link(&self) -> bool {
+        self.wanted.place.as_ref().is_some_and(|place| place.link.is_some())
+    }
+
     /// Where the addresses are.
     pub(super) fn interface(&self) -> Option<u32> {
         let place = self.wanted.place.as_ref()?;
@@ -178,6 +183,10 @@ impl Job {
 fn is_permanent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::Unsupported
+            | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::AddrInUse
     )
 }

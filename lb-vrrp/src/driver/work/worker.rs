@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    burst::{Burst, FRAMES},
+    burst::{Burst, FRAMES, Occasion},
     desk::{Aim, Desk, Wanted},
     job::Job,
     rescue::Rescued,
@@ -17,13 +17,18 @@ use super::{
 use crate::driver::{
     address::VirtualAddress,
     notice::{Happening, Teller},
-    platform::{AddressChange, Addressing, Announcement},
+    platform::{AddressChange, Addressing, Announcement, VirtualLink},
 };
 
 /// Addresses that are changed in one go: a few milliseconds of work for the kernel.
 const CHUNK: usize = 64;
 /// What failed is tried again after this long.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Whether an interface is gone.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
 
 /// Carries out what lies on a [`Desk`].
 pub(crate) struct Worker {
@@ -156,22 +161,32 @@ impl Worker {
         let Some(link) = job.wanted.place.as_ref().and_then(|place| place.link.as_ref()) else {
             return Ok(());
         };
-        let index = match job.link {
-            Some(index) => index,
-            None if job.wanted.ends => return Ok(()),
-            None => {
-                let made = self.addressing.add_link(link.clone()).await;
-                *job.link.insert(made.map_err(|error| ("making the virtual interface", error))?)
-            }
-        };
+        let link = link.clone();
+        if job.link.is_none() && job.wanted.ends {
+            return Ok(());
+        }
+        let index = self.make_link(job, &link).await?;
         if job.installs() {
-            let result = self.addressing.set_link(index, true).await;
+            let mut result = self.addressing.set_link(index, true).await;
+            if result.as_ref().is_err_and(is_gone) {
+                // Somebody else has removed it.
+                job.link = None;
+                result = self.addressing.set_link(self.make_link(job, &link).await?, true).await;
+            }
             if result.is_err() {
                 job.link = None;
             }
             result.map_err(|error| ("setting the virtual interface up", error))?;
         }
         Ok(())
+    }
+
+    async fn make_link(&self, job: &mut Job, link: &VirtualLink) -> Result<u32, (&'static str, io::Error)> {
+        if let Some(index) = job.link {
+            return Ok(index);
+        }
+        let made = self.addressing.add_link(link.clone()).await;
+        Ok(*job.link.insert(made.map_err(|error| ("making the virtual interface", error))?))
     }
 
     /// Adds what an instance has to do to a batch.
@@ -244,6 +259,12 @@ impl Worker {
                     let rescue = job.rescue.get_or_insert_default();
                     rescue.count(address.addr(), step.change.interface, Instant::now());
                 }
+            }
+            Err(error) if is_gone(&error) && job.has_virtual_link() => {
+                // Somebody else has removed it, and all addresses with it.
+                job.link = None;
+                job.announce = Some(Occasion::Active);
+                job.again();
             }
             Err(error) => {
                 // The first one stands for all of a pass.

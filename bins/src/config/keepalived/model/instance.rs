@@ -179,7 +179,7 @@ pub enum HmacMode {
 /// `use_vmac`: an interface with the virtual Ethernet address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vmac {
-    /// Its name. Default: `vrrp.VRID`, or `vrrp6.VRID`.
+    /// Its name. Default: the first that is free of `vrrp.VRID`, `vrrp6.VRID` (IPv6), `vrrp1.VRID`, `vrrp2.VRID` and so on.
     pub name: Option<String>,
     /// Another Ethernet address than the protocol's.
     pub mac: Option<[u8; 6]>,
@@ -210,9 +210,9 @@ pub struct Garp {
     pub refresh: Duration,
     /// `garp_master_refresh_repeat`. Default: 1.
     pub refresh_repeat: u8,
-    /// `garp_lower_prio_delay`. Default: as `delay`.
+    /// `garp_lower_prio_delay`. Default: `vrrp_garp_master_delay`.
     pub lower_prio_delay: Duration,
-    /// `garp_lower_prio_repeat`: rounds when a lower priority was heard. Default: as `repeat`.
+    /// `garp_lower_prio_repeat`: rounds when a lower priority was heard. Default: `vrrp_garp_master_repeat`.
     pub lower_prio_repeat: u8,
     /// `garp_extra_if`: from one refresh to the next for the sake of switches that forget; zero = there is none. Without
     /// `all` it is for VMACs only.

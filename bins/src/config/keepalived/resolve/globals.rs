@@ -60,14 +60,23 @@ pub(super) struct GarpDefaults {
 }
 
 impl GarpDefaults {
+    /// What an instance begins with. Where another router of a lower priority is heard, the values for all instances count,
+    /// and not what the instance says of its own takeover.
+    pub(super) fn for_instance(self) -> Self {
+        Self {
+            lower_prio_delay: self.lower_prio_delay.or(self.delay),
+            lower_prio_repeat: self.lower_prio_repeat.or(self.repeat),
+            ..self
+        }
+    }
+
     /// With all gaps filled; the interval is the caller's to choose.
     pub(super) fn resolve(&self) -> Garp {
         let defaults = Garp::default();
         let (repeat, delay) = if self.min { (1, Duration::ZERO) } else { (defaults.repeat, defaults.delay) };
-        let (repeat, delay) = (self.repeat.unwrap_or(repeat), self.delay.unwrap_or(delay));
         Garp {
-            repeat,
-            delay,
+            repeat: self.repeat.unwrap_or(repeat),
+            delay: self.delay.unwrap_or(delay),
             refresh: self.refresh.unwrap_or(defaults.refresh),
             refresh_repeat: self.refresh_repeat.unwrap_or(defaults.refresh_repeat),
             lower_prio_delay: self.lower_prio_delay.unwrap_or(delay),

@@ -105,7 +105,7 @@ impl<'d> Draft<'d> {
             nopreempt: None,
             preempt_delay: None,
             down_timer_adverts: None,
-            garp: defaults.garp,
+            garp: defaults.garp.for_instance(),
             lower_prio_no_advert: defaults.lower_prio_no_advert,
             higher_prio_send_advert: defaults.higher_prio_send_advert,
             check_unicast_src: defaults.check_unicast_src,

@@ -136,5 +136,5 @@ fn keep(before: &Instance, place: Span, trackers: &mut Trackers) -> Settled {
         trackers.retain_known(tracks);
     }
     let addresses = instance.addresses.len() + instance.excluded.len();
-    Settled { instance, name: place, vrid: place, addresses: vec![place; addresses] }
+    Settled { instance, name: place, vrid: place, vmac: None, addresses: vec![place; addresses] }
 }

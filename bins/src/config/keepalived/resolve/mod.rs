@@ -118,6 +118,8 @@ pub fn resolve_beside(document: &Document, basis: Basis<'_>, problems: &mut Prob
         groups.read(directive, &defaults, &mut trackers, problems);
     }
     config.groups = groups.finish(&mut trackers, &mut faults);
+    validate::virtual_interfaces(&mut instances, problems);
+    validate::weights_of_owners(&mut instances, &mut config.groups, problems);
     validate::instances(&instances, &config.interface_delays, problems);
     config.instances = instances.into_iter().map(|settled| settled.instance).collect();
     config.instances.shrink_to_fit();

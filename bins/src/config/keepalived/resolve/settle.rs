@@ -25,6 +25,8 @@ pub(super) struct Settled {
     pub(super) instance: Instance,
     pub(super) name: Span,
     pub(super) vrid: Span,
+    /// `use_vmac`.
+    pub(super) vmac: Option<Span>,
     /// Those of its addresses, then those of the excluded ones.
     pub(super) addresses: Vec<Span>,
 }
@@ -52,6 +54,7 @@ pub(super) fn settle(
     let sending = sending(&mut draft, family, defaults, problems);
     check_source(&mut draft, family, &sending, problems);
     let authentication = authentication(&mut draft, family, version, advert_int, problems);
+    let vmac_span = draft.vmac.as_ref().map(|at| at.span);
     let vmac = vmac(&mut draft, &sending, problems);
     let down_timer_adverts = down_timer_adverts(&draft, defaults, problems);
     let accept = accept(&draft, version, problems);
@@ -96,7 +99,7 @@ pub(super) fn settle(
         tracks: draft.tracks.into(),
         notify: draft.notify.into(),
     };
-    Some(Settled { instance, name: draft.name.span, vrid: vrid.span, addresses: places })
+    Some(Settled { instance, name: draft.name.span, vrid: vrid.span, vmac: vmac_span, addresses: places })
 }
 
 /// Without their places, and without the room that those took.

@@ -8,7 +8,7 @@ use std::{
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     document::Span,
-    keepalived::model::{Instance, InterfaceDelays, Sending},
+    keepalived::model::{Group, Instance, InterfaceDelays, Sending, Tracked, Tracks, Weight},
 };
 
 use super::settle::Settled;
@@ -23,6 +23,93 @@ pub(super) fn instances(
     for settled in instances {
         patient_interfaces(settled, delays, problems);
     }
+}
+
+/// A name that `use_vmac` gives to an interface is ignored when an instance runs on an interface of that name, or another
+/// instance has given it, as keepalived does.
+pub(super) fn virtual_interfaces(instances: &mut [Settled], problems: &mut Problems) {
+    let interfaces: HashMap<String, String> = instances
+        .iter()
+        .map(|settled| (settled.instance.interface.clone(), settled.instance.name.clone()))
+        .collect();
+    let mut given: HashMap<String, (String, Span)> = HashMap::new();
+    for settled in instances {
+        let instance = &mut settled.instance;
+        let (Some(vmac), Some(span)) = (&mut instance.vmac, settled.vmac) else { continue };
+        let Some(name) = vmac.name.clone() else { continue };
+        let problem = if let Some(other) = interfaces.get(&name) {
+            Diagnostic::warning(span, format!("`{name}` is the interface that instance `{other}` runs on"))
+        } else if let Some((other, first)) = given.get(&name) {
+            Diagnostic::warning(span, format!("instance `{other}` has a VMAC with the name `{name}` already"))
+                .related(*first, "first given here")
+        } else {
+            given.insert(name, (instance.name.clone(), span));
+            continue;
+        };
+        vmac.name = None;
+        problems.push(
+            problem
+                .label("the name is ignored")
+                .note("the interface with the virtual Ethernet address gets a name of its own, such as `vrrp.51`")
+                .help("give `use_vmac` a name that no other interface has, or none"),
+        );
+    }
+}
+
+/// The priority of the owner of addresses, 255, is changed by nothing: what would change it is ignored. In the group of an
+/// owner, what has a weight counts without it, as with keepalived: the group fails with it.
+pub(super) fn weights_of_owners(instances: &mut [Settled], groups: &mut [Group], problems: &mut Problems) {
+    let mut owners: HashMap<String, Span> = HashMap::new();
+    for settled in instances.iter_mut().filter(|settled| settled.instance.priority.is_owner()) {
+        let instance = &mut settled.instance;
+        owners.insert(instance.name.clone(), settled.name);
+        let mut tracks = Tracks::clone(&instance.tracks);
+        let mut ignored = Vec::new();
+        for list in lists(&mut tracks) {
+            list.retain(|tracked| {
+                let has_weight = tracked.weight.value != 0;
+                ignored.extend(has_weight.then(|| tracked.name.clone()));
+                !has_weight
+            });
+        }
+        if ignored.is_empty() {
+            continue;
+        }
+        instance.tracks = tracks.into();
+        problems.push(
+            Diagnostic::warning(
+                settled.name,
+                format!("the priority of `{}` is 255, which no weight changes", instance.name),
+            )
+            .label(format!("ignored: {}", ignored.join(", ")))
+            .help("track it without weight, so that the instance fails with it, or lower the priority"),
+        );
+    }
+    for group in groups {
+        let Some((owner, span)) = group.members.iter().find_map(|member| owners.get_key_value(member)) else {
+            continue;
+        };
+        let mut cleared = Vec::new();
+        let tracked = lists(&mut group.tracks).into_iter().flatten();
+        for tracked in tracked.filter(|tracked| tracked.weight.value != 0) {
+            tracked.weight = Weight::default();
+            cleared.push(tracked.name.as_str());
+        }
+        if cleared.is_empty() {
+            continue;
+        }
+        problems.push(
+            Diagnostic::warning(*span, format!("`{owner}` of group `{}` has priority 255", group.name))
+                .label(format!("tracked without weight by the group: {}", cleared.join(", ")))
+                .note("the group fails with what it tracks, as with keepalived")
+                .help("lower the priority, or track it without weight"),
+        );
+    }
+}
+
+fn lists(tracks: &mut Tracks) -> [&mut Vec<Tracked>; 4] {
+    let Tracks { interfaces, scripts, processes, files } = tracks;
+    [interfaces, scripts, processes, files]
 }
 
 /// What is said of two instances that are the same virtual router.

@@ -39,7 +39,8 @@ fn an_instance_takes_from_the_globals_what_it_does_not_say() {
     assert_eq!(own.sending, Sending::Multicast(Some(ip("224.0.0.20"))));
     assert_eq!(
         (own.garp.delay, own.garp.lower_prio_delay, own.garp.lower_prio_repeat),
-        (Duration::ZERO, Duration::ZERO, 9)
+        (Duration::ZERO, Duration::from_secs(2), 9),
+        "the delay of an instance is not that of its announcements against a lower priority"
     );
     assert!(!own.lower_prio_no_advert && !own.higher_prio_send_advert && !own.check_unicast_src);
     assert!(!own.notify.mail && !own.notify.priority_changes);
@@ -361,4 +362,47 @@ fn advertisements_are_at_most_40_s_apart() {
     assert_eq!(instance("advert_int 40").advert_int.centiseconds(), 4000);
     let config = warns(&instance_text("version 3\nadvert_int 41"), "VRRPv3 has no interval of 41 s", "41");
     assert_eq!(config.instances[0].advert_int.centiseconds(), 4095);
+}
+
+#[test]
+fn names_of_vmacs_that_are_taken_are_ignored() {
+    let instance = |name: &str, interface: &str, vmac: &str| {
+        format!(
+            "vrrp_instance {name} {{\ninterface {interface}\nvirtual_router_id 5\n{vmac}\n\
+             virtual_ipaddress {{\n10.0.0.1 dev {name}\n}}\n}}\n"
+        )
+    };
+    let name = |config: &Config, place: usize| config.instances[place].vmac.clone().unwrap().name;
+    let text = instance("A", "eth0", "use_vmac eth1") + &instance("B", "eth1", "");
+    let config = warns(&text, "`eth1` is the interface that instance `B` runs on", "use_vmac eth1");
+    assert_eq!(name(&config, 0), None);
+    let text = instance("A", "eth0", "use_vmac eth0");
+    let config = warns(&text, "`eth0` is the interface that instance `A` runs on", "use_vmac eth0");
+    assert_eq!(name(&config, 0), None);
+    let text = instance("A", "eth0", "use_vmac v0") + &instance("B", "eth1", "use_vmac v0");
+    let config = warns(&text, "instance `A` has a VMAC with the name `v0` already", "use_vmac v0");
+    assert_eq!((name(&config, 0).as_deref(), name(&config, 1)), (Some("v0"), None));
+}
+
+#[test]
+fn no_weight_changes_the_priority_of_an_owner() {
+    let scripts =
+        "vrrp_script weighs {\nscript /bin/true\nweight -20\n}\nvrrp_script fails {\nscript /bin/true\n}\n";
+    let owner = instance_text(
+        "state MASTER\npriority 255\ntrack_script {\nweighs\nfails\n}\ntrack_interface {\neth1 weight 5\n}",
+    );
+    let config =
+        warns(&(scripts.to_owned() + &owner), "the priority of `A` is 255, which no weight changes", "A");
+    let tracks = &config.instances[0].tracks;
+    assert_eq!((tracks.scripts.len(), tracks.scripts[0].name.as_str()), (1, "fails"));
+    assert_eq!(tracks.interfaces, []);
+    let group = "vrrp_sync_group G {\ngroup {\nA\nB\n}\ntrack_script {\nweighs\n}\n}\n";
+    let other =
+        instance_text("").replace("A {", "B {").replace("eth0", "eth1").replace("10.0.0.1", "10.0.0.2");
+    let owner = instance_text("state MASTER\npriority 255\ntrack_script {\nfails\n}");
+    let config =
+        warns(&(scripts.to_owned() + &owner + &other + group), "`A` of group `G` has priority 255", "A");
+    assert_eq!(config.groups[0].tracks.scripts[0].weight.value, 0);
+    let other = instance_text("priority 254\ntrack_script {\nweighs\nfails\n}");
+    assert_eq!(clean(&(scripts.to_owned() + &other)).instances[0].tracks.scripts.len(), 2);
 }

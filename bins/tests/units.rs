@@ -137,10 +137,10 @@ fn mail_alerts_work_as_the_unit_of_lb_director_runs_it() {
     command.args(["--foreground", "--data-plane", "memory", "--socket", "/run/lb.sock", "/etc/ha.d/web.cf"]);
     let mut daemon = host.spawn(&command).unwrap();
     let mails = || host.read("/tmp/mails").unwrap_or_default();
-    wait("a mail", || mails().contains("Subject: Added real server: 127.0.0.1:25").then_some(()));
+    wait("a mail", || mails().contains("Subject: [shop] Added real server: 127.0.0.1:25").then_some(()));
     wait("its end", || mails().contains("\n.\nQUIT").then_some(()));
     assert!(mails().contains("RCPT TO:<root@localhost>\nRCPT TO:<admin@example.com>\nDATA\n"), "{}", mails());
-    assert!(mails().contains("X-Mailer: lb-director") && mails().contains("Service: shop"), "{}", mails());
+    assert!(mails().contains("X-Mailer: lb-director") && mails().contains("Service name: shop"), "{}", mails());
     daemon.stop().unwrap();
     assert!(!daemon.log().contains("mail"), "{}", daemon.log());
 }

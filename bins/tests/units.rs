@@ -140,7 +140,11 @@ fn mail_alerts_work_as_the_unit_of_lb_director_runs_it() {
     wait("a mail", || mails().contains("Subject: [shop] Added real server: 127.0.0.1:25").then_some(()));
     wait("its end", || mails().contains("\n.\nQUIT").then_some(()));
     assert!(mails().contains("RCPT TO:<root@localhost>\nRCPT TO:<admin@example.com>\nDATA\n"), "{}", mails());
-    assert!(mails().contains("X-Mailer: lb-director") && mails().contains("Service name: shop"), "{}", mails());
+    assert!(
+        mails().contains("X-Mailer: lb-director") && mails().contains("Service name: shop"),
+        "{}",
+        mails()
+    );
     daemon.stop().unwrap();
     assert!(!daemon.log().contains("mail"), "{}", daemon.log());
 }

@@ -19,7 +19,7 @@ use crate::{
     services::state::{Place, State},
 };
 
-/// How long the end of the daemon waits for a mail server that makes no progress.
+/// How long a mail server may make no progress while the daemon ends; one that hangs already is not waited for.
 const STALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// In which part of its life the daemon is: mails can be limited to some of them.

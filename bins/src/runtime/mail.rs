@@ -15,7 +15,7 @@ mod tests;
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -24,7 +24,7 @@ use std::{
 use tokio::{
     sync::{Notify, mpsc},
     task::AbortHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 
 use self::{message::Message, smtp::NotSent};
@@ -87,6 +87,18 @@ struct Shared {
     waiting: AtomicU64,
     dropped: AtomicU64,
     sent: Notify,
+    /// When a mail was last begun or done with.
+    progress: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    fn note_progress(&self) {
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn progress(&self) -> Instant {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(Instant::now)
+    }
 }
 
 impl MailQueue {
@@ -101,7 +113,9 @@ impl MailQueue {
 
     /// Sends a mail, without waiting for it.
     pub fn send(&self, email: Email) {
-        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.shared.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.shared.note_progress();
+        }
         if self.queue.try_send(email).is_err() {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             if self.shared.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -110,14 +124,14 @@ impl MailQueue {
         }
     }
 
-    /// Waits until all are sent. Returns `false` as soon as none was sent, nor given up, for so long.
+    /// Waits until all are sent. Returns `false` as soon as there was no progress for so long, perhaps at once.
     pub async fn finish(&self, stall: Duration) -> bool {
         loop {
             let sent = self.shared.sent.notified();
             if self.shared.waiting.load(Ordering::Relaxed) == 0 {
                 return true;
             }
-            if timeout(stall, sent).await.is_err() {
+            if timeout_at(self.shared.progress() + stall, sent).await.is_err() {
                 return false;
             }
         }
@@ -138,7 +152,9 @@ async fn work(
     local: Relay,
 ) {
     while let Some(email) = jobs.recv().await {
+        shared.note_progress();
         deliver(&email, &log, pauses, &local).await;
+        shared.note_progress();
         let dropped = if jobs.is_empty() { shared.dropped.swap(0, Ordering::Relaxed) } else { 0 };
         if dropped > 0 {
             log.line(&format!("{dropped} mails were dropped"));

@@ -73,7 +73,9 @@ fn a_second_daemon_leaves_the_first_one_alone() {
     let mut third = Command::new(env!("CARGO_BIN_EXE_lb-director"));
     third.args(["--data-plane", "memory", "--socket"]).arg(lab.socket()).arg(lab.config());
     let error = refused(third);
-    assert!(error.contains("another daemon answers on it; name another one with --socket"), "{error}");
+    let answers =
+        format!("another daemon answers on it, process {}; name another one with --socket", first.child.id());
+    assert!(error.contains(&answers), "{error}");
 
     assert_eq!(lines(&lab.pid_file()), [first.child.id().to_string()]);
     first.wait_for_state(one.address, "active");

@@ -48,6 +48,9 @@ pub(crate) const MAX_LINE: usize = 4096;
 /// The most that is read from a peer in one conversation, in bytes.
 pub(crate) const MAX_READ: usize = 64 * 1024;
 
+/// The most that is read of a page or file that is compared with a pattern, in bytes.
+pub(crate) const MAX_BODY: usize = 16 << 20;
+
 /// How long a goodbye waits for its answer.
 const FAREWELL: Duration = Duration::from_millis(250);
 
@@ -57,6 +60,8 @@ pub(crate) struct Dialogue<S> {
     stream: BufReader<S>,
     /// Bytes that may still be read.
     allowance: usize,
+    /// Longest line in bytes, its end included.
+    max_line: usize,
     /// What the next answer answers, for messages.
     step: String,
 }
@@ -64,7 +69,17 @@ pub(crate) struct Dialogue<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
     /// A conversation in which the server speaks first.
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream: BufReader::new(stream), allowance: MAX_READ, step: "the greeting".into() }
+        Self {
+            stream: BufReader::new(stream),
+            allowance: MAX_READ,
+            max_line: MAX_LINE,
+            step: "the greeting".into(),
+        }
+    }
+
+    /// A conversation of up to `limit` bytes, in lines of any length.
+    pub(crate) fn with_limit(stream: S, limit: usize) -> Self {
+        Self { allowance: limit, max_line: limit, ..Self::new(stream) }
     }
 
     /// Sends one line; `\r\n` is added. A text that would be more than one line is refused: it would smuggle
@@ -96,20 +111,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
         }
     }
 
-    /// As [`Dialogue::line`], and `None` at the end of the stream. A last line without an end is a line.
-    pub(crate) async fn line_or_end(&mut self) -> Result<Option<String>, Failure> {
+    /// The next line as it came, with its end, and `None` at the end of the stream. A last line without an end is a
+    /// line.
+    pub(crate) async fn line_or_end(&mut self) -> Result<Option<Vec<u8>>, Failure> {
         let mut line = Vec::new();
         self.read_line(&mut line).await?;
-        Ok(if line.is_empty() { None } else { Some(text(&line)) })
+        Ok(if line.is_empty() { None } else { Some(line) })
     }
 
     /// Everything up to the end of the stream, or as much of it as may be read; and whether that was the end.
-    pub(crate) async fn rest(&mut self) -> Result<(String, bool), Failure> {
+    pub(crate) async fn rest(&mut self) -> Result<(Vec<u8>, bool), Failure> {
         let mut bytes = Vec::new();
         let limit = self.allowance as u64;
         (&mut self.stream).take(limit).read_to_end(&mut bytes).await.map_err(|error| self.lost(&error))?;
         self.allowance -= bytes.len();
-        Ok((String::from_utf8_lossy(&bytes).into_owned(), self.allowance > 0))
+        Ok((bytes, self.allowance > 0))
     }
 
     /// Exactly so many bytes.
@@ -117,7 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
     pub(crate) async fn bytes(&mut self, count: usize) -> Result<Vec<u8>, Failure> {
         self.allowance = match self.allowance.checked_sub(count) {
             Some(left) => left,
-            None => return Err(self.failure(FailureKind::Protocol, format!("over {MAX_READ} bytes"))),
+            None => return Err(self.too_much()),
         };
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes).await.map_err(|error| self.lost(&error))?;
@@ -192,17 +208,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
             let taken = end.map_or(chunk.len(), |at| at + 1);
             line.extend_from_slice(&chunk[..taken]);
             self.stream.consume(taken);
-            if line.len() > MAX_LINE {
-                return Err(self.failure(FailureKind::Protocol, format!("a line of over {MAX_LINE} bytes")));
+            if line.len() > self.max_line {
+                let what = format!("a line of over {} bytes", self.max_line);
+                return Err(self.failure(FailureKind::Protocol, what));
             }
             let Some(left) = self.allowance.checked_sub(taken) else {
-                return Err(self.failure(FailureKind::Protocol, format!("over {MAX_READ} bytes")));
+                return Err(self.too_much());
             };
             self.allowance = left;
             if end.is_some() || taken == 0 {
                 return Ok(end.is_some());
             }
         }
+    }
+
+    fn too_much(&self) -> Failure {
+        let limit = MAX_READ.max(self.max_line);
+        self.failure(FailureKind::Protocol, format!("over {limit} bytes"))
     }
 
     fn lost(&self, error: &io::Error) -> Failure {
@@ -232,8 +254,8 @@ impl Dialogue<Stream> {
     }
 }
 
-/// A line without its end, as text.
-fn text(line: &[u8]) -> String {
+/// A line without its end, as text; bytes that are not UTF-8 become `U+FFFD`.
+pub(crate) fn text(line: &[u8]) -> String {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()
 }

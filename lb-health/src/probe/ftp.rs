@@ -6,7 +6,7 @@ mod tests;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::script::{Dialogue, Stream};
+use crate::script::{Dialogue, MAX_BODY, Stream};
 use crate::{Failure, FailureKind, HealthCheck, Login, Outcome, Passed, Pattern, Security, Target};
 
 /// Logs in, and retrieves a file if one is named. Up if the server lets the user in, sends the file in full and the
@@ -20,7 +20,7 @@ pub struct Ftp {
     pub login: Login,
     /// The file to retrieve; none by default.
     pub path: Option<String>,
-    /// What the file's first 64 KiB have to match; anything by default.
+    /// What the file's first 16 MiB have to match; anything by default.
     pub expect: Option<Pattern>,
 }
 
@@ -75,14 +75,14 @@ impl Ftp {
         let mut stream: Stream = Box::new(crate::connect::connect(&data).await?);
         talk.exchange(&format!("RETR {path}")).await?.expect(125..=150)?;
         stream = self.security.secure(stream, target).await?;
-        let (content, complete) = Dialogue::new(stream).rest().await?;
+        let (content, complete) = Dialogue::with_limit(stream, MAX_BODY).rest().await?;
         if complete {
             talk.reply().await?.expect(226..=250)?;
         }
         match &self.expect {
             Some(pattern) if !pattern.matches_aside((&content).into()).await? => Err(Failure::new(
                 FailureKind::WrongAnswer,
-                format_args!("{path} does not match /{pattern}/: {content}"),
+                format_args!("{path} does not match /{pattern}/: {}", String::from_utf8_lossy(&content)),
             )),
             _ => Ok(format!("{path}: {} bytes", content.len())),
         }

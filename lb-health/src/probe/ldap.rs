@@ -70,7 +70,7 @@ impl Ldap {
         answer.expect_success()?;
         let wrong = |what: String| Err(Failure::new(FailureKind::WrongAnswer, what));
         match (&entries[..], &self.expect) {
-            ([entry], Some(pattern)) if !pattern.matches_aside(entry.into()).await? => {
+            ([entry], Some(pattern)) if !pattern.matches_aside(entry.as_bytes().into()).await? => {
                 wrong(format!("the entry {entry} does not match /{pattern}/"))
             }
             ([entry], _) => Ok(entry.clone()),

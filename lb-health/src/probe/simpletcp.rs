@@ -6,7 +6,7 @@ mod tests;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::script::{Dialogue, Stream};
+use crate::script::{Dialogue, Stream, text};
 use crate::{Failure, FailureKind, HealthCheck, Outcome, Passed, Pattern, Payload, Security, Target};
 
 /// Sends the request and compares what comes back. Up as soon as it matches; the server need not close.
@@ -22,10 +22,13 @@ pub struct SimpleTcp {
     pub half_close: bool,
     /// What has to come. Without it, a line of any text will do, an empty one too.
     pub expect: Option<Pattern>,
-    /// Compare with the answer as a whole, up to 64 KiB of it, once the server has closed. Default false: with each
-    /// line (of up to 4 KiB) as it comes.
+    /// Compare with the answer as a whole, up to 1 MiB of it, once the server has closed. Default false: with each
+    /// line as it comes, its end (`\n` or `\r\n`) included, as ldirectord does.
     pub whole: bool,
 }
+
+/// The most that is read of an answer, in bytes. Each of its lines is compared, however short.
+const MAX_ANSWER: usize = 1 << 20;
 
 #[async_trait]
 impl HealthCheck for SimpleTcp {
@@ -35,7 +38,7 @@ impl HealthCheck for SimpleTcp {
 
     async fn check(&self, target: &Target) -> Outcome {
         self.security.without_upgrade("simpletcp")?;
-        let mut talk = Dialogue::open(&self.security, target).await?;
+        let mut talk = Dialogue::with_limit(self.security.open(target).await?, MAX_ANSWER);
         if !self.request.is_empty() {
             talk.send_bytes("the request", self.request.as_bytes()).await?;
         }
@@ -53,7 +56,7 @@ impl SimpleTcp {
             // Lines that have come already are read without waiting.
             tokio::task::yield_now().await;
             if self.is_expected(&line).await? {
-                return Ok(Passed::with(line));
+                return Ok(Passed::with(text(&line)));
             }
             last = Some(line);
         }
@@ -61,7 +64,7 @@ impl SimpleTcp {
             None => Err(talk.failure(FailureKind::Closed, "")),
             Some(line) => Err(talk.failure(
                 FailureKind::WrongAnswer,
-                format_args!("no line matches /{}/, the last is: {line}", self.wanted()),
+                format_args!("no line matches /{}/, the last is: {}", self.wanted(), text(&line)),
             )),
         }
     }
@@ -71,16 +74,16 @@ impl SimpleTcp {
         if answer.is_empty() {
             Err(talk.failure(FailureKind::Closed, ""))
         } else if self.is_expected(&answer).await? {
-            Ok(Passed::with(answer))
+            Ok(Passed::with(text(&answer)))
         } else {
-            let what = format_args!("the answer does not match /{}/: {answer}", self.wanted()).to_string();
+            let what = format!("the answer does not match /{}/: {}", self.wanted(), text(&answer));
             Err(talk.failure(FailureKind::WrongAnswer, what))
         }
     }
 
-    async fn is_expected(&self, text: &str) -> Result<bool, Failure> {
+    async fn is_expected(&self, answer: &[u8]) -> Result<bool, Failure> {
         match &self.expect {
-            Some(pattern) => pattern.matches_aside(text.into()).await,
+            Some(pattern) => pattern.matches_aside(answer.into()).await,
             None => Ok(true),
         }
     }

@@ -89,13 +89,13 @@ impl Udp {
         if let Some(reply) = &self.reply {
             reply.judge(answer)?;
         }
-        let answer = String::from_utf8_lossy(answer);
+        let text = String::from_utf8_lossy(answer);
         match &self.expect {
-            Some(pattern) if !pattern.matches(&answer)? => {
-                let what = format_args!("the answer does not match /{pattern}/: {answer}").to_string();
+            Some(pattern) if !pattern.matches(answer)? => {
+                let what = format!("the answer does not match /{pattern}/: {text}");
                 Err(Failure::new(FailureKind::WrongAnswer, what))
             }
-            _ => Ok(Passed::with(answer)),
+            _ => Ok(Passed::with(text)),
         }
     }
 }

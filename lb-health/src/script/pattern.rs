@@ -1,19 +1,28 @@
 //! What an answer has to look like.
 
+mod perl;
+#[cfg(test)]
+mod tests;
+
 use std::{
     borrow::Cow,
     fmt,
     sync::{Arc, OnceLock},
 };
 
-use fancy_regex::{Regex, RegexBuilder};
+use fancy_regex::{BytesMode, Error, Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use self::perl::Translation;
 use crate::{Failure, FailureKind, aside};
 
 /// A regular expression in Perl's syntax, look-around and back-references included. It matches anywhere in the
-/// text unless it is anchored; `^` and `$` mean the ends of the text, with `(?m)` those of a line.
+/// text unless it is anchored. `^` is the start of the text, and `$` its end or the place before a line feed at its
+/// end; with `(?m)` they are the ends of a line.
+///
+/// As in Perl and PCRE2 without their Unicode options, a text is a sequence of bytes: `.` matches one of them, and
+/// `\w` and `(?i)` know the letters of ASCII only.
 ///
 /// Matching is bounded: a text on which the expression would back-track without end fails the check, since the server
 /// has sent it, and does not hold it up. Two patterns are equal if their texts are.
@@ -24,6 +33,7 @@ pub struct Pattern(Arc<Compiled>);
 /// One expression for each limit of steps, compiled when it is needed first.
 struct Compiled {
     text: String,
+    translation: Translation,
     /// By the binary logarithm of the limit.
     by_limit: [OnceLock<Regex>; MAX_LIMIT as usize + 1],
 }
@@ -57,10 +67,14 @@ impl Pattern {
     /// # Errors
     /// The text is not a regular expression, or an unreasonably large one.
     pub fn new(pattern: &str) -> Result<Self, BadPattern> {
-        let compiled = Compiled { text: pattern.into(), by_limit: [const { OnceLock::new() }; _] };
+        let compiled = Compiled {
+            text: pattern.into(),
+            translation: Translation::of(pattern),
+            by_limit: [const { OnceLock::new() }; _],
+        };
         match compiled.limited(MAX_LIMIT) {
             Ok(_) => Ok(Self(Arc::new(compiled))),
-            Err(error) => Err(BadPattern { pattern: pattern.into(), reason: error.to_string() }),
+            Err(error) => Err(BadPattern { pattern: pattern.into(), reason: compiled.reason(error) }),
         }
     }
 
@@ -73,14 +87,14 @@ impl Pattern {
     ///
     /// # Errors
     /// [`FailureKind::WrongAnswer`] if that takes more steps than are allowed.
-    pub fn matches(&self, text: &str) -> Result<bool, Failure> {
-        self.0.matches(text, INLINE)
+    pub fn matches(&self, text: impl AsRef<[u8]>) -> Result<bool, Failure> {
+        self.0.matches(text.as_ref(), INLINE)
     }
 
     /// The same for a long text: others do not wait for it, and more steps are allowed.
-    pub(crate) async fn matches_aside(&self, text: Cow<'_, str>) -> Result<bool, Failure> {
+    pub(crate) async fn matches_aside(&self, text: Cow<'_, [u8]>) -> Result<bool, Failure> {
         if text.len() <= SHORT {
-            return self.matches(&text);
+            return self.matches(text);
         }
         let (compiled, text) = (Arc::clone(&self.0), text.into_owned());
         aside::compute(move || compiled.matches(&text, ASIDE)).await?
@@ -88,7 +102,7 @@ impl Pattern {
 }
 
 impl Compiled {
-    fn matches(&self, text: &str, budget: u32) -> Result<bool, Failure> {
+    fn matches(&self, text: &[u8], budget: u32) -> Result<bool, Failure> {
         // Down to 16 steps, which leaves expressions that need no step back as they are.
         let limit = budget.saturating_sub(text.len().max(1).ilog2() + 1).clamp(4, MAX_LIMIT);
         self.limited(limit).and_then(|regex| regex.is_match(text)).map_err(|error| {
@@ -102,9 +116,24 @@ impl Compiled {
         match place.get() {
             Some(regex) => Ok(regex),
             None => {
-                let regex = RegexBuilder::new(&self.text).backtrack_limit(1 << limit).build()?;
+                let regex = RegexBuilder::new(&self.translation.text)
+                    .bytes_mode(BytesMode::Ascii)
+                    .backtrack_limit(1 << limit)
+                    .build()?;
                 Ok(place.get_or_init(|| regex))
             }
+        }
+    }
+
+    /// The error in terms of the pattern as it was written.
+    fn reason(&self, error: Error) -> String {
+        match error {
+            Error::ParseError(at, what) => {
+                let at = self.translation.origin(at).unwrap_or(self.text.len());
+                let place = self.text.get(..at).map_or(at, |before| before.chars().count());
+                format!("{what}, at character {}", place + 1)
+            }
+            error => error.to_string(),
         }
     }
 }

@@ -29,8 +29,8 @@ async fn lines_end_with_a_line_feed_and_lose_it() {
 #[tokio::test]
 async fn a_last_line_without_end_counts_where_the_end_of_the_stream_does() {
     let mut talk = hearing("one\ntwo").await;
-    assert_eq!(talk.line_or_end().await.unwrap().as_deref(), Some("one"));
-    assert_eq!(talk.line_or_end().await.unwrap().as_deref(), Some("two"));
+    assert_eq!(talk.line_or_end().await.unwrap().as_deref(), Some(&b"one\n"[..]));
+    assert_eq!(talk.line_or_end().await.unwrap().as_deref(), Some(&b"two"[..]));
     assert_eq!(talk.line_or_end().await.unwrap(), None);
 }
 

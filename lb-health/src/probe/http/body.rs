@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::{Failure, FailureKind, Pattern, aside};
+use crate::{Failure, FailureKind, Pattern, aside, script::MAX_BODY};
 
 /// What a body has to be. Default: anything, and then it is not read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BodyRules {
-    /// Has to occur in it. Bytes that are not UTF-8 match as U+FFFD.
+    /// Has to occur in it.
     pub matches: Option<Pattern>,
     /// Must not occur in it.
     pub excludes: Option<Pattern>,
     /// Has to be exactly the body with this digest.
     pub digest: Option<BodyDigest>,
-    /// Most bytes that are read. Default 1 MiB. Patterns look at what was read; a digest fails if there is more.
+    /// Most bytes that are read. Default 16 MiB. Patterns look at what was read; a digest fails if there is more.
     pub limit: usize,
 }
 
@@ -44,7 +44,7 @@ const HASHED_INLINE: usize = 64 * 1024;
 
 impl Default for BodyRules {
     fn default() -> Self {
-        Self { matches: None, excludes: None, digest: None, limit: 1 << 20 }
+        Self { matches: None, excludes: None, digest: None, limit: MAX_BODY }
     }
 }
 
@@ -83,14 +83,14 @@ impl BodyRules {
         if self.matches.is_none() && self.excludes.is_none() {
             return Ok(());
         }
-        let text = String::from_utf8_lossy(&body);
         if let Some(pattern) = &self.matches
-            && !pattern.matches_aside((&*text).into()).await?
+            && !pattern.matches_aside((&*body).into()).await?
         {
-            return wrong(format_args!("/{pattern}/ is not in the body ({} bytes)", body.len()));
+            let first = if cut { "first " } else { "" };
+            return wrong(format_args!("/{pattern}/ is not in the body ({first}{} bytes)", body.len()));
         }
         match &self.excludes {
-            Some(pattern) if pattern.matches_aside((&*text).into()).await? => {
+            Some(pattern) if pattern.matches_aside((&*body).into()).await? => {
                 wrong(format_args!("/{pattern}/ is in the body"))
             }
             _ => Ok(()),

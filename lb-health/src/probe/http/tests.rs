@@ -197,7 +197,7 @@ async fn an_endless_body_is_cut_and_an_endless_head_refused() {
     let mut digest = settings();
     digest.body.digest = Some("5d41402abc4b2a76b9719d911017c592".parse().unwrap());
     let longer = look(&http(digest), &server.target()).await.unwrap_err();
-    assert!(longer.detail.contains("longer than 1048576 bytes"), "{longer}");
+    assert!(longer.detail.contains("longer than 16777216 bytes"), "{longer}");
 
     let head = failure(&http(body("x")), endless("HTTP/1.1 200 OK\r\n", "A: b\r\n")).await;
     assert_eq!(head.kind, FailureKind::Protocol, "{head}");

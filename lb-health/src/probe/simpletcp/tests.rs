@@ -13,8 +13,12 @@ fn good() -> Vec<Act> {
 
 #[tokio::test]
 async fn passes_as_soon_as_a_line_matches() {
-    let check = asking(r"stats\n", "^state up$");
+    let check = asking(r"stats\n", "^state up\r$");
     assert_eq!(against(&check, good()).await.unwrap().detail, "state up");
+    // ldirectord compares lines with their ends.
+    assert!(against(&asking(r"stats\n", r"up\r\n"), good()).await.is_ok());
+    assert!(against(&asking(r"stats\n", "^load 1$"), good()).await.is_err());
+    assert!(against(&asking("", "^OK$"), [say("OK\n")]).await.is_ok());
     let mut open = good();
     open.push(Act::Hang);
     assert!(against(&check, open).await.is_ok());
@@ -25,7 +29,7 @@ async fn passes_as_soon_as_a_line_matches() {
 
 #[tokio::test]
 async fn endures_bad_servers() {
-    endures(&asking(r"stats\n", "^state up$"), &good()).await;
+    endures(&asking(r"stats\n", r"^state up\r$"), &good()).await;
     endures(&SimpleTcp { whole: true, ..asking(r"stats\n", "up\r\n$") }, &good()).await;
     hangs(&asking("x", "y"), &[say("z\n")]).await;
 }

@@ -52,7 +52,7 @@ pub(crate) const MAX_READ: usize = 64 * 1024;
 pub(crate) const MAX_BODY: usize = 16 << 20;
 
 /// How long a goodbye waits for its answer.
-const FAREWELL: Duration = Duration::from_millis(250);
+pub(crate) const FAREWELL: Duration = Duration::from_millis(250);
 
 /// One conversation over a stream.
 #[derive(Debug)]

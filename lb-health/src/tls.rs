@@ -1,8 +1,12 @@
 //! TLS for probes: settings as plain data, one rustls configuration per setting, and the handshake.
 
+#[cfg(feature = "openssl")]
+mod fallback;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "openssl")]
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::{
     collections::HashMap,
     fmt, fs, io,
@@ -12,12 +16,12 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, NamedGroup, RootCertStore, SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    crypto::{ActiveKeyExchange, CryptoProvider, SupportedKxGroup, ring},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
 use serde::{Deserialize, Serialize};
@@ -25,14 +29,14 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 pub use tokio_rustls::client::TlsStream;
 
-use crate::{Failure, FailureKind};
+use crate::{Failure, FailureKind, script::Stream};
 
 /// How a probe speaks TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsSettings {
     /// Whether the certificate must be valid, for the name, now, and signed by a trusted root. Default true. With
-    /// false everything but the handshake's own signatures is accepted.
+    /// false every certificate is accepted.
     pub verify: bool,
     /// The name that is asked for (SNI) and that the certificate must bear; default: the name that the probe would
     /// use (its virtual host), else the target's address, for which no SNI is sent.
@@ -96,6 +100,9 @@ pub struct TlsClient {
     settings: TlsSettings,
     name: Option<ServerName<'static>>,
     config: Arc<ClientConfig>,
+    /// Whether the server has answered to OpenSSL only.
+    #[cfg(feature = "openssl")]
+    by_openssl: Arc<AtomicBool>,
 }
 
 impl TlsClient {
@@ -114,7 +121,13 @@ impl TlsClient {
             None => Vec::new(),
         };
         let config = shared_config(&settings, pem)?;
-        Ok(Self { settings, name, config })
+        Ok(Self {
+            settings,
+            name,
+            config,
+            #[cfg(feature = "openssl")]
+            by_openssl: Arc::default(),
+        })
     }
 
     /// The settings it was made from.
@@ -130,15 +143,58 @@ impl TlsClient {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let name = match &self.name {
-            Some(name) => name.clone(),
-            None => ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
-                .map_err(|_| Failure::new(FailureKind::Tls, format_args!("{host:?} is not a server name")))?,
-        };
+        let name = self.name_for(host)?;
         tokio_rustls::TlsConnector::from(Arc::clone(&self.config))
             .connect(name, stream)
             .await
             .map_err(|error| tls_failure("TLS handshake", &error))
+    }
+
+    /// Connects by `dial` and shakes hands. A server that has nothing in common with rustls is asked again by OpenSSL, if
+    /// this crate has it: by RSA key exchange, CBC or DHE, say.
+    pub(crate) async fn open<S, F>(&self, dial: impl Fn() -> F, host: &str) -> Result<Stream, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        F: Future<Output = Result<S, Failure>>,
+    {
+        #[cfg(feature = "openssl")]
+        if self.by_openssl.load(Relaxed) {
+            if let Ok(stream) = fallback::connect(&self.settings, dial().await?, host).await {
+                return Ok(stream);
+            }
+            self.by_openssl.store(false, Relaxed);
+        }
+        let name = self.name_for(host)?;
+        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&self.config));
+        match connector.connect(name, dial().await?).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) if has_nothing_in_common(&error) => {
+                #[cfg(feature = "openssl")]
+                {
+                    let stream = fallback::connect(&self.settings, dial().await?, host).await?;
+                    self.by_openssl.store(true, Relaxed);
+                    Ok(stream)
+                }
+                #[cfg(not(feature = "openssl"))]
+                Err(Failure::new(
+                    FailureKind::Tls,
+                    format_args!(
+                        "{}: only RSA key exchange, CBC or DHE? Use a build with the feature openssl, or \
+                         checktype=external with openssl s_client (docs/from-ldirectord.md)",
+                        tls_failure("TLS handshake", &error).detail
+                    ),
+                ))
+            }
+            Err(error) => Err(tls_failure("TLS handshake", &error)),
+        }
+    }
+
+    fn name_for(&self, host: &str) -> Result<ServerName<'static>, Failure> {
+        match &self.name {
+            Some(name) => Ok(name.clone()),
+            None => ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
+                .map_err(|_| Failure::new(FailureKind::Tls, format_args!("{host:?} is not a server name"))),
+        }
     }
 
     /// As [`TlsClient::connect`], asking for an address.
@@ -157,6 +213,32 @@ impl TlsClient {
 impl fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.settings.fmt(f)
+    }
+}
+
+/// The name that TLS can ask for in a text such as `host`, `host:port` or `[address]:port`; `None` if there is none.
+pub fn host_name(text: &str) -> Option<&str> {
+    let host = match text.strip_prefix('[') {
+        Some(rest) => rest.split(']').next()?,
+        // An IPv6 address without brackets has more than one colon.
+        None => text.split_once(':').filter(|(_, port)| !port.contains(':')).map_or(text, |(host, _)| host),
+    };
+    ServerName::try_from(host).is_ok().then_some(host)
+}
+
+/// Whether a handshake has failed because the two sides have no version, cipher suite or signature scheme in common.
+fn has_nothing_in_common(error: &io::Error) -> bool {
+    use rustls::{AlertDescription, Error};
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::AlertReceived(alert)) => matches!(
+            alert,
+            AlertDescription::HandshakeFailure
+                | AlertDescription::InsufficientSecurity
+                | AlertDescription::ProtocolVersion
+        ),
+        Some(Error::PeerIncompatible(_)) => true,
+        Some(Error::General(what)) => what == NO_KEY_EXCHANGE,
+        _ => false,
     }
 }
 
@@ -186,7 +268,11 @@ fn shared_config(settings: &TlsSettings, pem: Vec<u8>) -> Result<Arc<ClientConfi
 
 fn new_config(settings: &TlsSettings, pem: &[u8]) -> Result<ClientConfig, TlsError> {
     // Named, because the implicit choice panics as soon as another crate of the program brings a second provider.
-    let provider = Arc::new(ring::default_provider());
+    let mut provider = ring::default_provider();
+    if !settings.verify {
+        provider.kx_groups.push(&CertificateCurve);
+    }
+    let provider = Arc::new(provider);
     let versions: &[_] = match settings.min_version {
         TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
         TlsVersion::V1_3 => &[&rustls::version::TLS13],
@@ -227,7 +313,25 @@ fn system_roots() -> Result<Arc<RootCertStore>, TlsError> {
     Ok(Arc::new(store))
 }
 
-/// Accepts every certificate; the handshake's signatures are still checked.
+/// P-521, which TLS 1.2 servers with such a certificate want a client to name. It is named last, so that only a server that
+/// has nothing else exchanges keys by it.
+#[derive(Debug)]
+struct CertificateCurve;
+
+const NO_KEY_EXCHANGE: &str = "the server exchanges keys by P-521 only";
+
+impl SupportedKxGroup for CertificateCurve {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, rustls::Error> {
+        Err(rustls::Error::General(NO_KEY_EXCHANGE.into()))
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::secp521r1
+    }
+}
+
+/// Accepts every certificate. A signature by a key that nobody has vouched for proves nothing, so that keys and schemes
+/// are accepted as well that the provider does not know: P-521, RSA below 2,048 bits, SHA-1.
 #[derive(Debug)]
 struct AcceptAny(Arc<CryptoProvider>);
 
@@ -245,23 +349,29 @@ impl ServerCertVerifier for AcceptAny {
 
     fn verify_tls12_signature(
         &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn verify_tls13_signature(
         &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        let more = [
+            SignatureScheme::ECDSA_NISTP521_SHA512,
+            SignatureScheme::ED448,
+            SignatureScheme::RSA_PKCS1_SHA1,
+            SignatureScheme::ECDSA_SHA1_Legacy,
+        ];
+        [&self.0.signature_verification_algorithms.supported_schemes()[..], &more].concat()
     }
 }

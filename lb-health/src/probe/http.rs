@@ -3,10 +3,12 @@
 mod body;
 mod brief;
 mod exchange;
+mod place;
 mod request;
 mod status;
 #[cfg(test)]
 mod tests;
+mod uri;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -18,11 +20,12 @@ use tokio::net::TcpStream;
 pub use self::{
     body::{BodyDigest, BodyRules},
     status::StatusSet,
+    uri::encode,
 };
-use self::{exchange::Answer, request::Request};
+use self::{exchange::Answer, place::Place, request::Request};
 #[cfg(feature = "tls")]
 use crate::tls::{TlsClient, TlsError, TlsSettings};
-use crate::{Failure, FailureKind, HealthCheck, Login, Outcome, Passed, Target, connect::connect_briefly};
+use crate::{Failure, FailureKind, HealthCheck, Login, Outcome, Passed, Target};
 
 /// What is asked and what has to be answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,10 +33,13 @@ use crate::{Failure, FailureKind, HealthCheck, Login, Outcome, Passed, Target, c
 pub struct HttpSettings {
     /// Method. Default `GET`.
     pub method: String,
-    /// Path and query as they go over the wire, percent-encoded where needed. Default `/`.
+    /// Path and query as they go over the wire, percent-encoded where needed; see [`encode`]. Default `/`.
     pub path: String,
-    /// The `Host` header, and with TLS the name that is asked for. Default: the target's address, with the port if
-    /// it is not the scheme's own.
+    /// A URL of `http` (with `tls`: `https`) that replaces the target's address and port, and the path. A name in it
+    /// is looked up at each check. Default: none.
+    pub url: Option<String>,
+    /// The `Host` header as it is sent, and with TLS the name that is asked for, without the port. Default: the
+    /// target's address, with the port if it is not the scheme's own.
     pub host: Option<String>,
     /// More header lines, in this order. They replace `User-Agent` and `Accept`, which are sent otherwise.
     pub headers: Vec<(String, String)>,
@@ -47,9 +53,12 @@ pub struct HttpSettings {
     pub status: StatusSet,
     /// What the body has to be. Default: it is not even read.
     pub body: BodyRules,
-    /// Redirects that are followed, each only to the same target under the same name; one that leads elsewhere
-    /// fails, for it says nothing about this server. Default 0: a redirect's own status is what counts.
+    /// Redirects that are followed. Those to the name in the `Host` header stay on the target. Default 0: a redirect's
+    /// own status is what counts.
     pub redirects: u8,
+    /// Whether redirects to other hosts and ports are followed, without the login. Default false: such a redirect
+    /// fails, for it says nothing about this server.
+    pub other_hosts: bool,
     /// Speak TLS. Default: no.
     #[cfg(feature = "tls")]
     pub tls: Option<TlsSettings>,
@@ -60,6 +69,7 @@ impl Default for HttpSettings {
         Self {
             method: "GET".into(),
             path: "/".into(),
+            url: None,
             host: None,
             headers: Vec::new(),
             login: None,
@@ -68,6 +78,7 @@ impl Default for HttpSettings {
             status: StatusSet::default(),
             body: BodyRules::default(),
             redirects: 0,
+            other_hosts: false,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -111,6 +122,9 @@ pub struct Http {
     route: Route,
     #[cfg(feature = "tls")]
     tls: Option<TlsClient>,
+    /// For redirects to other hosts.
+    #[cfg(feature = "tls")]
+    other_tls: Option<TlsClient>,
 }
 
 /// How the answer is reached.
@@ -139,6 +153,8 @@ impl Http {
             request: Request::new(&settings, &route)?,
             #[cfg(feature = "tls")]
             tls: settings.tls.clone().map(TlsClient::new).transpose()?,
+            #[cfg(feature = "tls")]
+            other_tls: other_tls(&settings)?,
             route,
             settings,
         })
@@ -150,41 +166,55 @@ impl Http {
     }
 
     /// Connects and asks once.
-    async fn ask(&self, target: &Target, path: &str) -> Result<Answer, Failure> {
-        let stream = connect_briefly(target).await?;
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
-            // In a box, as is hyper's part below: thousands of futures that do without are then small.
-            return Box::pin(self.ask_tls(tls, stream, target, path)).await;
+    async fn ask(&self, place: &Place) -> Result<Answer, Failure> {
+        if !place.is_tls {
+            return self.ask_over(place.connect().await?, place).await;
         }
-        self.ask_over(stream, target, path).await
+        #[cfg(feature = "tls")]
+        if let Some(tls) = if place.is_own { &self.tls } else { &self.other_tls } {
+            // In a box, as is hyper's part below: thousands of futures that do without are then small.
+            return Box::pin(async {
+                let stream = tls.open(|| self.dial(place), &place.server_name()).await?;
+                self.ask_over(stream, place).await
+            })
+            .await;
+        }
+        Err(Failure::new(FailureKind::Misconfigured, "this program speaks no TLS"))
     }
 
+    /// A connection on which TLS begins.
     #[cfg(feature = "tls")]
-    async fn ask_tls(
-        &self,
-        tls: &TlsClient,
-        mut stream: TcpStream,
-        target: &Target,
-        path: &str,
-    ) -> Result<Answer, Failure> {
+    async fn dial(&self, place: &Place) -> Result<TcpStream, Failure> {
+        let mut stream = place.connect().await?;
         if let Route::Tunnel(authority) = &self.route {
             brief::tunnel(&mut stream, authority).await?;
         }
-        let stream = tls.connect(stream, &self.request.server_name(target)).await?;
-        self.ask_over(stream, target, path).await
+        Ok(stream)
     }
 
-    async fn ask_over<S>(&self, mut stream: S, target: &Target, path: &str) -> Result<Answer, Failure>
+    async fn ask_over<S>(&self, mut stream: S, place: &Place) -> Result<Answer, Failure>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin,
     {
         if self.settings.body.is_any() && self.settings.redirects == 0 {
-            let status = brief::ask(&mut stream, &self.request.bytes(target, path)).await?;
+            let status = brief::ask(&mut stream, &self.request.bytes(place)).await?;
             return Ok(Answer::status_only(status));
         }
         let limit = self.settings.body.limit_for(&self.settings.method);
-        Box::pin(exchange::ask(stream, self.request.typed(target, path), limit)).await
+        Box::pin(exchange::ask(stream, self.request.typed(place)?, limit)).await
+    }
+
+    /// Follows the redirects of the first answer.
+    async fn follow(&self, first: Place, mut answer: Answer) -> Result<Answer, Failure> {
+        let mut place = first.clone();
+        for _ in 0..self.settings.redirects {
+            if !answer.is_redirect() || self.settings.status.contains(answer.status.code) {
+                break;
+            }
+            place = self.redirected(&first, &place, &answer).await?;
+            answer = self.ask(&place).await?;
+        }
+        Ok(answer)
     }
 
     async fn judge(&self, answer: Answer) -> Outcome {
@@ -209,16 +239,24 @@ impl HealthCheck for Http {
     }
 
     async fn check(&self, target: &Target) -> Outcome {
-        let mut answer = self.ask(target, &self.settings.path).await?;
-        for _ in 0..self.settings.redirects {
-            if !answer.is_redirect() || self.settings.status.contains(answer.status.code) {
-                break;
-            }
-            let path = self.request.redirected(target, &answer)?;
-            answer = self.ask(target, &path).await?;
+        let place = match &self.settings.url {
+            None => self.request.place(target, &self.settings.path),
+            Some(url) => Box::pin(self.request.place_of(target, url)).await?,
+        };
+        let mut answer = self.ask(&place).await?;
+        if self.settings.redirects > 0 {
+            answer = Box::pin(self.follow(place, answer)).await?;
         }
         self.judge(answer).await
     }
+}
+
+/// A redirect carries no secrets, so that certificates matter only if the check wants them to.
+#[cfg(feature = "tls")]
+fn other_tls(settings: &HttpSettings) -> Result<Option<TlsClient>, TlsError> {
+    let unverified = || TlsSettings { verify: false, ..TlsSettings::default() };
+    let tls = || TlsSettings { server_name: None, ..settings.tls.clone().unwrap_or_else(unverified) };
+    settings.other_hosts.then(tls).map(TlsClient::new).transpose()
 }
 
 impl std::fmt::Debug for Http {

@@ -68,9 +68,9 @@ impl HealthCheck for Mysql {
             wire = wire.secure(&self.security, target).await?;
         }
         auth::log_in(&mut wire, &server, login, self.database.as_deref(), self.capabilities()).await?;
-        let value = wire.first_value(&self.query).await?;
+        let value = wire.first_value(&self.query).await;
         wire.quit().await;
-        Ok(Passed::with(format_args!("{version}: {value}")))
+        Ok(Passed::with(format_args!("{version}: {}", value?)))
     }
 }
 

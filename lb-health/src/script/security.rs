@@ -97,8 +97,11 @@ impl Security {
 
     /// Connects, and shakes hands where TLS comes first.
     pub(crate) async fn open(&self, target: &Target) -> Result<Stream, Failure> {
-        let stream: Stream = Box::new(connect(target).await?);
-        if self.is_secure() && !self.upgrades() { self.secure(stream, target).await } else { Ok(stream) }
+        #[cfg(feature = "tls")]
+        if let Self::Tls(tls) = self {
+            return tls.client()?.open(|| connect(target), &target.address.ip().to_string()).await;
+        }
+        Ok(Box::new(connect(target).await?))
     }
 
     /// Shakes hands over this stream; when there is no TLS in these settings, gives it back.

@@ -59,6 +59,17 @@ async fn mariadb() {
     let foreign = Mysql { database: Some("mysql".into()), ..check.clone() };
     assert_eq!(kind_of_failure(&foreign, &target).await, FailureKind::Denied);
 
+    // The server has not missed a goodbye: not after rows that nobody wanted to see, nor after errors.
+    for query in
+        ["SELECT * FROM information_schema.COLLATIONS", "SELECT REPEAT('x', 9999)", "SELECT 1 UNION SELECT 2"]
+    {
+        look(&shop(query), &target).await.unwrap();
+    }
+    let aborted =
+        "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'ABORTED_CLIENTS'";
+    let detail = look(&shop(aborted), &target).await.unwrap().detail;
+    assert!(detail.ends_with(": 0"), "{detail}");
+
     drop(daemon);
     assert_eq!(kind_of_failure(&check, &target).await, FailureKind::Refused);
 }

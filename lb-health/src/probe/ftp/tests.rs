@@ -101,7 +101,7 @@ async fn fails_without_the_whole_file() {
 
 #[tokio::test]
 async fn an_endless_file_is_compared_as_far_as_it_may_be_read() {
-    let data = Server::start([Act::Flood(b"well ".to_vec())]).await;
+    let data = Server::start([Act::Flood(b"well ".repeat(4096))]).await;
     assert!(against(&fetching("^well"), offering(&data, true)).await.is_ok());
     assert_eq!(failure(&fetching("ill"), offering(&data, true)).await.kind, FailureKind::WrongAnswer);
 }

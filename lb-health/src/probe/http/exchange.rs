@@ -8,7 +8,7 @@ use hyper::{body::Incoming, client::conn::http1::Builder, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::status::Status;
+use super::{status::Status, uri::encode};
 use crate::{
     Failure, FailureKind,
     bounded::{Allowance, Bounded},
@@ -69,7 +69,7 @@ async fn read(response: hyper::Response<Incoming>, limit: usize) -> Result<Answe
     let location = response.headers().get(header::LOCATION);
     let mut answer = Answer {
         status: Status { code: response.status().as_u16(), reason },
-        location: location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+        location: location.map(|value| encode(value.as_bytes())),
         body: Vec::new(),
         cut: false,
     };

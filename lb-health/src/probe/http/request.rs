@@ -1,6 +1,6 @@
 //! Settings as a request, ready to be sent.
 
-use std::{borrow::Cow, fmt::Write};
+use std::fmt::Write;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -10,18 +10,22 @@ use hyper::{
     http::uri::Authority,
 };
 
-use super::{HttpError, HttpSettings, Route, exchange::Answer};
+use super::{
+    HttpError, HttpSettings, Route,
+    place::{self, Place},
+    uri::Parts,
+};
 use crate::{Failure, FailureKind, Target};
 
-/// Everything about a request but the path, and the host if that is the target's address.
+/// Everything about a request but where it goes.
 #[derive(Clone)]
 pub(super) struct Request {
     method: Method,
     version: Version,
-    /// `http://` and the authority, for a proxy.
-    prefix: String,
-    host: Option<HeaderValue>,
-    default_port: u16,
+    /// Whether a proxy is asked for a URL.
+    by_proxy: bool,
+    host: Option<String>,
+    is_tls: bool,
     headers: HeaderMap,
     /// The headers as text, up to and with the empty line, and the payload.
     rest: Vec<u8>,
@@ -37,14 +41,15 @@ impl Request {
         if bad_path || settings.path.contains('#') {
             return Err(HttpError::Path(settings.path.clone()));
         }
-        let (prefix, host) = match route {
-            Route::Direct => (String::new(), settings.host.clone()),
-            Route::Proxy(authority) => (format!("http://{authority}"), Some(authority.clone())),
+        let host = match route {
+            Route::Direct => settings.host.clone(),
+            Route::Proxy(authority) => Some(plain_host(authority)?),
             #[cfg(feature = "tls")]
-            Route::Tunnel(authority) => {
-                (String::new(), settings.host.clone().or_else(|| Some(authority.clone())))
-            }
+            Route::Tunnel(authority) => Some(plain_host(settings.host.as_ref().unwrap_or(authority))?),
         };
+        if host.as_ref().is_some_and(|host| host.is_empty() || HeaderValue::from_str(host).is_err()) {
+            return Err(HttpError::Host(host.unwrap_or_default()));
+        }
         let payload = Bytes::from(settings.payload.clone().unwrap_or_default());
         let headers = headers(settings, payload.len())?;
         let mut rest = Vec::new();
@@ -54,100 +59,89 @@ impl Request {
         rest.extend(b"\r\n\r\n");
         rest.extend(&payload);
         #[cfg(feature = "tls")]
-        let default_port = if settings.tls.is_some() { 443 } else { 80 };
+        let is_tls = settings.tls.is_some();
         #[cfg(not(feature = "tls"))]
-        let default_port = 80;
+        let is_tls = false;
+        if let Some(url) = &settings.url {
+            let parts = Parts::of(url);
+            let scheme = if is_tls { "https" } else { "http" };
+            let is_sound = parts.scheme == Some(scheme) && place::host_and_port(&parts, is_tls).is_some();
+            if !is_sound || parts.target().parse::<Uri>().is_err() {
+                return Err(HttpError::Url(url.clone()));
+            }
+        }
         Ok(Self {
             method,
             version: if settings.http10 { Version::HTTP_10 } else { Version::HTTP_11 },
-            prefix,
-            host: host.map(|host| host_value(&host)).transpose()?,
-            default_port,
+            by_proxy: matches!(route, Route::Proxy(_)),
+            host,
+            is_tls,
             headers,
             rest,
             payload,
         })
     }
 
+    /// The first place to ask.
+    pub(super) fn place(&self, target: &Target, path: &str) -> Place {
+        Place {
+            targets: vec![target.clone()],
+            is_tls: self.is_tls,
+            is_own: true,
+            host: self.host_for(target),
+            path: path.to_owned(),
+        }
+    }
+
+    /// The first place to ask where a URL replaces it.
+    pub(super) async fn place_of(&self, target: &Target, url: &str) -> Result<Place, Failure> {
+        let url = Parts::of(url);
+        let host = self.host.clone().unwrap_or_else(|| url.authority.unwrap_or_default().to_owned());
+        let targets = place::look_up(url.authority.unwrap_or_default(), self.is_tls, target).await?;
+        Ok(Place { targets, is_tls: self.is_tls, is_own: true, host, path: url.target() })
+    }
+
     /// The request as it goes over the wire.
-    pub(super) fn bytes(&self, target: &Target, path: &str) -> Vec<u8> {
+    pub(super) fn bytes(&self, place: &Place) -> Vec<u8> {
         let version = if self.version == Version::HTTP_10 { "1.0" } else { "1.1" };
-        let mut bytes = Vec::with_capacity(64 + path.len() + self.prefix.len() + self.rest.len());
-        let host = self.host_for(target);
-        let line = [self.method.as_str(), " ", &self.prefix, path, " HTTP/", version, "\r\nhost: "];
-        line.iter().for_each(|part| bytes.extend_from_slice(part.as_bytes()));
-        bytes.extend_from_slice(&host);
-        bytes.extend_from_slice(&self.rest);
-        bytes
+        let uri = self.uri(place);
+        let line = [self.method.as_str(), " ", &uri, " HTTP/", version, "\r\nhost: ", &place.host];
+        [line.concat().as_bytes(), &self.rest].concat()
     }
 
     /// The request for hyper.
-    pub(super) fn typed(&self, target: &Target, path: &str) -> hyper::Request<Full<Bytes>> {
+    pub(super) fn typed(&self, place: &Place) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+        let bad = |_| Failure::new(FailureKind::WrongAnswer, format_args!("cannot ask for {}", place.path));
         let mut request = hyper::Request::new(Full::new(self.payload.clone()));
         *request.method_mut() = self.method.clone();
         *request.version_mut() = self.version;
-        *request.uri_mut() = format!("{}{path}", self.prefix).parse().unwrap_or_default();
+        *request.uri_mut() = self.uri(place).parse().map_err(bad)?;
         *request.headers_mut() = self.headers.clone();
-        if let Ok(host) = HeaderValue::from_bytes(&self.host_for(target)) {
+        if let Ok(host) = HeaderValue::from_bytes(place.host.as_bytes()) {
             request.headers_mut().insert(header::HOST, host);
         }
-        request
-    }
-
-    /// The name that TLS asks for, unless its settings say another one.
-    #[cfg(feature = "tls")]
-    pub(super) fn server_name(&self, target: &Target) -> String {
-        let host = self.host.as_ref().and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-        host.map_or_else(|| target.address.ip().to_string(), |authority| authority.host().to_owned())
-    }
-
-    /// Where a redirect leads to: a path on the same target under the same name.
-    pub(super) fn redirected(&self, target: &Target, answer: &Answer) -> Result<String, Failure> {
-        let wrong = |what: &str| {
-            let to = answer.location.as_deref().unwrap_or_default();
-            Failure::new(FailureKind::WrongAnswer, format_args!("{} {what} {to}", answer.status))
-        };
-        let location = answer.location.as_deref().ok_or_else(|| wrong("without a location"))?;
-        let location = location.split('#').next().unwrap_or_default();
-        let uri: Uri = location.parse().map_err(|_| wrong("to an unreadable location"))?;
-        let elsewhere = wrong("leads away from this server, to");
-        match (uri.scheme_str(), uri.authority()) {
-            (None, None) if location.starts_with('/') && !location.starts_with("//") => Ok(location.into()),
-            (Some(scheme), Some(authority)) => {
-                let scheme_port = match scheme {
-                    "http" => 80,
-                    "https" => 443,
-                    _ => return Err(elsewhere),
-                };
-                if scheme_port != self.default_port || !self.is_own(target, authority) {
-                    return Err(elsewhere);
-                }
-                Ok(uri.path_and_query().map_or("/", |path| path.as_str()).to_owned())
-            }
-            _ => Err(wrong("to an unreadable location")),
+        if !place.is_own {
+            request.headers_mut().remove(header::AUTHORIZATION);
         }
+        Ok(request)
     }
 
-    /// Whether the authority is the one that this request is made to.
-    fn is_own(&self, target: &Target, authority: &Authority) -> bool {
-        let host = self.host_for(target);
-        let Ok(own) = Authority::try_from(&host[..]) else { return false };
-        own.host().eq_ignore_ascii_case(authority.host())
-            && own.port_u16().unwrap_or(self.default_port)
-                == authority.port_u16().unwrap_or(self.default_port)
+    /// What is written into the request line.
+    fn uri(&self, place: &Place) -> String {
+        let (scheme, host) = if self.by_proxy { ("http://", place.host.as_str()) } else { ("", "") };
+        [scheme, host, &place.path].concat()
     }
 
-    fn host_for(&self, target: &Target) -> Cow<'_, [u8]> {
-        match &self.host {
-            Some(host) => Cow::Borrowed(host.as_bytes()),
-            None if target.address.port() == self.default_port => {
-                // The IPv6 form needs its brackets.
-                let mut host = target.address.to_string();
-                host.truncate(host.rfind(':').unwrap_or(host.len()));
-                Cow::Owned(host.into_bytes())
-            }
-            None => Cow::Owned(target.address.to_string().into_bytes()),
+    fn host_for(&self, target: &Target) -> String {
+        if let Some(host) = &self.host {
+            return host.clone();
         }
+        let mut host = target.address.to_string();
+        if target.address.port() == place::default_port(self.is_tls) {
+            // The IPv6 form needs its brackets.
+            host.truncate(host.rfind(':').unwrap_or(host.len()));
+        }
+        host
     }
 }
 
@@ -185,14 +179,12 @@ fn headers(settings: &HttpSettings, payload: usize) -> Result<HeaderMap, HttpErr
     Ok(headers)
 }
 
-fn host_value(host: &str) -> Result<HeaderValue, HttpError> {
+/// A host that can stand in a URL.
+fn plain_host(host: &str) -> Result<String, HttpError> {
     let bad = || HttpError::Host(host.into());
     let authority: Authority = host.parse().map_err(|_| bad())?;
     // `user@host` is an authority, but no host.
-    if authority.as_str().contains('@') {
-        return Err(bad());
-    }
-    HeaderValue::from_str(host).map_err(|_| bad())
+    if authority.as_str().contains('@') { Err(bad()) } else { Ok(host.into()) }
 }
 
 /// RFC 4648 §4.

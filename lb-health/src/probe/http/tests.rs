@@ -113,7 +113,8 @@ async fn the_request_is_as_set() {
 async fn the_host_is_the_target_without_the_schemes_own_port() {
     let request = http(settings()).request;
     let host = |address: &str| {
-        let bytes = request.bytes(&Target::new(address.parse().unwrap()), "/");
+        let place = request.place(&Target::new(address.parse().unwrap()), "/");
+        let bytes = request.bytes(&place);
         String::from_utf8(bytes).unwrap().split("\r\n").nth(1).unwrap().to_owned()
     };
     assert_eq!(host("10.0.0.1:80"), "host: 10.0.0.1");
@@ -254,17 +255,79 @@ async fn redirects_are_followed_on_the_same_server_only() {
         assert_eq!(look(&follow(1), &server.target()).await.unwrap().detail, "200 OK");
         assert_eq!(look(&follow(0), &server.target()).await.unwrap_err().detail, "302 Found");
     }
-    for location in
-        ["http://other.example/there", "https://www.example/there", "//other.example/there", "ftp://x/"]
-    {
+    for location in [
+        "http://other.example/there",
+        "https://www.example/there",
+        "//other.example/there",
+        "ftp://x/",
+        "http:/x",
+    ] {
         let server = serve(location).await;
         let failure = look(&follow(9), &server.target()).await.unwrap_err();
         assert!(failure.kind == FailureKind::WrongAnswer && failure.detail.contains(location), "{failure}");
+    }
+    // Relative to where the redirect was found.
+    for location in
+        ["there", "./x/../there", "../../there#x", "//www.example/there", "//www.example:80/there"]
+    {
+        let server = serve(location).await;
+        assert_eq!(look(&follow(1), &server.target()).await.unwrap().detail, "200 OK", "{location}");
     }
     let circle = serve("/circle").await;
     assert_eq!(look(&follow(3), &circle.target()).await.unwrap_err().detail, "302 Found");
     let wanted = http(HttpSettings { redirects: 3, status: "302".parse().unwrap(), ..settings() });
     assert_eq!(look(&wanted, &circle.target()).await.unwrap().detail, "302 Found");
+}
+
+#[tokio::test]
+async fn redirects_to_other_hosts_are_followed_without_the_login_if_asked_for() {
+    let other = Server::with(|mut stream| async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut request = vec![0; 4096];
+        let got = stream.read(&mut request).await.unwrap();
+        let request = String::from_utf8_lossy(&request[..got]).to_ascii_lowercase();
+        let answer = match request.split(' ').nth(1).unwrap() {
+            "/deep/a%20b" => "HTTP/1.1 302 Found\r\nLocation: ../there?q\r\n\r\n".to_owned(),
+            "/there?q" => format!("HTTP/1.1 200 OK\r\n\r\n{request}"),
+            _ => "HTTP/1.1 404 Not Found\r\n\r\n".to_owned(),
+        };
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    })
+    .await;
+    let address = other.address();
+    let redirect = format!("HTTP/1.1 301 Moved\r\nLocation: http://u:p@{address}/deep/a b#c\r\n\r\n");
+    let with = |other_hosts, pattern: &str| {
+        let login = Some(Login::new("u", "p"));
+        http(HttpSettings { redirects: 7, other_hosts, login, ..body(pattern) })
+    };
+    answers(&with(true, &format!("host: {address}\r")), &redirect).await.unwrap();
+    let wrong = fails(&with(true, "authorization"), &redirect).await;
+    assert!(wrong.detail.contains("/authorization/ is not in the body"), "{wrong}");
+    let away = fails(&with(false, "."), &redirect).await;
+    assert!(away.detail.starts_with("301 Moved leads away from this server"), "{away}");
+    let gone = redirect.replace(&address.to_string(), "nobody.invalid");
+    let unknown = fails(&with(true, "."), &gone).await;
+    assert_eq!(unknown.kind, FailureKind::Unreachable, "{unknown}");
+}
+
+#[tokio::test]
+async fn a_url_replaces_address_port_and_path() {
+    let acts = [hear("GET /page?x HTTP/1.1\r\n"), hear("Host: shop.example\r\n"), say(OK)];
+    let server = Server::start(acts).await;
+    let url = format!("http://localhost:{}/page?x", server.address().port());
+    let check = http(HttpSettings {
+        url: Some(url),
+        host: Some("shop.example".into()),
+        redirects: 1,
+        ..body("hello")
+    });
+    look(&check, &refusing().await).await.unwrap();
+    for url in
+        ["https://localhost/", "ftp://localhost/", "http:///x", "http://localhost:x/", "/x", "http://h/a b"]
+    {
+        let settings = HttpSettings { url: Some(url.into()), ..settings() };
+        assert!(matches!(Http::new(settings), Err(HttpError::Url(_))), "{url}");
+    }
 }
 
 #[test]
@@ -280,7 +343,7 @@ fn what_cannot_be_sent_is_refused() {
         let settings = HttpSettings { path: path.into(), ..settings() };
         assert!(matches!(Http::new(settings), Err(HttpError::Path(_))), "{path:?}");
     }
-    for host in ["", "a b", "a\r\nX: y", "u@h", "h/p"] {
+    for host in ["", "a\r\nX: y", "a\0b"] {
         let settings = HttpSettings { host: Some(host.into()), ..settings() };
         assert!(matches!(Http::new(settings), Err(HttpError::Host(_))), "{host:?}");
     }

@@ -3,7 +3,7 @@
 use mysql_common::io::ParseBuf;
 use mysql_common::proto::{MyDeserialize, MySerialize};
 
-use crate::script::{Dialogue, Stream};
+use crate::script::{Dialogue, FAREWELL, Stream};
 use crate::{Failure, FailureKind, Security, Target};
 
 const COM_QUIT: u8 = 1;
@@ -17,12 +17,14 @@ pub(super) struct Wire {
     talk: Dialogue<Stream>,
     /// Number of the next packet within the exchange.
     sequence: u8,
+    /// Bytes of the present row that were not read, while the server sends a result.
+    unread: Option<usize>,
     pub(super) is_secure: bool,
 }
 
 impl Wire {
     pub(super) fn new(talk: Dialogue<Stream>) -> Self {
-        Self { talk, sequence: 0, is_secure: false }
+        Self { talk, sequence: 0, unread: None, is_secure: false }
     }
 
     /// Goes on over TLS; the numbers of the packets go on as well.
@@ -71,8 +73,10 @@ impl Wire {
         }
         let length = self.header().await?;
         let row = self.talk.bytes(length.min(ROW_HEAD)).await?;
+        let is_end = matches!(row[..], [0xff, ..]) || is_end(&row, length);
+        self.unread = Some(length - row.len()).filter(|_| !is_end);
         match row[..] {
-            [0xfe, ..] if length < 9 => Err(self.failure(FailureKind::WrongAnswer, no_row)),
+            _ if is_end && row[0] == 0xfe => Err(self.failure(FailureKind::WrongAnswer, no_row)),
             [0xff, ..] => Err(self.server_failure(&row)),
             [0xfb, ..] => Ok("NULL".into()),
             [size @ 0..=0xfa, ref rest @ ..] => {
@@ -83,11 +87,27 @@ impl Wire {
         }
     }
 
-    /// Takes leave; the server answers by closing.
+    /// Reads what is left of a result and takes leave; the server answers by closing. It counts a client that goes away
+    /// otherwise as aborted, and a connection that is closed with unread data is reset, whatever was sent over it.
     pub(super) async fn quit(mut self) {
-        self.sequence = 0;
-        // The look has been decided.
-        let _ = self.send_bytes("quit", &[COM_QUIT]).await;
+        // The look has been decided: a server that is slow now is not a bad server.
+        let leave = async {
+            self.finish_result().await?;
+            self.sequence = 0;
+            self.send_bytes("quit", &[COM_QUIT]).await?;
+            self.talk.rest().await
+        };
+        let _ = tokio::time::timeout(FAREWELL, leave).await;
+    }
+
+    async fn finish_result(&mut self) -> Result<(), Failure> {
+        while let Some(unread) = self.unread.take() {
+            self.talk.bytes(unread).await?;
+            let length = self.header().await?;
+            let row = self.talk.bytes(length).await?;
+            self.unread = Some(0).filter(|_| row.first() != Some(&0xff) && !is_end(&row, length));
+        }
+        Ok(())
     }
 
     pub(super) fn failure(&self, kind: FailureKind, what: impl std::fmt::Display) -> Failure {
@@ -110,6 +130,11 @@ impl Wire {
         self.sequence = self.sequence.wrapping_add(1);
         Ok(length as usize)
     }
+}
+
+/// Whether a packet is the one behind the last row.
+fn is_end(packet: &[u8], length: usize) -> bool {
+    packet.first() == Some(&0xfe) && length < 9
 }
 
 /// Reads a packet that needs no context.

@@ -106,6 +106,61 @@ fn negotiate_wants_the_right_answer_to_the_right_question() {
 }
 
 #[test]
+fn the_fallback_answers_before_the_first_check_has_ended() {
+    let hung = Web::start("hung");
+    hung.hang();
+    let fallback: SocketAddr = "192.0.2.9:80".parse().unwrap();
+    let check = format!("service=http\nrequest=\"/\"\nnegotiatetimeout=3600\nfallback={fallback} masq");
+    let (_lab, daemon) = start(&check, &[hung.address]);
+    wait("the fallback in the table", || daemon.listed(fallback));
+    assert_eq!(daemon.state_of(hung.address).unwrap(), "unchecked");
+    daemon.wait_for_line(&format!("Added fallback server: {fallback} ({FRONT}) (Weight set to 1)"));
+}
+
+#[test]
+fn what_cannot_be_checked_is_an_error_before_a_reload_and_a_problem_after_a_start() {
+    let one = Web::start("one");
+    let good = "service=http\nrequest=\"/\"\nreceive=\"one\"";
+    let (lab, daemon) = start(good, &[one.address]);
+    daemon.wait_for_state(one.address, "active");
+    let config = fs::read_to_string(lab.config()).unwrap();
+    lab.configure(&config.replace("\"one\"", "\"o(ne\""));
+    for command in ["plan", "reload"] {
+        let refused = daemon.lbctl(&[command]);
+        assert!(!refused.status.success(), "{refused:?}");
+        let text = support::text(&refused.stderr);
+        assert!(text.contains("`receive` is not a regular expression") && text.contains("o(ne"), "{text}");
+    }
+    assert_eq!(daemon.state_of(one.address).unwrap(), "active");
+    drop(daemon);
+    // At a start there is nothing better to keep in force.
+    let daemon = lab.start("memory");
+    daemon.wait_for_state(one.address, "down");
+    let status = daemon.lbctl(&["status"]);
+    let text = support::text(&status.stdout);
+    assert!(
+        text.contains(&format!("PROBLEM: virtual={FRONT}: `receive` is not a regular expression")),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_perl_script_needs_neither_its_first_line_nor_the_right_to_be_executed() {
+    if !support::has_programs("a_perl_script_needs_neither", &["perl"]) {
+        return;
+    }
+    let one = Web::start("one");
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("check");
+    fs::write(&script, format!("exit($ARGV[3] eq '{}' ? 0 : 1);\n", one.address.port())).unwrap();
+    let check = format!("checktype=external-perl\ncheckcommand={}", script.display());
+    let (_lab, daemon) = start(&check, &[one.address]);
+    daemon.wait_for_state(one.address, "active");
+    fs::write(&script, "exit 1;\n").unwrap();
+    daemon.wait_for_state(one.address, "down");
+}
+
+#[test]
 fn a_hung_server_does_not_delay_the_looks_at_another() {
     let (hung, mut one) = (Web::start("hung"), Web::start("one"));
     hung.hang();

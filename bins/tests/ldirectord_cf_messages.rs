@@ -397,3 +397,56 @@ fn strict_readers_say_what_ldirectord_does_not_like() {
     );
     assert!(shown.contains("a blank line, or any line that is not indented, ends a section"), "{shown}");
 }
+
+/// The messages without their places.
+fn messages(text: &str) -> Vec<String> {
+    lenient(text).lines().filter(|line| line.starts_with(['e', 'w'])).map(str::to_owned).collect()
+}
+
+#[test]
+fn an_option_of_ipvsadm_in_a_real_server() {
+    let shown = lenient("virtual = 10.0.0.1:80\n\treal = 192.168.0.1:80 gate -w 5 -x9\n\tservice = http\n");
+    let expected = r##"
+warning: an option of ipvsadm in a real server
+ --> ldirectord.cf:2:29
+  |
+2 |     real = 192.168.0.1:80 gate -w 5 -x9
+  |                                ^^^^ ldirectord refuses it
+  |
+  = help: write: 5
+
+warning: an option of ipvsadm in a real server
+ --> ldirectord.cf:2:34
+  |
+2 |     real = 192.168.0.1:80 gate -w 5 -x9
+  |                                     ^^^ ldirectord refuses it
+  |
+  = help: write: u:9
+"##;
+    assert_eq!(shown, expected.trim_matches('\n'));
+    let text = "virtual = 10.0.0.1:80\n\treal = 192.168.0.1:80 gate -w 5 -x 9 -y 3\n";
+    let (config, _) = ldirectord::load(&Source::new("a.cf", text), Mode::Lenient, &NoNames);
+    let spec = config.unwrap().virtuals[0].reals[0].spec;
+    assert_eq!((spec.weight.get(), spec.thresholds.upper, spec.thresholds.lower), (5, 9, 3));
+    for wrong in ["-w", "-w x", "-w 5 -w 6", "-w 5 6", "-q 1"] {
+        let text = format!("virtual = 10.0.0.1:80\n\treal = 192.168.0.1:80 gate {wrong}\n\tservice = http\n");
+        assert!(messages(&text).iter().any(|line| line.starts_with("error")), "{wrong}");
+    }
+    let strict = rendered("virtual = 10.0.0.1:80\n\treal = 192.168.0.1:80 gate -w 5\n", Mode::Strict);
+    assert!(strict.starts_with("error: `-w 5` does not belong here"), "{strict}");
+}
+
+#[test]
+fn one_mistake_has_one_message() {
+    let section = |lines: &str| format!("virtual = 10.0.0.1:9\n\treal = 192.168.0.1:9 masq\n{lines}");
+    assert_eq!(messages(&section("\tservice = htpt\n")), ["error: unknown service `htpt`"]);
+    let mysql = "\tservice = mysql\n\tlogin = \"a\"\n\trequest = \"SELECT 1\"\n";
+    assert_eq!(messages(&section(mysql)), [""; 0]);
+    let perl = "\tchecktype = external-perl\n\tcheckcommand = /usr/bin/check\n";
+    assert_eq!(messages(&section(perl)), [""; 0]);
+    let all = lenient("virtual = 10.0.0.1:*\n\treal = 192.168.0.1:80 masq\n\tservice = http\n");
+    assert!(
+        all.contains("write: virtual = 10.0.0.1:80 with your port; port 0 stands for all ports"),
+        "{all}"
+    );
+}

@@ -139,7 +139,6 @@ fn lenient_mode_refuses_little_that_ldirectord_accepts() {
             "_ has no port",
             "_ has no value",
             "_ is empty",
-            "_ is no regular expression",
             "a fallback without an address",
             "fwmark:# is defined twice",
             "no firewall mark #",

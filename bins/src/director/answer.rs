@@ -85,7 +85,7 @@ impl Director {
             services,
             foreign: self.upkeep.foreign().clone(),
             faults: Vec::new(),
-            problems: self.store.problems(),
+            problems: [self.store.problems(), self.unusable_checks.clone()].concat(),
             maintenance: None,
             orders: ServerOrder::all(self.state.overrides()),
             instances: Vec::new(),

@@ -146,7 +146,7 @@ fn complain(text: &str) {
 
 /// `lb-director --check CONFIG`.
 fn check(config: &Path, arguments: &Arguments) -> ExitCode {
-    let loaded = match loading::load(config, arguments.strict) {
+    let loaded = match loading::load(config, arguments.strict).and_then(Loaded::checkable) {
         Ok(loaded) => loaded,
         Err(error) => return bad_config(&error),
     };

@@ -90,6 +90,8 @@ pub struct Director {
     pub(super) journal: Journal,
     pub(super) config: Config,
     pub(super) config_error: Option<String>,
+    /// What cannot be checked as the configuration wants it.
+    pub(super) unusable_checks: Vec<String>,
     pub(super) state: State,
     pub(super) store: Store,
     pub(super) runner: Runner,
@@ -130,6 +132,7 @@ impl Director {
             clock,
             config: Config::default(),
             config_error: None,
+            unusable_checks: Vec::new(),
             state: State::default(),
             store,
             runner: Runner::start(checks::settings(&config, &clock)),
@@ -257,6 +260,7 @@ impl Director {
         let now = self.clock.now();
         let source = self.options.config.display().to_string();
         let events = self.state.configure(policy(&config), now, &source);
+        self.unusable_checks = checks::problem_lines(&config);
         self.config = config;
         self.effects.configured(&self.config);
         self.tell(events);
@@ -328,6 +332,8 @@ impl Director {
         systemd::alive();
         let now = self.clock.now();
         let events = self.state.expire(self.clock.wall(), now);
+        self.tell(events);
+        let events = self.state.stop_waiting(now);
         self.tell(events);
         let orders = self.effects.maintenance(&self.config, &self.state);
         for (server, order) in orders {

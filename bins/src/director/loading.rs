@@ -11,7 +11,7 @@ use std::{
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-use super::{checks, files};
+use super::{checks, files, wording};
 use crate::config::{
     diagnostic::{Diagnostic, LocatedDiagnostic, Severity},
     document::Source,
@@ -24,8 +24,22 @@ use crate::config::{
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// What is odd about it.
+    /// What is odd about it, and, as errors, what cannot be checked as it is written: such a real server stays down.
     pub warnings: Vec<LocatedDiagnostic>,
+}
+
+impl Loaded {
+    /// The same if every real server can be checked. A start goes on without, as ldirectord does; whoever puts a
+    /// configuration in the place of one that works does not.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn checkable(self) -> Result<Self, LoadError> {
+        if self.warnings.iter().any(LocatedDiagnostic::is_error) {
+            return Err(LoadError::Invalid(self.warnings));
+        }
+        Ok(self)
+    }
 }
 
 /// Why a file is no configuration.
@@ -109,8 +123,20 @@ fn check_with(source: &Source, strict: bool, programs: Programs) -> Result<Loade
     let config = config.filter(|_| !found.iter().any(Diagnostic::is_error));
     let mut found: Vec<_> = found.iter().map(|diagnostic| diagnostic.locate(source)).collect();
     let Some(config) = config else { return Err(LoadError::Invalid(found)) };
-    let of_file = |problem: String| LocatedDiagnostic::of_file(source.name(), Severity::Warning, problem);
-    found.extend(checks::problems(&config, programs).into_iter().map(of_file));
+    let problems = checks::problems(&config, programs);
+    if !problems.is_empty() {
+        let (raw, _) = ldirectord::parse(source, mode);
+        found.extend(problems.into_iter().map(|(service, real, problem)| {
+            let virtual_service = &config.virtuals[service];
+            let message = format!("virtual={}: {}", wording::name(&virtual_service.key), problem.why);
+            // A service that is left out as the second of its name shifts the sections.
+            let section = raw.virtuals.get(service).filter(|_| raw.virtuals.len() == config.virtuals.len());
+            match section.map(|section| section.place(problem.directive, &virtual_service.reals[real])) {
+                Some(span) => Diagnostic::error(span, message).locate(source),
+                None => LocatedDiagnostic::of_file(source.name(), Severity::Error, message),
+            }
+        }));
+    }
     Ok(Loaded { config, warnings: found })
 }
 
@@ -125,7 +151,7 @@ impl Loader {
     /// tokio runtime.
     pub fn begin(&mut self, path: &Path, strict: bool) {
         let path = path.to_owned();
-        self.task = Some(tokio::task::spawn_blocking(move || load(&path, strict)));
+        self.task = Some(tokio::task::spawn_blocking(move || load(&path, strict)?.checkable()));
     }
 
     /// Waits for the result; for ever, when nothing is being loaded. Cancel safe.

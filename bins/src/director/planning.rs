@@ -49,9 +49,9 @@ impl Planning {
             let (path, result) = match proposed {
                 Some(proposed) => {
                     let ProposedConfig { path, source, .. } = *proposed;
-                    (path, check_proposed(&source, strict))
+                    (path, check_proposed(&source, strict).and_then(Loaded::checkable))
                 }
-                None => (own.clone(), load(&own, strict)),
+                None => (own.clone(), load(&own, strict).and_then(Loaded::checkable)),
             };
             // Nobody listens any more when the daemon stops.
             let _ = sender.send(Proposal { path, result, reply });

@@ -22,6 +22,8 @@ pub struct State {
     desired: Desired,
     /// Since when each server is what it is, and why.
     records: BTreeMap<Place, Record>,
+    /// Services that had only unchecked servers to offer when [`State::stop_waiting`] was called last.
+    waiting: BTreeSet<ServiceKey>,
 }
 
 /// Since when a server is what it is, and why.
@@ -123,6 +125,35 @@ impl State {
             self.health.set(service, server, health) != health || changed
         };
         known.into_iter().fold(false, set)
+    }
+
+    /// Puts the fallback into the services that had only unchecked servers to offer when this was called last, and still
+    /// do: clients need not wait for checks that take long to fail.
+    pub fn stop_waiting(&mut self, now: Time) -> Vec<Event> {
+        let has_nobody = |service: &ServiceKey| {
+            let decision = self.desired.decisions.get(service);
+            decision.is_some_and(|decision| {
+                let is = |wanted| decision.servers.values().any(|state| *state == wanted);
+                decision.fallback.is_none() && is(ServerState::Unchecked) && !is(ServerState::Active)
+            })
+        };
+        let waiting: BTreeSet<ServiceKey> = self
+            .policy
+            .iter()
+            .filter(|(service, policy)| policy.fallback.is_some() && has_nobody(service))
+            .map(|(service, _)| *service)
+            .collect();
+        let before = std::mem::replace(&mut self.waiting, waiting);
+        let mut late = self.waiting.intersection(&before).peekable();
+        if late.peek().is_none() {
+            return Vec::new();
+        }
+        for service in late {
+            if let Some(decision) = self.desired.decisions.get_mut(service) {
+                decision.quorum = Some(false);
+            }
+        }
+        self.decide(now, &Cause::Quorum)
     }
 
     /// Servers have another weight from now on, because a check says so.

@@ -4,7 +4,6 @@
 use super::{
     directive::Directive,
     raw::{RawConfig, RawValue},
-    values::{CheckService, CheckType},
 };
 use crate::config::diagnostic::{Diagnostic, Problems};
 
@@ -80,16 +79,6 @@ pub fn not_acted_on(raw: &RawConfig) -> Vec<Diagnostic> {
             let message = format!("`{}` is not acted upon", directive.name());
             problems.push(Diagnostic::warning(entry.key.to(entry.span), message).note(*note));
         }
-        let value = match entry.value {
-            RawValue::CheckType(CheckType::ExternalPerl) => {
-                "checktype external-perl is run as external: the script needs a `#!` line and the right to be executed"
-            }
-            RawValue::Service(CheckService::Oracle) => {
-                "there is no check for oracle; use checktype connect, or external with a script"
-            }
-            _ => continue,
-        };
-        problems.push(Diagnostic::warning(entry.key.to(entry.span), value));
     }
     problems.finish()
 }

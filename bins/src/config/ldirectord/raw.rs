@@ -2,6 +2,7 @@
 
 use super::{
     directive::Directive,
+    model::Real,
     values::{AlertStates, CheckService, CheckType, HttpMethod},
 };
 use crate::config::document::Span;
@@ -44,6 +45,21 @@ pub struct RawVirtual {
     pub head: Entry,
     /// The lines of the section.
     pub entries: Vec<Entry>,
+}
+
+impl RawVirtual {
+    /// Where a directive is set for a real server: the last line with it, or the server's own, or else the head.
+    pub fn place(&self, directive: Directive, real: &Real) -> Span {
+        let is_of = |entry: &&Entry| match &entry.value {
+            RawValue::Real(raw) if directive == Directive::Real => {
+                let text = |word: &Option<Word>| word.as_ref().map(|word| word.text.clone());
+                text(&raw.request) == real.request && text(&raw.receive) == real.receive
+            }
+            _ => entry.directive == directive && entry.value != RawValue::Invalid,
+        };
+        let entry = self.entries.iter().rev().find(is_of).unwrap_or(&self.head);
+        entry.key.to(entry.span)
+    }
 }
 
 /// One line: directive and value.

@@ -3,7 +3,10 @@
 //! It asks what ldirectord asks, and judges better where ldirectord is known to be wrong: a POP, IMAP or FTP server
 //! that is dead is down here even without a login or a pattern.
 
-use std::{fmt::Display, net::SocketAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use lb_core::model::Protocol;
 use lb_health::{
@@ -12,7 +15,7 @@ use lb_health::{
         constant::AlwaysUp,
         dns::{Dns, Expect},
         ftp::Ftp,
-        http::{BodyRules, Http, HttpSettings},
+        http::{self, BodyRules, Http, HttpError, HttpSettings},
         http_proxy::HttpProxy,
         imap::Imap,
         ldap::Ldap,
@@ -25,15 +28,16 @@ use lb_health::{
         sip::Sip,
         smtp::Smtp,
     },
-    tls::TlsSettings,
+    tls::{self, TlsSettings},
 };
 
-use crate::config::ldirectord::{CheckService, Real, Virtual};
+use super::Problem;
+use crate::config::ldirectord::{CheckService, Directive, HttpMethod, Real, Virtual};
 
-/// Redirects that an HTTP check follows, as long as they stay on the server that is checked.
+/// Redirects that an HTTP check follows, as libwww-perl does.
 const REDIRECTS: u8 = 7;
 
-pub(super) fn probe(service: &Virtual, real: &Real) -> Result<Arc<dyn HealthCheck>, String> {
+pub(super) fn probe(service: &Virtual, real: &Real) -> Result<Arc<dyn HealthCheck>, Problem> {
     let ask = Question { service, real };
     Ok(match service.check.service {
         CheckService::None => Arc::new(AlwaysUp),
@@ -66,17 +70,18 @@ pub(super) fn probe(service: &Virtual, real: &Real) -> Result<Arc<dyn HealthChec
         }),
         CheckService::Simpletcp => ask.simpletcp()?,
         CheckService::Oracle => {
-            return Err(
-                "service=oracle needs Oracle's own client; use checktype=external with a program that has it"
-                    .into(),
-            );
+            return Err(Problem::new(
+                Directive::Service,
+                "service=oracle needs Oracle's own client; use checktype=external with a program that has it",
+            ));
         }
     })
 }
 
 /// Certificates are not verified: ldirectord does not, and the servers are asked by their addresses.
 fn tls(service: &Virtual) -> TlsSettings {
-    TlsSettings { verify: false, server_name: service.check.virtual_host.clone(), ..TlsSettings::default() }
+    let host = service.check.virtual_host.as_deref().and_then(tls::host_name);
+    TlsSettings { verify: false, server_name: host.map(str::to_owned), ..TlsSettings::default() }
 }
 
 struct Question<'a> {
@@ -93,9 +98,17 @@ impl Question<'_> {
         self.request().unwrap_or(default).to_owned()
     }
 
-    fn receive(&self) -> Result<Option<Pattern>, String> {
+    fn receive(&self) -> Result<Option<Pattern>, Problem> {
         let receive = self.service.receive(self.real).filter(|receive| !receive.is_empty());
-        receive.map(Pattern::new).transpose().map_err(|error| format!("receive: {error}"))
+        receive.map(Pattern::new).transpose().map_err(|error| {
+            let directive =
+                if self.real.receive.is_some() { Directive::Real } else { Directive::Receive };
+            let why = format!(
+                "`receive` is not a regular expression: {}; a character that is meant itself is written with a \\ before it",
+                error.reason
+            );
+            Problem::new(directive, why)
+        })
     }
 
     fn password(&self) -> &str {
@@ -111,56 +124,77 @@ impl Question<'_> {
         Security::tls(tls(self.service))
     }
 
-    fn settings(&self) -> Result<HttpSettings, String> {
+    fn settings(&self) -> Result<HttpSettings, Problem> {
+        let receive = self.receive()?;
+        if self.service.check.http_method == HttpMethod::Head
+            && receive.as_ref().is_some_and(|pattern| !pattern.matches("").unwrap_or_default())
+        {
+            let why = "`receive` with httpmethod HEAD: an answer without a body cannot match; use GET";
+            return Err(Problem::new(Directive::HttpMethod, why));
+        }
         let request = self.request().unwrap_or_default();
         let slash = if request.starts_with('/') { "" } else { "/" };
         Ok(HttpSettings {
             method: self.service.check.http_method.to_string(),
-            path: format!("{slash}{request}"),
-            host: self.service.check.virtual_host.clone(),
+            path: http::encode(format!("{slash}{request}")),
+            host: Some(self.service.check.virtual_host.clone().unwrap_or_else(|| self.address())),
             login: self.login(),
-            body: BodyRules { matches: self.receive()?, ..BodyRules::default() },
+            body: BodyRules { matches: receive, ..BodyRules::default() },
             redirects: REDIRECTS,
+            other_hosts: true,
             ..HttpSettings::default()
         })
     }
 
-    fn http(&self, tls: Option<TlsSettings>) -> Result<Arc<dyn HealthCheck>, String> {
-        Ok(Arc::new(Http::new(HttpSettings { tls, ..self.settings()? }).map_err(request)?))
+    /// The server's address as ldirectord writes it into the `Host` header: without the port.
+    fn address(&self) -> String {
+        match self.real.key.address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        }
+    }
+
+    /// The request of a `real` line may be a URL, which is asked instead of the server.
+    fn http(&self, tls: Option<TlsSettings>) -> Result<Arc<dyn HealthCheck>, Problem> {
+        let scheme = if tls.is_some() { "https://" } else { "http://" };
+        let url =
+            self.real.request.as_deref().filter(|request| request.starts_with(scheme)).map(http::encode);
+        Ok(Arc::new(Http::new(HttpSettings { tls, url, ..self.settings()? }).map_err(request)?))
     }
 
     /// The request is the URL that the proxy has to fetch; a path alone is one on the proxy itself.
-    fn http_proxy(&self) -> Result<Arc<dyn HealthCheck>, String> {
-        let settings = HttpSettings { redirects: 0, ..self.settings()? };
+    fn http_proxy(&self) -> Result<Arc<dyn HealthCheck>, Problem> {
+        let settings = self.settings()?;
         let url = match self.request().filter(|request| request.contains("://")) {
-            Some(url) => url.to_owned(),
+            Some(url) => http::encode(url),
             None => {
                 let port = self.service.check_port(self.real).unwrap_or(self.real.key.port);
                 let itself = SocketAddr::new(self.real.key.address, port).to_string();
-                let host = settings.host.as_deref().unwrap_or(&itself);
+                let host = self.service.check.virtual_host.as_deref().unwrap_or(&itself);
                 format!("http://{host}{}", settings.path)
             }
         };
         Ok(Arc::new(HttpProxy::new(&url, settings).map_err(request)?))
     }
 
-    fn ftp(&self) -> Result<Arc<dyn HealthCheck>, String> {
+    fn ftp(&self) -> Result<Arc<dyn HealthCheck>, Problem> {
         let anonymous = || Login::new("anonymous", "ldirectord@localhost");
         Ok(Arc::new(Ftp {
             login: self.login().unwrap_or_else(anonymous),
-            path: self.request().map(str::to_owned),
+            // Not relative to the folder of the user who logs in.
+            path: self.request().map(|path| format!("/{}", path.trim_start_matches('/'))),
             expect: self.receive()?,
             ..Ftp::default()
         }))
     }
 
-    fn dns(&self) -> Result<Arc<dyn HealthCheck>, String> {
+    fn dns(&self) -> Result<Arc<dyn HealthCheck>, Problem> {
         let tcp = self.service.key.protocol() == Some(Protocol::Tcp);
         let expect = self.receive()?.map_or(Expect::Record, Expect::Match);
         Ok(Arc::new(Dns { name: self.query("."), expect, tcp, ..Dns::default() }))
     }
 
-    fn ldap(&self, security: Security) -> Result<Arc<dyn HealthCheck>, String> {
+    fn ldap(&self, security: Security) -> Result<Arc<dyn HealthCheck>, Problem> {
         let login = self.login().filter(|_| !self.password().is_empty());
         Ok(Arc::new(Ldap { security, login, base: self.query(""), expect: self.receive()? }))
     }
@@ -177,7 +211,7 @@ impl Question<'_> {
         Arc::new(Radius { secret: Secret::new(secret), login, ..Radius::default() })
     }
 
-    fn simpletcp(&self) -> Result<Arc<dyn HealthCheck>, String> {
+    fn simpletcp(&self) -> Result<Arc<dyn HealthCheck>, Problem> {
         let request = self.request().unwrap_or_default().replace("\\n", "\n");
         Ok(Arc::new(SimpleTcp {
             request: Payload::from_bytes(request),
@@ -188,6 +222,11 @@ impl Question<'_> {
     }
 }
 
-fn request(error: impl Display) -> String {
-    format!("request: {error}")
+fn request(error: HttpError) -> Problem {
+    let directive = match error {
+        HttpError::Host(_) => Directive::VirtualHost,
+        HttpError::Header(_) => Directive::Login,
+        _ => Directive::Request,
+    };
+    Problem::new(directive, format!("this cannot be asked by HTTP: {error}"))
 }

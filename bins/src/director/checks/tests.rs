@@ -66,15 +66,64 @@ fn timing_is_taken_over() {
 }
 
 #[test]
-fn what_can_not_be_checked_is_named_and_its_server_is_down() {
-    for (section, word) in [
-        ("\tchecktype=external\n\tcheckcommand=/no/such/program\n", "/no/such/program does not exist"),
-        ("\tservice=oracle\n\tlogin=\"a\"\n\tpasswd=\"b\"\n\trequest=\"c\"\n", "Oracle"),
+fn what_cannot_be_checked_is_named_and_its_server_is_down() {
+    for (section, word, kind) in [
+        (
+            "\tchecktype=external\n\tcheckcommand=/no/such/program\n",
+            "/no/such/program does not exist",
+            "external",
+        ),
+        ("\tchecktype=external\n\tcheckcommand=/etc/passwd\n", "chmod +x", "exec"),
+        ("\tservice=oracle\n\tlogin=\"a\"\n\tpasswd=\"b\"\n\trequest=\"c\"\n", "Oracle", "impossible"),
+        ("\treceive=\"a(b\"\n", "`receive` is not a regular expression", "impossible"),
+        ("\treceive=\"a\"\n\thttpmethod=HEAD\n", "cannot match", "impossible"),
+        ("\tvirtualhost=\"a\u{1}\"\n", "is not a host", "impossible"),
     ] {
         let config = config(section);
-        let problems = problems(&config, Programs::Examine);
+        let problems = problem_lines(&config);
         assert!(problems.len() == 1 && problems[0].contains(word), "{problems:?}");
         let (_, check) = checks(&config, &HealthView::new()).remove(0);
-        assert_eq!(check.probe.kind(), "impossible");
+        assert_eq!(check.probe.kind(), kind);
     }
+    let text = "virtual=5\n\treal=10.0.0.2 masq\n\tchecktype=connect\n";
+    let loaded = ldirectord::load(&Source::new("a.cf", text), Mode::Lenient, &SystemResolver::new());
+    assert!(
+        problem_lines(&loaded.0.unwrap())[0].contains("no port to check 10.0.0.2 with checktype connect")
+    );
+}
+
+#[test]
+fn a_problem_is_shown_at_its_line() {
+    let head = "virtual=10.0.0.1:80\n\treal=192.168.0.1:80 masq\n";
+    for (text, line) in [
+        ("\treal=192.168.0.2:80 masq 1 \"/\", \"a(\"\n\tservice=http\n", 3),
+        ("\tservice=http\n\treceive=\"a(\"\n", 4),
+        ("\tchecktype=external\n\tcheckcommand=/no/such\n", 4),
+        ("\tservice=oracle\n\tlogin=\"a\"\n\trequest=\"b\"\n", 3),
+    ] {
+        let source = Source::new("a.cf", format!("{head}{text}"));
+        let loaded = super::super::loading::check(&source, false).unwrap();
+        let errors: Vec<_> = loaded.warnings.iter().filter(|problem| problem.is_error()).collect();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(errors[0].place.as_ref().unwrap().line, line, "{errors:?}");
+        assert!(loaded.checkable().is_err());
+    }
+}
+
+#[test]
+fn a_perl_script_that_cannot_run_by_itself_is_run_by_perl() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("check");
+    let program = |text: &str, mode: u32| {
+        fs::write(&script, text).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(mode)).unwrap();
+        let config = config(&format!("\tchecktype=external-perl\n\tcheckcommand={}\n", script.display()));
+        assert_eq!(problem_lines(&config), [""; 0]);
+        let (_, check) = checks(&config, &HealthView::new()).remove(0);
+        check.probe.identity()
+    };
+    let by_perl = |identity: String| identity.contains("\"perl\"");
+    assert!(!by_perl(program("#!/usr/bin/perl\nexit 0;\n", 0o755)));
+    assert!(by_perl(program("#!/usr/bin/perl\nexit 0;\n", 0o644)));
+    assert!(by_perl(program("exit 0;\n", 0o755)));
 }

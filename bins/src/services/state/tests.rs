@@ -145,6 +145,37 @@ fn a_fallback_found_in_use_answers_until_a_server_is_up() {
 }
 
 #[test]
+fn the_fallback_does_not_wait_for_checks_that_take_long() {
+    let mut state = State::default();
+    state.configure(policy(&[1, 2], OnFailure::Remove), Time::ZERO, "a.cf");
+    assert_eq!(state.stop_waiting(Time::ZERO), []);
+    assert_eq!(weights(&state), "");
+    let events = state.stop_waiting(Time::from_secs(1));
+    assert_eq!(
+        lines(&events),
+        ["fallback 127.0.0.1:80 (tcp:10.0.0.1:80) ->1 number of servers left"],
+        "{events:?}"
+    );
+    assert_eq!(weights(&state), "127.0.0.1:80=1");
+    assert_eq!(state.stop_waiting(Time::from_secs(2)), []);
+    // It leaves with the first server that is up, although the other one is still unchecked.
+    state.checked(&[(key(), server(1))], Health::Up, "200 OK", Time::from_secs(3));
+    assert_eq!(weights(&state), "192.168.0.1:80=1");
+    assert_eq!(state.stop_waiting(Time::from_secs(4)), []);
+    // A reload that leaves only servers that are not checked yet.
+    state.configure(policy(&[3], OnFailure::Remove), Time::from_secs(5), "a.cf");
+    assert_eq!(state.stop_waiting(Time::from_secs(5)), []);
+    assert!(!state.stop_waiting(Time::from_secs(6)).is_empty());
+    assert!(weights(&state).contains("127.0.0.1:80=1"), "{}", weights(&state));
+    // Servers found in use are in use.
+    let mut state = State::default();
+    state.configure(policy(&[1, 2], OnFailure::Remove), Time::ZERO, "a.cf");
+    state.adopt(&held(&[(1, 1)]), Time::ZERO);
+    state.stop_waiting(Time::ZERO);
+    assert_eq!(state.stop_waiting(Time::from_secs(1)), []);
+}
+
+#[test]
 fn whoever_leaves_the_table_is_told() {
     let mut state = started(OnFailure::Remove);
     let places = [(key(), server(1)), (key(), server(2))];

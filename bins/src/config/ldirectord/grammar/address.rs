@@ -64,7 +64,8 @@ fn mark(context: &mut Context<'_>, value: &Value<'_>, digits: std::ops::Range<us
     let comment = rest.trim_start_matches(BLANKS).starts_with('#');
     if context.mode == Mode::Lenient && !rest.is_empty() && !comment {
         let digits = &value.text[digits];
-        let host = value.text[host].trim_end_matches(':');
+        // `10.0.0.1:*` is meant for all ports.
+        let host = value.text[host].trim_end_matches(['*', ':']);
         let error = Diagnostic::error(value.whole(), format!("`{}` has no port", clip(host)))
             .note(format!("ldirectord silently takes this for the firewall mark {}", clip(digits)));
         return context.error(if rest.starts_with(['.', ':']) {

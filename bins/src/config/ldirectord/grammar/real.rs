@@ -72,12 +72,14 @@ fn options(context: &mut Context<'_>, value: &Value<'_>, mut at: usize, real: &m
             at = from + end;
             continue;
         }
-        let (slot, prefix): (&mut Option<Word>, usize) = if rest.starts_with("l:") {
-            (&mut real.lower, 2)
-        } else if rest.starts_with("u:") {
-            (&mut real.upper, 2)
-        } else {
-            (&mut real.weight, 0)
+        let option = if context.mode == Mode::Lenient { ipvsadm_option(rest) } else { None };
+        let (slot, prefix): (&mut Option<Word>, usize) = match option {
+            Some((b'w', length)) => (&mut real.weight, length),
+            Some((b'x', length)) => (&mut real.upper, length),
+            Some((_, length)) => (&mut real.lower, length),
+            None if rest.starts_with("l:") => (&mut real.lower, 2),
+            None if rest.starts_with("u:") => (&mut real.upper, 2),
+            None => (&mut real.weight, 0),
         };
         let digits = run(rest, prefix, |c| c.is_ascii_digit());
         if !separated || digits.start != prefix || digits.is_empty() || slot.is_some() {
@@ -85,6 +87,19 @@ fn options(context: &mut Context<'_>, value: &Value<'_>, mut at: usize, real: &m
         }
         *slot = Some(value.word(from + digits.start..from + digits.end));
         at = from + digits.end;
+        if let Some((option, _)) = option {
+            let number = &rest[digits];
+            let right = match option {
+                b'w' => number.to_owned(),
+                b'x' => format!("u:{number}"),
+                _ => format!("l:{number}"),
+            };
+            context.problems.push(
+                Diagnostic::warning(value.at(from..at), "an option of ipvsadm in a real server")
+                    .label("ldirectord refuses it")
+                    .help(format!("write: {right}")),
+            );
+        }
     }
     if let (Mode::Lenient, Some(request)) = (context.mode, &real.request)
         && ["l:", "u:"].iter().any(|prefix| request.text.starts_with(prefix))
@@ -95,6 +110,13 @@ fn options(context: &mut Context<'_>, value: &Value<'_>, mut at: usize, real: &m
         );
     }
     RawValue::Real(Box::new(real.clone()))
+}
+
+/// `-w N` (weight), `-x N` and `-y N` (thresholds) as ipvsadm has them: the letter, and where the number begins.
+fn ipvsadm_option(text: &str) -> Option<(u8, usize)> {
+    let letter = text.strip_prefix('-')?.bytes().next().filter(|letter| b"wxy".contains(letter))?;
+    let number = text[2..].trim_start_matches(BLANKS);
+    number.starts_with(|c: char| c.is_ascii_digit()).then_some((letter, text.len() - number.len()))
 }
 
 /// `"request", "receive"`: from the first quote to the last one; where several places could separate the two, the

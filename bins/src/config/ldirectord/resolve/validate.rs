@@ -3,7 +3,6 @@
 use std::{collections::HashMap, net::Ipv4Addr};
 
 use lb_core::model::{Family, Forwarding, Protocol, ServerKey, ServiceKey};
-use lb_health::Pattern;
 
 use super::Settings;
 use crate::config::{
@@ -38,6 +37,11 @@ impl Places<'_> {
     fn sets(&self, directive: Directive) -> bool {
         self.settings.entry(directive).is_some()
     }
+
+    /// Whether there is a line with this directive, right or wrong.
+    fn names(&self, directive: Directive) -> bool {
+        self.section.entries.iter().any(|entry| entry.directive == directive)
+    }
 }
 
 /// ldirectord accepts all of this, so nothing here is an error in strict mode; most is a warning in both, since
@@ -48,7 +52,6 @@ pub(super) fn service(service: &Virtual, places: &Places<'_>, mode: Mode, proble
     fallback(service, places, problems);
     check(service, places, problems);
     negotiation(service, places, problems);
-    patterns(service, places, mode, problems);
 }
 
 fn scheduling(service: &Virtual, places: &Places<'_>, problems: &mut Problems) {
@@ -207,13 +210,6 @@ fn check(service: &Virtual, places: &Places<'_>, problems: &mut Problems) {
         );
         problems.push(warning.label("is not run").help("set: checktype = external"));
     }
-    let needs_port = matches!(check.kind, CheckType::Connect | CheckType::Alternate(_));
-    let portless =
-        service.reals.iter().zip(places.reals).find(|(real, _)| service.check_port(real).is_none());
-    if let (true, Some((_, place))) = (needs_port, portless) {
-        let warning = Diagnostic::warning(*place, format!("no port to check with checktype {}", check.kind));
-        problems.push(warning.label("neither the server nor the service has one").help("set `checkport`"));
-    }
 }
 
 fn negotiation(service: &Virtual, places: &Places<'_>, problems: &mut Problems) {
@@ -230,11 +226,7 @@ fn negotiation(service: &Virtual, places: &Places<'_>, problems: &mut Problems) 
         |message: String, label: &str| problems.push(Diagnostic::warning(at, message).label(label));
     match name {
         CheckService::Mysql | CheckService::Pgsql | CheckService::Oracle => {
-            for (missing, what) in [
-                (check.login.is_none(), "login"),
-                (!has_request, "request"),
-                (check.database.is_none(), "database"),
-            ] {
+            for (missing, what) in [(check.login.is_none(), "login"), (!has_request, "request")] {
                 if missing {
                     warn(
                         format!("a {name} check without `{what}`"),
@@ -259,7 +251,7 @@ fn negotiation(service: &Virtual, places: &Places<'_>, problems: &mut Problems) 
             warn("a radius check without `login` and `secret`".into(), "the server cannot accept it");
         }
         CheckService::None
-            if matches!(service.key, ServiceKey::Address { .. }) && !places.sets(Directive::Service) =>
+            if matches!(service.key, ServiceKey::Address { .. }) && !places.names(Directive::Service) =>
         {
             warn(
                 format!("no `service` to negotiate for {}", service.key),
@@ -276,31 +268,6 @@ fn negotiation(service: &Virtual, places: &Places<'_>, problems: &mut Problems) 
     }
     if service.key.protocol() == Some(Protocol::Tcp) && name == CheckService::Radius {
         warn("a radius check of a TCP service".into(), "checks a UDP port of the same number");
-    }
-    if check.http_method == crate::config::ldirectord::HttpMethod::Head && has_receive {
-        let head = places.of(Directive::HttpMethod);
-        problems.push(
-            Diagnostic::warning(head, "`receive` with httpmethod HEAD")
-                .label("an answer without a body cannot match"),
-        );
-    }
-}
-
-/// Patterns that can not be read. ldirectord finds out when it checks, and then every server is down.
-fn patterns(service: &Virtual, places: &Places<'_>, mode: Mode, problems: &mut Problems) {
-    let section = service.check.receive.as_deref().map(|text| (text, places.of(Directive::Receive)));
-    let own = service.reals.iter().zip(places.reals);
-    let own = own.filter_map(|(real, place)| Some((real.receive.as_deref()?, *place)));
-    let severity = if mode == Mode::Strict { Severity::Warning } else { Severity::Error };
-    for (text, place) in section.into_iter().chain(own).filter(|(text, _)| !text.is_empty()) {
-        if let Err(error) = Pattern::new(text) {
-            let problem = Diagnostic::new(severity, place, "`receive` is no regular expression");
-            problems.push(
-                problem
-                    .label(error.reason)
-                    .help("a character that is meant itself is written with a \\ before it"),
-            );
-        }
     }
 }
 

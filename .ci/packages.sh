@@ -5,7 +5,7 @@ packages=(
   ca-certificates curl iproute2 iputils-ping nftables openssl procps python3 python3-scapy tshark
   frr haproxy keepalived ldirectord libnginx-mod-stream nginx squid wrk
   busybox-static ipvsadm kmod qemu-system-x86 resource-agents
-  bind9 dovecot-imapd dovecot-pop3d freeradius mariadb-server opensmtpd postgresql redis-server slapd vsftpd
+  bind9 libssl-dev pkg-config dovecot-imapd dovecot-pop3d freeradius mariadb-server opensmtpd postgresql redis-server slapd vsftpd
 )
 
 install_packages() {

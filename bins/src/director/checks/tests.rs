@@ -71,7 +71,7 @@ fn what_cannot_be_checked_is_named_and_its_server_is_down() {
         (
             "\tchecktype=external\n\tcheckcommand=/no/such/program\n",
             "/no/such/program does not exist",
-            "external",
+            "exec",
         ),
         ("\tchecktype=external\n\tcheckcommand=/etc/passwd\n", "chmod +x", "exec"),
         ("\tservice=oracle\n\tlogin=\"a\"\n\tpasswd=\"b\"\n\trequest=\"c\"\n", "Oracle", "impossible"),

@@ -120,11 +120,12 @@ fn word() -> impl Strategy<Value = String> {
     prop::sample::select(parts.to_vec()).prop_map(str::to_owned)
 }
 
-/// Errors of a file, and of what it includes, one line each.
+/// Errors of a file, and of what it includes, and what is ignored or replaced, one line each.
 fn errors(file: &Path) -> Vec<String> {
     let settings = Settings { config_id: "main".into(), ..Settings::default() };
     let loaded = keepalived::load(file, &settings).unwrap();
-    let errors = loaded.problems.iter().filter(|problem: &&Diagnostic| problem.is_error());
+    let errors =
+        loaded.problems.iter().filter(|problem: &&Diagnostic| problem.is_error() || problem.is_mistake);
     errors.map(|problem| problem.line(&loaded.sources)).collect()
 }
 

@@ -182,6 +182,8 @@ impl Engine {
             DumpKind::Data => &files.state,
             DumpKind::Stats => &files.stats,
             DumpKind::Json => &files.json,
+            // No signal asks for it.
+            DumpKind::CheckData => &None,
         };
         let Some(path) = file.clone() else {
             let name = format!("{kind:?}").to_lowercase();

@@ -3,9 +3,11 @@
 //!
 //! Headers, names and types are those of keepalived 2.2.7. Secrets are not shown.
 
+mod check_data;
 mod data;
 mod entry;
 mod json;
+mod page;
 mod stats;
 
 use super::view::View;
@@ -15,6 +17,7 @@ use crate::control::protocol::DumpKind;
 pub fn dump(kind: DumpKind, view: &View<'_>) -> String {
     match kind {
         DumpKind::Data => data::data(view),
+        DumpKind::CheckData => check_data::check_data(view),
         DumpKind::Stats => stats::stats(view),
         DumpKind::Json => json::json(view),
     }

@@ -22,11 +22,12 @@ use std::{
 };
 
 /// The programs that tests run, and Debian's packages for them.
-const PACKAGES: [(&str, &str); 43] = [
+const PACKAGES: [(&str, &str); 44] = [
     ("/usr/bin/python3", "python3"),
     ("/usr/bin/scapy", "python3-scapy"),
     ("/usr/lib/ocf/resource.d/heartbeat/ldirectord", "resource-agents"),
     ("bridge", "iproute2"),
+    ("cc", "gcc"),
     ("curl", "curl"),
     ("dovecot", "dovecot-imapd dovecot-pop3d"),
     ("dumpcap", "tshark"),

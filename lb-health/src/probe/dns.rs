@@ -4,7 +4,7 @@ mod answer;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,25 @@ pub enum RecordType {
     Ns,
     /// The start of a zone.
     Soa,
+    /// The signature of a record set.
+    Rrsig,
+}
+
+impl fmt::Display for RecordType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+            Self::Ptr => "PTR",
+            Self::Mx => "MX",
+            Self::Txt => "TXT",
+            Self::Cname => "CNAME",
+            Self::Srv => "SRV",
+            Self::Ns => "NS",
+            Self::Soa => "SOA",
+            Self::Rrsig => "RRSIG",
+        })
+    }
 }
 
 /// What an answer has to have.
@@ -173,6 +192,7 @@ impl From<RecordType> for TYPE {
             RecordType::Srv => Self::SRV,
             RecordType::Ns => Self::NS,
             RecordType::Soa => Self::SOA,
+            RecordType::Rrsig => Self::RRSIG,
         }
     }
 }

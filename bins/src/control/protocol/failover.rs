@@ -174,6 +174,8 @@ impl Maintenance {
 pub enum DumpKind {
     /// Configuration and state as text, as `keepalived.data`.
     Data,
+    /// Virtual servers and their checks as text, as `keepalived_check.data`.
+    CheckData,
     /// Counters as text, as `keepalived.stats`.
     Stats,
     /// Both as JSON, as `keepalived.json`.

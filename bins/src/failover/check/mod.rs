@@ -112,6 +112,9 @@ fn summary(loaded: &Loaded, errors: usize) -> String {
     if let Some(config) = loaded.config() {
         parts.push(count(config.instances.len(), "instance"));
         parts.push(count(config.groups.len(), "group"));
+        if !config.virtual_servers.is_empty() {
+            parts.push(count(config.virtual_servers.len(), "virtual server"));
+        }
     }
     parts.push(count(errors, "error"));
     parts.push(count(warnings, "warning"));

@@ -1,17 +1,19 @@
 //! `keepalived.data`: configuration and state as text. Fields that lb-failover has nothing for are left out: buffers,
 //! sockets, SNMP, D-Bus, and the list of all interfaces.
 
-use std::{
-    fmt::{Display, Write as _},
-    time::Duration,
-};
+use std::time::Duration;
 
 use lb_core::Time;
 use lb_vrrp::track::Status;
 
-use super::entry;
+use super::{
+    entry,
+    page::{FIELD, ITEM, Page, SECTION, enabled, yes},
+};
 use crate::{
-    config::keepalived::model::{Authentication, Entry, Preempt, Sending, Tracked, Tracks, Version, Weight},
+    config::keepalived::model::{
+        Authentication, Entry, ParamMatch, Preempt, Sending, Tracked, Tracks, Version, Weight,
+    },
     failover::{
         event::Condition,
         track::TrackerId,
@@ -20,15 +22,8 @@ use crate::{
     runtime::clock::ctime,
 };
 
-/// Blanks before an instance, group or tracker.
-const SECTION: usize = 1;
-/// Before a field of it.
-const FIELD: usize = 3;
-/// Before an entry of a list.
-const ITEM: usize = 5;
-
 pub(super) fn data(view: &View<'_>) -> String {
-    let mut page = Page(String::new());
+    let mut page = Page::default();
     globals(&mut page, view);
     page.header("VRRP Topology");
     view.instances.iter().for_each(|view| instance(&mut page, view));
@@ -39,7 +34,7 @@ pub(super) fn data(view: &View<'_>) -> String {
     scripts(&mut page, view);
     files(&mut page, view);
     processes(&mut page, view);
-    page.0
+    page.finish()
 }
 
 fn globals(page: &mut Page, view: &View<'_>) {
@@ -206,7 +201,7 @@ fn tracks(page: &mut Page, tracks: &Tracks) {
     list("Tracked interfaces", &tracks.interfaces, "");
     list("Tracked scripts", &tracks.scripts, "");
     list("Tracked files", &tracks.files, ",");
-    list("Tracked processes", &tracks.processes, "");
+    list("Tracked processes", &tracks.processes, ",");
 }
 
 fn group(page: &mut Page, group: &GroupView<'_>) {
@@ -268,23 +263,47 @@ fn processes(page: &mut Page, view: &View<'_>) {
     for process in view.config.processes.values() {
         let status = status(view, &TrackerId::Process(process.name.clone()));
         page.field(SECTION, "VRRP Track process", &process.name);
-        page.field(FIELD, "Process", process.command.join(" "));
-        page.field(FIELD, "Min processes", process.quorum);
+        let (program, parameters) =
+            process.command.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+        page.field(FIELD, "Process", program);
+        if !parameters.is_empty() {
+            page.field(FIELD, "Parameters", parameters.join(" "));
+        }
+        if let Some(how) = process.parameters {
+            let how = match how {
+                ParamMatch::Exact => "exact",
+                ParamMatch::Initial => "initial",
+                ParamMatch::Partial => "partial",
+            };
+            page.field(FIELD, "Param match", how);
+        }
+        page.field(FIELD, "Min processes", if process.quorum_max == Some(0) { 0 } else { process.quorum });
+        if let Some(max) = process.quorum_max {
+            page.field(FIELD, "Max processes", max);
+        }
         page.field(FIELD, "Have quorum", status == Some(Status::Up));
         page.field(FIELD, "Weight", weight(process.weight));
         page.field(FIELD, "Terminate delay", format!("{:.6}s", process.terminate_delay.as_secs_f64()));
         page.field(FIELD, "Fork delay", format!("{:.6}s", process.fork_delay.as_secs_f64()));
-        page.field(FIELD, "Full command", process.full_command);
+        page.field(FIELD, "Full command", process.full_command || process.parameters.is_some());
         tracking(page, view, |tracks| &tracks.processes, &process.name);
     }
 }
 
-/// Who tracks it.
+/// Who tracks it: instances, then those whose group does.
 fn tracking(page: &mut Page, view: &View<'_>, of: impl Fn(&Tracks) -> &Vec<Tracked>, name: &str) {
     page.line(FIELD, "Tracking instances :");
-    for instance in &view.instances {
-        if let Some(tracked) = of(&instance.config.tracks).iter().find(|tracked| tracked.name == name) {
-            page.line(ITEM, &format!("{}, weight {}", instance.config.name, weight(tracked.weight)));
+    let find = |tracks: &Tracks| of(tracks).iter().find(|tracked| tracked.name == name).map(|it| it.weight);
+    let of_group = |instance: &InstanceView<'_>| {
+        let group = view.groups.iter().find(|group| Some(group.config.name.as_str()) == instance.group)?;
+        find(&group.config.tracks)
+    };
+    let own = view.instances.iter().map(|instance| (instance, find(&instance.config.tracks)));
+    let (own, others): (Vec<_>, Vec<_>) = own.partition(|(_, weight)| weight.is_some());
+    let by_group = others.into_iter().map(|(instance, _)| (instance, of_group(instance)));
+    for (instance, tracked) in own.into_iter().chain(by_group) {
+        if let Some(tracked) = tracked {
+            page.line(ITEM, &format!("{}, weight {}", instance.config.name, weight(tracked)));
         }
     }
 }
@@ -304,14 +323,6 @@ fn interval(version: Version, interval: Duration) -> String {
     }
 }
 
-fn enabled(enabled: bool) -> &'static str {
-    if enabled { "enabled" } else { "disabled" }
-}
-
-fn yes(yes: bool) -> &'static str {
-    if yes { "yes" } else { "no" }
-}
-
 /// `1795325694.641639`.
 fn unix(time: Time) -> String {
     let micros = time.as_nanos() / 1000;
@@ -324,26 +335,5 @@ fn with_micros(time: Time) -> String {
     match text.rsplit_once(' ') {
         Some((before, year)) => format!("{before}.{:06} {year}", time.as_nanos() / 1000 % 1_000_000),
         None => text,
-    }
-}
-
-/// A page of lines, indented by blanks.
-struct Page(String);
-
-impl Page {
-    fn header(&mut self, text: &str) {
-        let _ = writeln!(self.0, "------< {text} >------");
-    }
-
-    fn line(&mut self, indent: usize, text: &str) {
-        let _ = writeln!(self.0, "{:indent$}{text}", "");
-    }
-
-    fn field(&mut self, indent: usize, name: &str, value: impl Display) {
-        self.line(indent, &format!("{name} = {value}"));
-    }
-
-    fn field_with(&mut self, indent: usize, name: &str, value: impl Display) {
-        self.line(indent, &format!("{name} {value}"));
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::Path, rc::Rc};
 
 use super::{
-    line::{Assembled, Line},
+    line::{Assembled, Line, is_blank},
     surroundings::Surroundings,
 };
 use crate::config::document::Span;
@@ -221,10 +221,8 @@ fn next_reference(text: &str, mut from: usize) -> Option<(usize, Reference<'_>)>
             }
         } else {
             let length = name_length(rest);
-            let ends = rest[length..]
-                .chars()
-                .next()
-                .is_none_or(|next| next.is_whitespace() || matches!(next, ',' | ')'));
+            let next = rest[length..].chars().next();
+            let ends = next.is_none_or(|next| is_blank(next) || matches!(next, ',' | ')'));
             if length > 0 && ends {
                 return Some((at, Reference { name: &rest[..length], arguments: "", length: length + 1 }));
             }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use compact_str::CompactString;
 
-use super::line::Line;
+use super::line::{Line, is_blank};
 
 /// How quotes and backslashes are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) enum Token {
 
 /// The next token of a text from `from` on, with its range; `None` at the end of the line or the start of a comment.
 pub(super) fn token(text: &str, from: usize, quoting: Quoting) -> Option<(Token, Range<usize>)> {
-    let start = from + text[from..].find(|c: char| !c.is_whitespace())?;
+    let start = from + text[from..].find(|c: char| !is_blank(c))?;
     let token = match text.as_bytes()[start] {
         b'#' | b'!' => return None,
         b'{' => (Token::Open, start..start + 1),
@@ -93,13 +93,8 @@ fn plain(text: &str, start: usize) -> (Token, Range<usize>) {
                 break;
             }
             b'{' | b'}' | b'"' | b'#' | b'!' => break,
-            byte if byte.is_ascii_whitespace() => break,
-            byte if byte.is_ascii() => at += 1,
-            _ => match text[at..].chars().next() {
-                Some(character) if character.is_whitespace() => break,
-                Some(character) => at += character.len_utf8(),
-                None => break,
-            },
+            byte if is_blank(char::from(byte)) => break,
+            _ => at += 1,
         }
     }
     word.push_str(&text[kept..at]);
@@ -131,7 +126,7 @@ fn shell(text: &str, start: usize) -> (Token, Range<usize>) {
                 end = start + at;
                 break;
             }
-            (None, blank) if blank.is_whitespace() => {
+            (None, blank) if is_blank(blank) => {
                 end = start + at;
                 break;
             }
@@ -204,7 +199,7 @@ pub fn command_words(command: &str) -> Result<Vec<String>, char> {
     let mut rest = command.char_indices().peekable();
     while let Some((_, character)) = rest.next() {
         match (quote, character) {
-            (None, blank) if blank.is_whitespace() => words.extend(word.take().map(String::from)),
+            (None, blank) if is_blank(blank) => words.extend(word.take().map(String::from)),
             (None, '"' | '\'') => {
                 quote = Some(character);
                 word.get_or_insert_default();

@@ -53,8 +53,8 @@ impl<'a> Line<'a> {
 
     /// Without blanks at both ends.
     pub(super) fn trim(self) -> Self {
-        let start = self.text.len() - self.text.trim_start().len();
-        self.part(start..start.max(self.text.trim_end().len()))
+        let start = self.text.len() - self.text.trim_start_matches(is_blank).len();
+        self.part(start..start.max(self.text.trim_end_matches(is_blank).len()))
     }
 
     /// Where a part of it came from.
@@ -77,6 +77,11 @@ impl<'a> Line<'a> {
     pub(super) fn whole(self) -> Span {
         self.span(0..self.text.len())
     }
+}
+
+/// What is between words. As keepalived has it, other blanks of Unicode are letters.
+pub(super) fn is_blank(character: char) -> bool {
+    matches!(character, ' ' | '\t'..='\r')
 }
 
 impl Piece {

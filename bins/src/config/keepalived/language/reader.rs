@@ -4,6 +4,7 @@ mod inclusion;
 
 use std::{
     collections::HashMap,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +15,7 @@ use super::{
     definitions::{self, Context, Definitions, Expansion, Impossible, Lines},
     include::Checks,
     lexer::{self, Quoting, Token},
-    line::Line,
+    line::{Line, is_blank},
     sequence,
     surroundings::Surroundings,
     tree::{Completeness, Document, Word},
@@ -29,6 +30,9 @@ use crate::config::{
 const KEEPALIVED_LINE: usize = 1_023;
 /// Lines of definitions and sequences within each other.
 const DEEPEST_LINE: usize = 64;
+
+/// What editors of other systems write before the first line.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Reads a file that was loaded already, and what it includes.
 pub(super) fn read(
@@ -97,8 +101,14 @@ impl Reader<'_> {
         }
         for line in source.lines() {
             let text = line.text.trim_end_matches('\r');
-            let place = Span::new(base + line.span.start, base + line.span.start + text.len());
-            self.physical(text, place);
+            let start = base + line.span.start;
+            let marked = if line.number == 1 { text.strip_prefix(BYTE_ORDER_MARK) } else { None };
+            if marked.is_some() {
+                self.problems.push(byte_order_mark(Span::new(start, start + BYTE_ORDER_MARK.len_utf8())));
+            }
+            let text = marked.unwrap_or(text);
+            let end = base + line.span.start + line.text.trim_end_matches('\r').len();
+            self.physical(text, Span::new(end - text.len(), end));
             if self.exhausted {
                 break;
             }
@@ -219,7 +229,7 @@ impl Reader<'_> {
                 Some(rest) => (true, rest),
                 None => (false, rest),
             };
-            let id = rest.split(char::is_whitespace).next().unwrap_or_default();
+            let id = rest.split(is_blank).next().unwrap_or_default();
             if (id == self.settings.config_id) == negated {
                 return None;
             }
@@ -305,15 +315,19 @@ impl Reader<'_> {
             at = range.end;
             match token {
                 Token::Word(text) if words.is_empty() => {
+                    self.odd_blank(&text, line, range.clone());
                     if let Some(checks) = Checks::of(&text)
-                        && line.text[at..].starts_with(char::is_whitespace)
+                        && line.text[at..].starts_with(is_blank)
                     {
                         return self.include(line.from(at).trim(), checks);
                     }
                     quoting = self.builder.quoting(&text);
                     words.push(Word { text, span: line.span(range) });
                 }
-                Token::Word(text) => words.push(Word { text, span: line.span(range) }),
+                Token::Word(text) => {
+                    self.odd_blank(&text, line, range.clone());
+                    words.push(Word { text, span: line.span(range) });
+                }
                 Token::Open | Token::Close => {
                     let span = line.span(range);
                     self.directive(std::mem::take(&mut words));
@@ -348,6 +362,24 @@ impl Reader<'_> {
             );
         }
         self.directive(words);
+    }
+
+    /// Says that a word, outside of quotes, has a character that looks like a blank.
+    fn odd_blank(&mut self, word: &str, line: Line<'_>, range: Range<usize>) {
+        let odd = |character: char| character.is_whitespace() && !is_blank(character);
+        if word.is_ascii() || line.text[range.clone()].starts_with(['"', '\'']) {
+            return;
+        }
+        let found = line.text[range.clone()].char_indices().find(|(_, character)| odd(*character));
+        let Some((at, character)) = found else { return };
+        let start = range.start + at;
+        let place = line.span(start..start + character.len_utf8());
+        self.problems.push_with(Severity::Warning, place, || {
+            let name = format!("U+{:04X}", u32::from(character));
+            Diagnostic::warning(place, format!("the character {name} looks like a blank"))
+                .label("it is a part of the word, for keepalived, too")
+                .help("write a blank in its place")
+        });
     }
 
     fn directive(&mut self, words: Vec<Word>) {
@@ -397,7 +429,14 @@ fn continued(line: Line<'_>) -> (Line<'_>, bool) {
     }
 }
 
-fn unterminated(line: Line<'_>, range: std::ops::Range<usize>, quote: char, quoting: Quoting) -> Diagnostic {
+fn byte_order_mark(place: Span) -> Diagnostic {
+    Diagnostic::warning(place, "the file begins with a byte order mark of UTF-8")
+        .label("skipped")
+        .note("keepalived takes it for the first letter of the first keyword, and does not know that")
+        .help("save the file without it")
+}
+
+fn unterminated(line: Line<'_>, range: Range<usize>, quote: char, quoting: Quoting) -> Diagnostic {
     let problem =
         Diagnostic::mistake(line.span(range), format!("a quote that does not end; `{quote}` is missing"))
             .label("from here to the end of the line");

@@ -59,7 +59,7 @@ fn words_quotes_and_comments_of_plain_keywords() {
         (r"k \x41 a\ b", r"<k><\x41><a\><b>"),
         (r#"k "q{r" s"#, "<k><q{r><s>"),
         ("k\r\nl\r\n", "<k> <l>"),
-        ("k é\u{a0}x", "<k><é><x>"),
+        ("k é x", "<k><é><x>"),
     ];
     for (text, expected) in pairs {
         assert_eq!(tree(text), expected, "{text}");
@@ -318,10 +318,10 @@ fn a_file_that_is_missing_is_an_error_when_it_is_asked_for() {
     };
     let pairs = [
         ("include no.conf", "warning:"),
-        ("include no*.conf", ""),
+        ("include no*.conf", "warning:"),
         ("includer no.conf", "warning:"),
         ("includem no.conf", "error:"),
-        ("includem no*.conf", ""),
+        ("includem no*.conf", "warning:"),
         ("includew no*.conf", "error:"),
         ("includeb {is,no}.conf", "error:"),
         ("include {is,no}.conf", ""),
@@ -407,4 +407,32 @@ fn words_know_where_they_stand() {
     assert_eq!(sources.slice(words[2].span), "x");
     assert_eq!(sources.slice(block.directives[0].span()), "priority ${P} x");
     assert_eq!(sources.slice(block.span), "{\n  priority ${P} x\n}");
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_in_each_file() {
+    let mut memory = Memory::default().file("d/x", "\u{feff}b 1\n");
+    let (outline, problems) = read_with("\u{feff}a 1\ninclude x\n\u{feff}c\n", &mut memory);
+    // Only at the start of a file.
+    assert_eq!(outline, "<a><1> <b><1> <\u{feff}c>");
+    let text = "warning: the file begins with a byte order mark of UTF-8 (skipped); \
+                help: save the file without it";
+    assert_eq!(problems, [format!("d/k.conf:1:1: {text}"), format!("d/x:1:1: {text}")]);
+    // Places behind it are those of the file.
+    let problems = faults("\u{feff}a {");
+    assert!(problems.iter().any(|problem| problem.starts_with("d/k.conf:1:4: ")), "{problems:?}");
+}
+
+#[test]
+fn other_blanks_than_those_of_ascii_are_letters_and_named() {
+    let (outline, problems) = read_with("a\u{a0}b c\u{2003}\n\u{b}d\u{c}e\n", &mut Memory::default());
+    assert_eq!(outline, "<a\u{a0}b><c\u{2003}> <d><e>");
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert_eq!(
+        problems[0],
+        "d/k.conf:1:2: warning: the character U+00A0 looks like a blank (it is a part of the word, for keepalived, too); \
+         help: write a blank in its place"
+    );
+    assert!(problems[1].starts_with("d/k.conf:1:6: warning: the character U+2003"), "{problems:?}");
+    assert_eq!(tree("k \"a\u{a0}b\" # \u{a0}"), "<k><a\u{a0}b>");
 }

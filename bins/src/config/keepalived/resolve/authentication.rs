@@ -5,14 +5,14 @@ use std::{path::PathBuf, time::Duration};
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     keepalived::{
-        language::{Directive, Word},
+        language::{Directive, Word, keywords::Within},
         model::{HmacKey, HmacMode, Secret},
     },
 };
 
 use super::{
-    tracking::no_block,
-    values::{At, IGNORED, Once, missing, number, number_in, only, surplus},
+    tracking::no_entries,
+    values::{At, IGNORED, effective, missing, number, number_in, only, surplus},
 };
 
 /// Bytes of a password that VRRPv2 has room for.
@@ -45,13 +45,11 @@ pub(super) struct HmacDraft {
 
 pub(super) fn pass(directive: &Directive, problems: &mut Problems) -> Option<PassDraft> {
     let Some(block) = &directive.block else {
-        problems.push(no_block(directive));
+        problems.push(no_entries(directive));
         return None;
     };
     let mut draft = PassDraft::default();
-    let mut once = Once::default();
-    for directive in &block.directives {
-        once.note(directive, problems);
+    for directive in effective(block, Within::Authentication, problems) {
         match directive.keyword() {
             "auth_type" => draft.kind = kind(directive, problems).or(draft.kind),
             "auth_pass" => {
@@ -93,14 +91,14 @@ fn kind(directive: &Directive, problems: &mut Problems) -> Option<At<PassKind>> 
 /// `auth_hmac { key ID KEY; active_key ID; time_window SECONDS; anti_replay time|monotonic; mode MODE }`.
 pub(super) fn hmac(directive: &Directive, problems: &mut Problems) -> Option<HmacDraft> {
     let Some(block) = &directive.block else {
-        problems.push(no_block(directive));
+        problems.push(no_entries(directive));
         return None;
     };
     let mut keys: Vec<(HmacKey, &Word)> = Vec::new();
     let mut active: Option<At<u8>> = None;
     let (mut window, mut mode, mut monotonic) = (None, HmacMode::default(), false);
     let mut broken = false;
-    for line in &block.directives {
+    for line in effective(block, Within::AuthHmac, problems) {
         match line.keyword() {
             "key" => match key(line, problems) {
                 Some((new, word)) => match keys.iter().find(|(key, _)| key.id == new.id) {

@@ -7,7 +7,7 @@ use std::{net::IpAddr, time::Duration};
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     keepalived::{
-        language::{Block, Directive},
+        language::{Block, Directive, keywords::Within},
         model::{Config, Fifo, Garp, Globals, ScriptCommand, User, Version},
     },
 };
@@ -16,10 +16,15 @@ use super::{
     faults::{Area, Faults},
     ipvs::{self, Sync},
     notify::{command, user},
-    values::{At, IGNORED, Once, address, missing, number, only, seconds, seconds_in, surplus, switch, text},
+    values::{
+        self, At, IGNORED, address, bare, effective, missing, number, only, seconds, seconds_in, surplus,
+        switch, text,
+    },
 };
 
 const DAY: Duration = Duration::from_secs(86_400);
+const LONGEST_DELAY: Duration = Duration::from_secs(4_294);
+const LONGEST_REFRESH: Duration = Duration::from_secs(u32::MAX as u64);
 /// What fits into 32 bits of microseconds.
 const LONGEST: Duration = Duration::from_micros(u32::MAX as u64);
 
@@ -93,11 +98,13 @@ impl GarpDefaults {
         directive: &Directive,
         problems: &mut Problems,
     ) -> bool {
-        let mut delay = || seconds(directive, Duration::ZERO..=DAY, problems).map(|at| at.value);
+        let mut until = |longest| seconds(directive, Duration::ZERO..=longest, problems).map(|at| at.value);
         match keyword {
-            "garp_master_delay" => self.delay = delay().or(self.delay),
-            "garp_master_refresh" => self.refresh = delay().or(self.refresh),
-            "garp_lower_prio_delay" => self.lower_prio_delay = delay().or(self.lower_prio_delay),
+            "garp_master_delay" => self.delay = until(LONGEST_DELAY).or(self.delay),
+            "garp_master_refresh" => self.refresh = until(LONGEST_REFRESH).or(self.refresh),
+            "garp_lower_prio_delay" => {
+                self.lower_prio_delay = until(LONGEST_DELAY).or(self.lower_prio_delay);
+            }
             "garp_master_repeat" => self.repeat = repeat(directive, 1, problems).or(self.repeat),
             "garp_master_refresh_repeat" => {
                 self.refresh_repeat = repeat(directive, 1, problems).or(self.refresh_repeat);
@@ -196,9 +203,7 @@ impl Reading {
         faults: &mut Faults,
         problems: &mut Problems,
     ) {
-        let mut once = Once::default();
-        for statement in &block.directives {
-            once.note(statement, problems);
+        for statement in effective(block, Within::GlobalDefs, problems) {
             self.statement(statement, before, faults, problems);
         }
     }
@@ -246,13 +251,13 @@ impl Reading {
             "net_namespace" => self.globals.net_namespace = name_of_files(directive, problems),
             "vrrp_min_garp" => on(&mut defaults.garp.min),
             "vrrp_higher_prio_send_advert" => on(&mut defaults.higher_prio_send_advert),
-            "vrrp_check_unicast_src" => on(&mut defaults.check_unicast_src),
-            "vrrp_skip_check_adv_addr" => on(&mut defaults.skip_check_adv_addr),
             "vrrp_owner_ignore_adverts" => on(&mut defaults.owner_ignore_adverts),
             "v3_checksum_as_v2" => on(&mut defaults.v3_checksum_as_v2),
-            "vrrp_strict" => on(&mut defaults.strict),
             "vrrp_notify_priority_changes" => on(&mut defaults.priority_changes),
             "checker_log_all_failures" => on(&mut self.globals.log_all_failures),
+            "vrrp_check_unicast_src" => defaults.check_unicast_src = bare(directive, problems),
+            "vrrp_skip_check_adv_addr" => defaults.skip_check_adv_addr = bare(directive, problems),
+            "vrrp_strict" => defaults.strict = bare(directive, problems),
             "vrrp_lower_prio_no_advert" => defaults.lower_prio_no_advert = switch(directive, problems),
             "smtp_alert" => self.mail = switch(directive, problems),
             "smtp_alert_vrrp" => self.vrrp_mail = switch(directive, problems),
@@ -266,7 +271,9 @@ impl Reading {
                 defaults.group6 = group(directive, problems, IpAddr::is_ipv6).or(defaults.group6);
             }
             "default_interface" => {
-                defaults.interface = text(directive, "an interface", problems).unwrap_or_default();
+                if let Some(name) = text(directive, "an interface", problems) {
+                    defaults.interface = name;
+                }
             }
             "vrrp_garp_interval" => {
                 defaults.garp.interval4 = interval(directive, problems).unwrap_or_default();
@@ -285,17 +292,15 @@ impl Reading {
     /// What instances have nothing to do with.
     fn effects(&mut self, directive: &Directive, problems: &mut Problems) {
         let globals = &mut self.globals;
-        let mut on = |slot: &mut bool| *slot = switch(directive, problems).unwrap_or(*slot);
         match directive.keyword() {
-            "enable_script_security" => on(&mut globals.script_security),
-            "fifo_write_vrrp_states_on_reload" => on(&mut globals.fifo_states_on_reload),
-            "log_unknown_vrids" => on(&mut globals.log_unknown_vrids),
-            "no_email_faults" => on(&mut globals.mail.no_faults),
-            "lvs_flush" => on(&mut globals.lvs_flush),
-            "vrrp_no_swap" => on(&mut globals.real_time.no_swap),
-            // What is ours goes in one step always.
+            "enable_script_security" => globals.script_security = bare(directive, problems),
+            "fifo_write_vrrp_states_on_reload" => globals.fifo_states_on_reload = bare(directive, problems),
+            "log_unknown_vrids" => globals.log_unknown_vrids = bare(directive, problems),
+            "no_email_faults" => globals.mail.no_faults = bare(directive, problems),
+            "lvs_flush" => globals.lvs_flush = bare(directive, problems),
+            "vrrp_no_swap" => globals.real_time.no_swap = bare(directive, problems),
             "lvs_flush_on_stop" | "lvs_flush_onstop" => {
-                globals.lvs_flush_on_stop = directive.parameters().first().is_none_or(|how| how.text != "VS");
+                globals.lvs_flush_on_stop = ipvs::flush_on_stop(directive, problems);
             }
             "lvs_timeouts" => ipvs::timeouts(directive, &mut globals.lvs_timeouts, problems),
             "lvs_sync_daemon" => self.sync = Sync::read(directive, problems),
@@ -332,7 +337,7 @@ impl Reading {
             }
             "nftables" | "vrrp_iptables" => globals.nftables = Some(table(directive)),
             "vrrp_rt_priority" => {
-                globals.real_time.priority = number(directive, 1..=99, problems).map(|at| at.value);
+                globals.real_time.priority = Some(values::real_time_priority(directive, problems));
             }
             "vrrp_priority" => {
                 globals.real_time.nice = number(directive, -20..=19, problems).map(|at| at.value)

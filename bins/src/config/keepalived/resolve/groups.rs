@@ -9,7 +9,7 @@ use crate::config::{
     diagnostic::{BlockErrors, Diagnostic, Problems},
     document::Span,
     keepalived::{
-        language::Directive,
+        language::{Directive, keywords::Within},
         model::{Config, Group, Instance, InterfaceDelays, Notify, Tracked, Tracks},
     },
 };
@@ -20,8 +20,8 @@ use super::{
     globals::{Defaults, interval},
     notify::notify,
     settle::{GarpGroups, Settled},
-    tracking::{Trackers, no_block, tracks},
-    values::{IGNORED, Once, bare, only, seconds_in, surplus},
+    tracking::{Trackers, no_block, no_entries, tracks},
+    values::{IGNORED, bare, effective, only, seconds_in, surplus},
 };
 
 /// Sync groups as they come.
@@ -144,8 +144,9 @@ impl<'i> SyncGroups<'i> {
         };
         let mut members = Vec::new();
         let (mut own_weights, mut global_tracking) = (false, false);
-        let mut once = Once::default();
-        for line in &block.directives {
+        // What the group says of it holds for its members.
+        let mut priority_changes = None;
+        for line in effective(block, Within::SyncGroup, problems) {
             if tracks(line, &mut group.tracks, trackers, problems) {
                 continue;
             }
@@ -153,7 +154,6 @@ impl<'i> SyncGroups<'i> {
                 members.extend(self.members(line, &mut group, problems));
                 continue;
             }
-            once.note(line, problems);
             match line.keyword() {
                 "global_tracking" => {
                     global_tracking = bare(line, problems);
@@ -167,6 +167,14 @@ impl<'i> SyncGroups<'i> {
                 _ => {
                     notify(line, &mut group.notify, problems);
                 }
+            }
+            if line.keyword() == "notify_priority_changes" {
+                priority_changes = Some(group.notify.priority_changes);
+            }
+        }
+        if let Some(told) = priority_changes {
+            for &at in &members {
+                self.instances[at].instance.notify.priority_changes = told;
             }
         }
         if members.len() < 2 && group.missing.is_empty() {
@@ -196,7 +204,7 @@ impl<'i> SyncGroups<'i> {
     /// `group { NAME … }`: each is an instance that is in no other group.
     fn members(&mut self, directive: &Directive, group: &mut Group, problems: &mut Problems) -> Vec<usize> {
         let Some(block) = &directive.block else {
-            problems.push(no_block(directive));
+            problems.push(no_entries(directive));
             return Vec::new();
         };
         let mut members = Vec::new();
@@ -310,7 +318,7 @@ pub(super) fn garp_group(
                 .help("add `garp_interval SECONDS`, and `gna_interval SECONDS` for IPv6"),
         );
     }
-    for line in &block.directives {
+    for line in effective(block, Within::GarpGroup, problems) {
         match line.keyword() {
             "garp_interval" => intervals[0] = interval(line, problems).unwrap_or(intervals[0]),
             "gna_interval" => intervals[1] = interval(line, problems).unwrap_or(intervals[1]),
@@ -347,7 +355,7 @@ pub(super) fn interface_delays(
 ) {
     const MAX: Duration = Duration::from_secs(255);
     let Some(block) = &directive.block else {
-        problems.push(no_block(directive));
+        problems.push(no_entries(directive));
         return;
     };
     for entry in &block.directives {

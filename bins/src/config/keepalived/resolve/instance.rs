@@ -8,7 +8,7 @@ use crate::config::{
     diagnostic::{Diagnostic, Problems},
     document::Span,
     keepalived::{
-        language::{Block, Directive, Word},
+        language::{Block, Directive, Word, keywords::Within},
         model::{InitialState, Notify, Peer, Route, Rule, Tracks, Version, VirtualAddress, Vmac},
     },
 };
@@ -19,9 +19,9 @@ use super::{
     globals::{Defaults, GarpDefaults, version},
     notify::notify,
     routes::{Preferences, routes, rules},
-    tracking::{Trackers, no_block, tracks},
+    tracking::{Trackers, no_block, no_entries, tracks},
     values::{
-        At, IGNORED, Once, address, address_in, bare, number, number_in, only, seconds, surplus, switch,
+        At, IGNORED, address, address_in, bare, effective, number, number_in, only, seconds, surplus, switch,
     },
 };
 
@@ -148,14 +148,12 @@ pub(super) fn read<'d>(
         return None;
     };
     let mut draft = Draft::new(name, defaults);
-    let mut once = Once::default();
-    for directive in &block.directives {
+    for directive in effective(block, Within::Instance, problems) {
         if tracks(directive, &mut draft.tracks, trackers, problems)
             || draft.lists(directive, preferences, problems)
         {
             continue;
         }
-        once.note(directive, problems);
         let known = notify(directive, &mut draft.notify, problems)
             || draft.garp.directive(directive.keyword(), directive, problems)
             || draft.identity(directive, problems)
@@ -188,7 +186,7 @@ impl Draft<'_> {
             return false;
         }
         let Some(block) = &directive.block else {
-            problems.push(no_block(directive));
+            problems.push(no_entries(directive));
             return true;
         };
         match keyword {
@@ -308,10 +306,14 @@ impl Draft<'_> {
                 self.unicast.get_or_insert(directive.span());
             }
             "track_src_ip" => self.track_source = bare(directive, problems),
-            "check_unicast_src" => {
-                self.check_unicast_src = switch(directive, problems).unwrap_or(self.check_unicast_src);
+            "check_unicast_src" => self.check_unicast_src = bare(directive, problems),
+            "use_vmac" => {
+                let mut new = vmac(directive, problems);
+                // The first name counts, and of the rest the last.
+                new.vmac.name =
+                    self.vmac.take().and_then(|earlier| earlier.value.vmac.name).or(new.vmac.name);
+                self.vmac = Some(At::new(new, directive.span()));
             }
-            "use_vmac" => self.vmac = Some(At::new(vmac(directive, problems), directive.span())),
             "vmac_xmit_base" => self.vmac_xmit_base = Some(directive.span()),
             _ => return false,
         }
@@ -341,7 +343,8 @@ impl Draft<'_> {
             }
             "strict_mode" => on(&mut self.strict, problems),
             "higher_prio_send_advert" => on(&mut self.higher_prio_send_advert, problems),
-            "skip_check_adv_addr" => on(&mut self.skip_check_adv_addr, problems),
+            // Of what keepalived reads here, `off` means the same as `on`.
+            "skip_check_adv_addr" => self.skip_check_adv_addr |= switch(directive, problems).is_some(),
             "owner_ignore_adverts" => on(&mut self.owner_ignore_adverts, problems),
             "v3_checksum_as_v2" => on(&mut self.v3_checksum_as_v2, problems),
             "promote_secondaries" => self.promote_secondaries = bare(directive, problems),

@@ -42,6 +42,24 @@ pub(super) fn timeouts(directive: &Directive, timeouts: &mut LvsTimeouts, proble
     }
 }
 
+/// Nothing, or `VS`: what is ours goes in one step in any case.
+pub(super) fn flush_on_stop(directive: &Directive, problems: &mut Problems) -> bool {
+    match directive.parameters() {
+        [] => true,
+        [how, ..] if how.text == "VS" => false,
+        _ => {
+            problems.push(
+                Diagnostic::warning(
+                    directive.span(),
+                    format!("`{}` takes nothing, or `VS`", directive.keyword()),
+                )
+                .label("the line is ignored, as with keepalived"),
+            );
+            false
+        }
+    }
+}
+
 /// `lvs_sync_daemon` as it is written: whether its instance exists is known at the end.
 #[derive(Debug)]
 pub(super) struct Sync {

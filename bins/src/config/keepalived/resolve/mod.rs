@@ -28,7 +28,7 @@ mod virtual_server;
 use crate::config::diagnostic::{Diagnostic, Problems};
 
 use super::{
-    language::Document,
+    language::{Document, keywords::Within},
     model::{Config, Instance},
 };
 
@@ -37,6 +37,7 @@ pub use faults::{Area, Fault, Outcome};
 use instances::Instances;
 use statics::Statics;
 use tracking::Trackers;
+use values::effective;
 
 /// What a document means beside a configuration that is in force.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +72,7 @@ pub fn resolve_beside(document: &Document, basis: Basis<'_>, problems: &mut Prob
     let mut faults = Faults::default();
 
     let mut reading = globals::Reading::default();
-    for directive in root {
+    for directive in effective(&document.root, Within::Root, problems) {
         match (directive.keyword(), &directive.block) {
             ("global_defs", Some(block)) => reading.block(block, before, &mut faults, problems),
             ("instance" | "net_namespace", _) => {

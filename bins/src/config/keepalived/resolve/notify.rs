@@ -46,7 +46,30 @@ pub(super) fn command(directive: &Directive, problems: &mut Problems) -> Option<
         return None;
     };
     let argv = arguments(directive.keyword(), line, problems)?;
+    if let Some(word) = user.iter().find(|word| !could_be_a_user(&word.text)) {
+        problems.push(
+            Diagnostic::warning(
+                word.span,
+                format!("`{}` stands where a user or a group is named", word.text),
+            )
+            .label("it cannot be one, so that the program is not run, as with keepalived")
+            .help("put the program and its arguments in quotes: \"PROGRAM ARGUMENTS\""),
+        );
+        return None;
+    }
     Some(ScriptCommand { argv, user: self::user(directive, user, problems) })
+}
+
+/// Says that words behind a program are not its arguments.
+pub(super) fn unquoted(directive: &Directive, rest: &[Word], problems: &mut Problems) {
+    if let [first, .., last] | [first @ last] = rest {
+        let keyword = directive.keyword();
+        problems.push(
+            Diagnostic::warning(first.span.to(last.span), format!("words behind the program of `{keyword}`"))
+                .label("ignored, as with keepalived: the program runs without them")
+                .help("put the program and its arguments in quotes: \"PROGRAM ARGUMENTS\""),
+        );
+    }
 }
 
 /// `[USER [GROUP]]`.
@@ -58,6 +81,13 @@ pub(super) fn user(directive: &Directive, words: &[Word], problems: &mut Problem
     };
     surplus(directive, rest, problems);
     Some(User { name: name.text.to_string(), group })
+}
+
+/// Whether there may be a user or a group of this name.
+fn could_be_a_user(name: &str) -> bool {
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    let starts_well = !name.starts_with(|first: char| first.is_ascii_digit() || first == '-');
+    !name.is_empty() && (is_number || starts_well) && !name.contains(['/', ':', ',', '=', ' ', '"', '\''])
 }
 
 /// The words of a command line, in the manner of a shell.

@@ -63,6 +63,9 @@ const ROUTE_VALUES: &[&str] = &[
     "nhid",
     "track_group",
 ];
+/// Words of routes whose value may have `lock` before it.
+const LOCKABLE: &[&str] =
+    &["mtu", "advmss", "cwnd", "congctl", "reordering", "rto_min", "rtt", "rttvar", "ssthresh"];
 const ROUTE_WORDS: &[&str] = &[
     "nexthop",
     "onlink",
@@ -207,6 +210,10 @@ fn read(
                 let value = value(word, &mut given, problems)?;
                 family = family.or_else(|| family_of(&value.text));
                 read.words.extend([named_by_ip(what, text).to_owned(), value.text.to_string()]);
+                // `mtu lock 1400`: the kernel leaves the metric as it is.
+                if value.text == "lock" && LOCKABLE.contains(&text) {
+                    read.words.push(self::value(value, &mut given, problems)?.text.to_string());
+                }
                 // `via inet6 ADDRESS`
                 if matches!(value.text.as_str(), "inet" | "inet6") {
                     read.words.extend(given.next().map(|word| word.text.to_string()));

@@ -3,6 +3,7 @@ mod instances;
 mod ipvs;
 mod others;
 mod verdicts;
+mod words;
 
 use std::{net::IpAddr, path::Path, time::Duration};
 

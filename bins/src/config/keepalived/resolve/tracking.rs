@@ -173,6 +173,13 @@ pub(super) fn no_block(directive: &Directive) -> Diagnostic {
         .label("expected `{` and `}` after it")
 }
 
+/// The same of a block of entries, without which keepalived runs.
+pub(super) fn no_entries(directive: &Directive) -> Diagnostic {
+    Diagnostic::mistake(directive.span(), format!("`{}` has no block", directive.keyword()))
+        .label("expected `{` and `}` after it")
+        .instead(IGNORED)
+}
+
 /// A `track_…` block of an instance or group; `false` when it is none.
 pub(super) fn tracks(
     directive: &Directive,
@@ -185,7 +192,7 @@ pub(super) fn tracks(
         return false;
     }
     let Some(block) = &directive.block else {
-        problems.push(no_block(directive));
+        problems.push(no_entries(directive));
         return true;
     };
     let before = match keyword {

@@ -9,7 +9,10 @@ use ipnet::IpNet;
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     document::Span,
-    keepalived::language::{Directive, Word},
+    keepalived::language::{
+        Block, Directive, Word,
+        keywords::{Repeated, Within, find},
+    },
 };
 
 /// What becomes of a line or an entry that cannot be used.
@@ -62,13 +65,20 @@ pub(super) fn missing(directive: &Directive, expected: &str) -> Diagnostic {
     let message = format!("`{keyword}` has no value");
     let label = format!("expected {expected}");
     match NEEDS_NO_VALUE.contains(&keyword) {
-        true => Diagnostic::mistake(span, message).label(label).instead(IGNORED),
+        true => without_value(directive, expected),
         false => Diagnostic::error(span, message).label(label),
     }
 }
 
+/// The same of one that is ignored then.
+pub(super) fn without_value(directive: &Directive, expected: &str) -> Diagnostic {
+    Diagnostic::mistake(directive.span(), format!("`{}` has no value", directive.keyword()))
+        .label(format!("expected {expected}"))
+        .instead(IGNORED)
+}
+
 /// Keywords that keepalived 2.2.7 ignores without a value, or does not know.
-const NEEDS_NO_VALUE: [&str; 40] = [
+const NEEDS_NO_VALUE: [&str; 41] = [
     "default_interface",
     "file",
     "garp_extra_if",
@@ -95,6 +105,7 @@ const NEEDS_NO_VALUE: [&str; 40] = [
     "shutdown_script",
     "shutdown_script_timeout",
     "smtp_helo_name",
+    "sorry_server_lvs_method",
     "startup_script",
     "startup_script_timeout",
     "state_dump_file",
@@ -155,6 +166,17 @@ where
     value
 }
 
+/// 1 to 99; what is less or more counts as the one or the other.
+pub(super) fn real_time_priority(directive: &Directive, problems: &mut Problems) -> u8 {
+    let Some(asked) = number(directive, i64::MIN..=i64::MAX, problems) else { return 1 };
+    let value = asked.value.clamp(1, 99);
+    if value != asked.value {
+        let message = format!("`{}` {} is out of range", directive.keyword(), asked.value);
+        problems.push(Diagnostic::warning(asked.span, message).label(format!("{value} is used")));
+    }
+    u8::try_from(value).unwrap_or(1)
+}
+
 /// Seconds with a fraction, to the microsecond.
 pub(super) fn seconds(
     directive: &Directive,
@@ -205,10 +227,9 @@ fn parse_seconds(text: &str) -> Option<Duration> {
 pub(super) fn switch(directive: &Directive, problems: &mut Problems) -> Option<bool> {
     let [word, rest @ ..] = directive.parameters() else { return Some(true) };
     surplus(directive, rest, problems);
-    match word.text.to_ascii_lowercase().as_str() {
-        "on" | "true" | "yes" => Some(true),
-        "off" | "false" | "no" => Some(false),
-        _ => {
+    match is_on(&word.text) {
+        Some(on) => Some(on),
+        None => {
             let keyword = directive.keyword();
             problems.push(
                 Diagnostic::mistake(
@@ -223,10 +244,31 @@ pub(super) fn switch(directive: &Directive, problems: &mut Problems) -> Option<b
     }
 }
 
-/// A keyword that takes nothing.
+/// A keyword that takes nothing, and is on whatever follows it.
 pub(super) fn bare(directive: &Directive, problems: &mut Problems) -> bool {
-    surplus(directive, directive.parameters(), problems);
+    let keyword = directive.keyword();
+    match directive.parameters() {
+        [word] if is_on(&word.text) == Some(true) => {}
+        [word, ..] if is_on(&word.text) == Some(false) => problems.push(
+            Diagnostic::warning(
+                directive.span(),
+                format!("`{keyword}` cannot be switched off by `{}`", word.text),
+            )
+            .label("it is on, as with keepalived, which does not read what follows")
+            .help("remove the line"),
+        ),
+        rest => surplus(directive, rest, problems),
+    }
     true
+}
+
+/// What `on`, `off` and their like say, in small letters only, as keepalived has it.
+fn is_on(text: &str) -> Option<bool> {
+    match text {
+        "on" | "true" | "yes" => Some(true),
+        "off" | "false" | "no" => Some(false),
+        _ => None,
+    }
 }
 
 /// A single word of text.
@@ -242,7 +284,7 @@ pub(super) fn address(directive: &Directive, problems: &mut Problems) -> Option<
 
 /// The same of any word.
 pub(super) fn address_in(what: &str, word: &Word, problems: &mut Problems) -> Option<IpAddr> {
-    let parsed = word.text.parse().ok();
+    let parsed = word.text.parse().ok().or_else(|| without_prefix(word, problems));
     if parsed.is_none() {
         problems.push(
             Diagnostic::mistake(word.span, format!("`{}` is no IP address for {what}", word.text))
@@ -253,6 +295,18 @@ pub(super) fn address_in(what: &str, word: &Word, problems: &mut Problems) -> Op
     parsed
 }
 
+/// The address before a prefix length, or the first one of a range, where one host is meant.
+fn without_prefix(word: &Word, problems: &mut Problems) -> Option<IpAddr> {
+    let (address, _) = word.text.split_once(['/', '-'])?;
+    let address = address.parse().ok()?;
+    problems.push(
+        Diagnostic::warning(word.span, format!("`{}` stands where the address of a host does", word.text))
+            .label(format!("{address} is taken, as with keepalived"))
+            .help(format!("write {address}")),
+    );
+    Some(address)
+}
+
 /// An address with or without a prefix length.
 pub(super) fn net(text: &str) -> Option<IpNet> {
     match text.parse() {
@@ -261,21 +315,36 @@ pub(super) fn net(text: &str) -> Option<IpNet> {
     }
 }
 
-/// Tells of settings that are made twice in a block.
-#[derive(Debug, Default)]
-pub(super) struct Once<'d>(HashMap<&'d str, &'d Directive>);
-
-impl<'d> Once<'d> {
-    /// Takes a setting down; the last one counts.
-    pub(super) fn note(&mut self, directive: &'d Directive, problems: &mut Problems) {
-        let Some(earlier) = self.0.insert(directive.keyword(), directive) else { return };
+/// The directives of a block that count, in the order of the text: of a keyword that stands there twice and is one setting, the
+/// last or the first, as with keepalived.
+pub(super) fn effective<'d>(block: &'d Block, within: Within, problems: &mut Problems) -> Vec<&'d Directive> {
+    let mut settings: HashMap<&str, &Directive> = HashMap::new();
+    let mut counts = |directive: &&'d Directive| {
+        let Some(keyword) = find(within, directive.keyword()) else { return true };
+        if keyword.repeated == Repeated::All {
+            return true;
+        }
+        let Some(earlier) = settings.insert(keyword.name, directive) else { return true };
+        let is_kept = match keyword.repeated {
+            Repeated::First => true,
+            Repeated::FirstBut(default) => {
+                earlier.parameters().first().is_some_and(|word| word.text != default)
+            }
+            Repeated::Last | Repeated::All => false,
+        };
+        let which = if is_kept { "first" } else { "last" };
         let same = if same_words(earlier, directive) { ", with the same value" } else { "" };
         problems.push(
-            Diagnostic::warning(directive.span(), format!("`{}` is set twice{same}", directive.keyword()))
-                .label("the last one counts")
+            Diagnostic::warning(directive.span(), format!("`{}` is set twice{same}", keyword.name))
+                .label(format!("the {which} one counts, as with keepalived"))
                 .related(earlier.span(), "set here before"),
         );
-    }
+        if is_kept {
+            settings.insert(keyword.name, earlier);
+        }
+        !is_kept
+    };
+    block.directives.iter().filter(&mut counts).collect()
 }
 
 fn same_words(one: &Directive, other: &Directive) -> bool {

@@ -39,8 +39,8 @@ pub(super) const VIRTUAL_SERVER: &[Keyword] = &[
     line("snmp_name").not(SNMP),
     line("alpha"),
     line("omega"),
-    command("quorum_up"),
-    command("quorum_down"),
+    command("quorum_up").first(),
+    command("quorum_down").first(),
     line("quorum"),
     line("hysteresis"),
     line("weight"),
@@ -56,8 +56,8 @@ pub(super) const REAL_SERVER: &[Keyword] = &[
     line("uthreshold"),
     line("lthreshold"),
     line("inhibit_on_failure"),
-    command("notify_up"),
-    command("notify_down"),
+    command("notify_up").first(),
+    command("notify_down").first(),
     line("alpha"),
     line("retry"),
     line("delay_before_retry"),
@@ -188,7 +188,7 @@ pub(super) const DNS_CHECK: &[Keyword] = &[
     line("alpha"),
     line("log_all_failures"),
     line("type"),
-    line("name"),
+    line("name").first(),
 ];
 
 pub(super) const MISC_CHECK: &[Keyword] = &[
@@ -210,8 +210,8 @@ pub(super) const BFD_CHECK: &[Keyword] = &[line("name"), line("alpha")];
 
 pub(super) const URL: &[Keyword] = &[
     line("path"),
-    line("digest"),
-    line("status_code"),
+    line("digest").first(),
+    line("status_code").all(),
     line("virtualhost"),
     line("regex"),
     line("regex_no_match"),

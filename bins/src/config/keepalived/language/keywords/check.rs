@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Acted, Body, Keyword, Within, find};
+use super::{Acted, Body, Keyword, Within, find, suggestion};
 use crate::config::{
     diagnostic::{Diagnostic, Problems, Severity, nearest},
     document::Span,
@@ -122,10 +122,13 @@ fn explain(first: &Word, directive: &Directive, within: Within, severity: Severi
         };
     }
     let homes: Vec<Within> = Within::ALL.into_iter().filter(|home| find(*home, word).is_some()).collect();
+    let meant = suggestion::meant(word, within);
     if homes.is_empty() {
-        let known = within.keywords().iter().map(|keyword| keyword.name);
         let problem = Diagnostic::new(severity, first.span, format!("unknown keyword `{}`", shortened(word)));
-        return match nearest(word, known) {
+        if let Some(why) = suggestion::obsolete(word) {
+            return problem.help(why);
+        }
+        return match meant.or_else(|| nearest(word, within.keywords().iter().map(|keyword| keyword.name))) {
             Some(near) => problem.help(format!("did you mean `{near}`?")),
             None => match elsewhere(word) {
                 Some((near, home)) => {
@@ -142,18 +145,23 @@ fn explain(first: &Word, directive: &Directive, within: Within, severity: Severi
         first.span,
         format!("`{word}` stands {here}, but belongs {}", places.join(" or ")),
     );
-    match (homes.contains(&Within::Root), within) {
-        (true, within) if within != Within::Root => problem.help("is a `}` missing before it?"),
-        (false, Within::Root) => problem.help("was the block that it belongs to closed too early?"),
+    match (meant, homes.contains(&Within::Root), within) {
+        (Some(meant), _, _) => problem.help(format!("did you mean `{meant}`?")),
+        (None, true, within) if within != Within::Root => problem.help("is a `}` missing before it?"),
+        (None, false, Within::Root) => problem.help("was the block that it belongs to closed too early?"),
         _ => problem,
     }
 }
 
 fn elsewhere(word: &str) -> Option<(&'static str, Within)> {
-    let near = nearest(word, Within::ALL.into_iter().flat_map(Within::keywords).map(|keyword| keyword.name))?;
-    let home = Within::ALL.into_iter().find(|home| find(*home, near).is_some())?;
-    // `nearest` gives back what it was given, so the table has it.
-    Some((find(home, near)?.name, home))
+    let all = || Within::ALL.into_iter().filter_map(|home| Some((suggestion::meant(word, home)?, home)));
+    all().next().or_else(|| {
+        let known = Within::ALL.into_iter().flat_map(Within::keywords).map(|keyword| keyword.name);
+        let near = nearest(word, known)?;
+        let home = Within::ALL.into_iter().find(|home| find(*home, near).is_some())?;
+        // `nearest` gives back what it was given, so the table has it.
+        Some((find(home, near)?.name, home))
+    })
 }
 
 fn position(within: Within) -> String {

@@ -7,6 +7,7 @@ mod bfd;
 mod check;
 mod globals;
 mod root;
+mod suggestion;
 #[cfg(test)]
 mod tests;
 mod vrrp;
@@ -26,6 +27,21 @@ pub struct Keyword {
     pub shell: bool,
     /// Whether something acts on it.
     pub acted: Acted,
+    /// Which one counts when it is there twice.
+    pub repeated: Repeated,
+}
+
+/// Which one of several equal keywords of a block counts, as with keepalived 2.2.7.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeated {
+    /// The last one.
+    Last,
+    /// All of them: they add to each other.
+    All,
+    /// The first one.
+    First,
+    /// The first one with another argument than this, which is the default.
+    FirstBut(&'static str),
 }
 
 /// What may follow a keyword in braces.
@@ -189,7 +205,7 @@ static TABLE: LazyLock<Vec<HashMap<&'static str, &'static Keyword>>> = LazyLock:
 });
 
 const fn line(name: &'static str) -> Keyword {
-    Keyword { name, body: Body::Line, shell: false, acted: Acted::Acted }
+    Keyword { name, body: Body::Line, shell: false, acted: Acted::Acted, repeated: Repeated::Last }
 }
 
 /// A command line.
@@ -198,14 +214,29 @@ const fn command(name: &'static str) -> Keyword {
 }
 
 const fn block(name: &'static str, within: Within) -> Keyword {
-    Keyword { body: Body::Block(within), ..line(name) }
+    Keyword { body: Body::Block(within), repeated: Repeated::All, ..line(name) }
 }
 
 const fn entries(name: &'static str) -> Keyword {
-    Keyword { body: Body::Entries, ..line(name) }
+    Keyword { body: Body::Entries, repeated: Repeated::All, ..line(name) }
 }
 
 impl Keyword {
+    /// The same, of which the first one counts.
+    const fn first(self) -> Self {
+        Self { repeated: Repeated::First, ..self }
+    }
+
+    /// The same, which add to each other.
+    const fn all(self) -> Self {
+        Self { repeated: Repeated::All, ..self }
+    }
+
+    /// The same, of which the first one counts that is not this default.
+    const fn first_but(self, default: &'static str) -> Self {
+        Self { repeated: Repeated::FirstBut(default), ..self }
+    }
+
     /// The same, not acted on.
     const fn not(self, would: &'static str) -> Self {
         Self { acted: Acted::NotActed(would), ..self }

@@ -11,7 +11,7 @@ pub(super) const ROOT: &[Keyword] = &[
     line("net_namespace_ipvs").not("would keep virtual servers in a network namespace of their own"),
     line("namespace_with_ipsets").not("would use ipsets in a namespace on kernels before 3.13"),
     line("use_pid_dir").not("would keep pid files in /run/keepalived"),
-    line("instance"),
+    line("instance").first(),
     line("child_wait_time").not(ONE_PROCESS),
     block("global_defs", Within::GlobalDefs),
     block("track_group", Within::TrackGroup)

@@ -114,3 +114,99 @@ fn something_that_looks_like_a_definition_says_how_to_write_one() {
     assert!(found[1].contains("`$1X` is not defined") && found[1].contains("no digit"), "{found:?}");
     assert!(found[2].contains("define it before: `$NOT=VALUE`"), "{found:?}");
 }
+
+/// A file in which a line stands in a block, and around it the blocks that this is in.
+fn inside(within: Within, line: &str) -> String {
+    let around = match within {
+        Within::Root => return format!("{line}\n"),
+        Within::Authentication | Within::AuthHmac => Within::Instance,
+        Within::RealServer => Within::VirtualServer,
+        Within::Url => Within::HttpGet,
+        Within::SmtpHost => Within::SmtpCheck,
+        Within::TcpCheck
+        | Within::PingCheck
+        | Within::UdpCheck
+        | Within::HttpGet
+        | Within::SmtpCheck
+        | Within::DnsCheck
+        | Within::MiscCheck
+        | Within::FileCheck
+        | Within::BfdCheck => Within::RealServer,
+        _ => Within::Root,
+    };
+    inside(around, &format!("{} x {{\n{line}\n}}", within.name()))
+}
+
+/// What is said of a line in a block, apart from what the blocks around it are said to be.
+fn said_of(within: Within, line: &str) -> String {
+    let depth = inside(within, "?").lines().position(|line| line == "?").unwrap() + 1;
+    let found = messages(&inside(within, line));
+    let of_the_line = found.into_iter().filter(|message| message.starts_with(&format!("k.conf:{depth}:")));
+    of_the_line.collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn names_of_other_versions_and_blocks_are_answered_with_what_stands_for_them_here() {
+    for (within, word, right) in [
+        (Within::TcpCheck, "nb_get_retry", "`retry`"),
+        (Within::MiscCheck, "nb_get_retry", "`retry`"),
+        (Within::GlobalDefs, "garp_master_delay", "`vrrp_garp_master_delay`"),
+        (Within::GlobalDefs, "garp_delay", "`vrrp_garp_master_delay`"),
+        (Within::GlobalDefs, "version", "`vrrp_version`"),
+        (Within::GlobalDefs, "lvs_id", "`router_id`"),
+        (Within::GlobalDefs, "script_security", "`enable_script_security`"),
+        (Within::Instance, "garp_delay", "`garp_master_delay`"),
+        (Within::Instance, "vrrp_garp_master_delay", "`garp_master_delay`"),
+        (Within::Instance, "vrid", "`virtual_router_id`"),
+        (Within::VirtualServer, "lb_algorithm", "`lb_algo`"),
+        (Within::VirtualServer, "nat_mask", "leave it out"),
+        (Within::RealServer, "HTTP_CHECK", "`HTTP_GET`"),
+        (Within::TcpCheck, "port", "`connect_port`"),
+        (Within::HttpGet, "timeout", "`connect_timeout`"),
+        (Within::MiscCheck, "connect_timeout", "`misc_timeout`"),
+        (Within::Root, "sync_group", "`vrrp_sync_group`"),
+    ] {
+        let said = said_of(within, word);
+        let help = said.split("; help: ").nth(1).unwrap_or_else(|| panic!("{within:?} {word}: {said}"));
+        assert!(help.contains(right), "{within:?} {word}: {said}");
+    }
+    // The priority of the process is not that of an instance.
+    let said = said_of(Within::GlobalDefs, "priority 100");
+    assert!(said.contains("belongs in `vrrp_instance`") && !said.contains("vrrp_priority"), "{said}");
+}
+
+#[test]
+fn every_suggestion_can_be_written_where_it_is_said_to_be() {
+    let all: BTreeSet<&str> = Within::ALL.into_iter().flat_map(Within::keywords).map(|it| it.name).collect();
+    let slips = |name: &str| {
+        let (head, tail) = name.split_at(name.len() / 2);
+        [
+            name.to_owned(),
+            format!("{head}x{tail}"),
+            format!("{head}{}", tail.get(1..).unwrap_or_default()),
+            name.replace('_', "-"),
+        ]
+    };
+    let mut suggestions = 0;
+    for within in Within::ALL {
+        // Each block with other words; all of them would take minutes.
+        for word in all.iter().flat_map(|name| slips(name)).skip(within as usize).step_by(13) {
+            if word.is_empty() || find(within, &word).is_some() {
+                continue;
+            }
+            let said = said_of(within, &word);
+            let Some((_, help)) = said.split_once("did you mean `") else { continue };
+            let (name, rest) = help.split_once('`').unwrap();
+            suggestions += 1;
+            let home = match rest.strip_prefix(", which stands ") {
+                Some(place) => Within::ALL.into_iter().find(|home| {
+                    place.trim_end_matches('?').trim_start_matches("in `").trim_end_matches('`')
+                        == home.name()
+                }),
+                None => Some(within),
+            };
+            assert!(home.is_some_and(|home| find(home, name).is_some()), "{within:?} {word}: {said}");
+        }
+    }
+    assert!(suggestions > 500, "{suggestions}");
+}

@@ -6,17 +6,17 @@ const BFD: &str = "would track a neighbour that is watched by BFD";
 const OBSOLETE: &str = "does nothing in keepalived 2.2.7 either";
 
 pub(super) const SYNC_GROUP: &[Keyword] = &[
-    entries("group"),
+    entries("group").first(),
     entries("track_interface"),
     entries("track_script"),
     entries("track_file"),
     entries("track_process"),
     entries("track_bfd").not(BFD),
-    command("notify_backup"),
-    command("notify_master"),
-    command("notify_fault"),
-    command("notify_stop"),
-    command("notify"),
+    command("notify_backup").first(),
+    command("notify_master").first(),
+    command("notify_fault").first(),
+    command("notify_stop").first(),
+    command("notify").first(),
     line("smtp_alert"),
     line("global_tracking"),
     line("sync_group_tracking_weight"),
@@ -24,19 +24,19 @@ pub(super) const SYNC_GROUP: &[Keyword] = &[
 ];
 
 pub(super) const GARP_GROUP: &[Keyword] =
-    &[line("garp_interval"), line("gna_interval"), line("interface"), entries("interfaces")];
+    &[line("garp_interval"), line("gna_interval"), line("interface").all(), entries("interfaces")];
 
 pub(super) const INSTANCE: &[Keyword] = &[
     line("use_vmac"),
     line("use_vmac_addr").not("would send the adverts of addresses on a VMAC's base from VMACs of their own"),
     line("vmac_xmit_base"),
-    line("use_ipvlan").not("would send from an ipvlan interface"),
+    line("use_ipvlan").first().not("would send from an ipvlan interface"),
     entries("unicast_peer"),
     line("unicast_fault_no_peer"),
     line("check_unicast_src"),
     line("old_unicast_checksum").not("would send the checksums of keepalived before 1.3.7"),
     line("native_ipv6").not(OBSOLETE),
-    line("state"),
+    line("state").first_but("BACKUP"),
     line("interface"),
     line("vrf").not("would put the VMAC into a VRF"),
     line("dont_track_primary"),
@@ -51,7 +51,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     line("track_src_ip"),
     line("virtual_router_id"),
     line("unicast_ttl"),
-    line("version"),
+    line("version").first(),
     line("priority"),
     line("advert_int"),
     entries("virtual_ipaddress"),
@@ -70,16 +70,16 @@ pub(super) const INSTANCE: &[Keyword] = &[
     line("nopreempt"),
     line("preempt_delay"),
     line("debug").not(OBSOLETE),
-    command("notify_backup"),
-    command("notify_master"),
-    command("notify_fault"),
-    command("notify_stop"),
-    command("notify_deleted"),
-    command("notify"),
-    command("notify_master_rx_lower_pri"),
+    command("notify_backup").first(),
+    command("notify_master").first(),
+    command("notify_fault").first(),
+    command("notify_stop").first(),
+    command("notify_deleted").first(),
+    command("notify").first(),
+    command("notify_master_rx_lower_pri").first(),
     line("smtp_alert"),
     line("notify_priority_changes"),
-    line("lvs_sync_daemon_interface"),
+    line("lvs_sync_daemon_interface").first(),
     line("garp_master_delay"),
     line("garp_master_refresh"),
     line("garp_master_repeat"),
@@ -102,7 +102,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
 pub(super) const AUTHENTICATION: &[Keyword] = &[line("auth_type"), line("auth_pass")];
 
 pub(super) const AUTH_HMAC: &[Keyword] =
-    &[line("key"), line("active_key"), line("time_window"), line("anti_replay"), line("mode")];
+    &[line("key").all(), line("active_key"), line("time_window"), line("anti_replay"), line("mode")];
 
 pub(super) const SCRIPT: &[Keyword] = &[
     command("script"),
@@ -116,9 +116,9 @@ pub(super) const SCRIPT: &[Keyword] = &[
 ];
 
 pub(super) const PROCESS: &[Keyword] = &[
-    line("process"),
+    line("process").first(),
     line("param_match"),
-    line("weight"),
+    line("weight").first(),
     line("quorum"),
     line("quorum_max"),
     line("delay"),
@@ -127,4 +127,5 @@ pub(super) const PROCESS: &[Keyword] = &[
     line("full_command"),
 ];
 
-pub(super) const TRACK_FILE: &[Keyword] = &[line("file"), line("weight"), line("init_file")];
+pub(super) const TRACK_FILE: &[Keyword] =
+    &[line("file").first(), line("weight").first_but("1"), line("init_file")];

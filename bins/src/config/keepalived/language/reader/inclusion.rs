@@ -36,11 +36,12 @@ impl Reader<'_> {
         }
         if found.paths.is_empty() {
             let strict = if found.wildcards { checks.wildcard } else { checks.matching };
+            let message = format!("no file matches `{text}`");
             if strict {
-                self.problems.push(Diagnostic::error(place, format!("no file matches `{text}`")));
+                self.problems.push(Diagnostic::error(place, message));
                 self.completeness = Completeness::Cut;
-            } else if !found.wildcards {
-                self.problems.push(Diagnostic::warning(place, format!("no file matches `{text}`")));
+            } else {
+                self.problems.push(Diagnostic::warning(place, message));
             }
         }
         for path in found.paths {

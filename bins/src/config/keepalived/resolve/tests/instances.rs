@@ -32,7 +32,7 @@ fn an_instance_takes_from_the_globals_what_it_does_not_say() {
     assert!(quiet.lower_prio_no_advert && quiet.higher_prio_send_advert && quiet.check_unicast_src);
     assert!(quiet.notify.mail && quiet.notify.priority_changes);
     let lines = "version 2\nmcast_dst_ip 224.0.0.20\ngarp_master_delay 0\ngarp_lower_prio_repeat 9\ndown_timer_adverts 2\n\
-                 lower_prio_no_advert off\nhigher_prio_send_advert no\ncheck_unicast_src false\nsmtp_alert off\n\
+                 lower_prio_no_advert off\nhigher_prio_send_advert no\nsmtp_alert off\n\
                  notify_priority_changes false";
     let own = clean(&(globals.to_owned() + &instance_text(lines))).instances.remove(0);
     assert_eq!((own.version, own.down_timer_adverts), (Version::V2, 2));
@@ -42,7 +42,7 @@ fn an_instance_takes_from_the_globals_what_it_does_not_say() {
         (Duration::ZERO, Duration::from_secs(2), 9),
         "the delay of an instance is not that of its announcements against a lower priority"
     );
-    assert!(!own.lower_prio_no_advert && !own.higher_prio_send_advert && !own.check_unicast_src);
+    assert!(!own.lower_prio_no_advert && !own.higher_prio_send_advert);
     assert!(!own.notify.mail && !own.notify.priority_changes);
 }
 

@@ -5,11 +5,14 @@ use std::time::Duration;
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     keepalived::{
-        language::{Block, Directive, Word},
+        language::{Block, Directive, Word, keywords::Within},
         model::{FileInit, ParamMatch, Process, Script, ScriptCommand, TrackFile, User, Weight},
         resolve::{
-            notify::{arguments, user},
-            values::{At, IGNORED, Once, bare, missing, number, number_in, only, seconds, surplus},
+            notify::{arguments, unquoted, user},
+            values::{
+                At, IGNORED, bare, effective, missing, number, number_in, only, seconds, surplus,
+                without_value,
+            },
         },
     },
 };
@@ -26,9 +29,7 @@ pub(super) fn script(name: &Word, block: &Block, problems: &mut Problems) -> Opt
     let (mut interval, mut timeout) = (None, None);
     let (mut rise, mut fall) = (1, 1);
     let (mut weight, mut init_fail) = (Weight::default(), false);
-    let mut once = Once::default();
-    for directive in &block.directives {
-        once.note(directive, problems);
+    for directive in effective(block, Within::Script, problems) {
         let mut count = || {
             number(directive, 1..=i64::from(u32::MAX), problems).and_then(|at| u32::try_from(at.value).ok())
         };
@@ -39,9 +40,10 @@ pub(super) fn script(name: &Word, block: &Block, problems: &mut Problems) -> Opt
                         problems.push(missing(directive, "a program, in quotes when it has arguments"));
                         None
                     }
-                    [line] => arguments("script", line, problems),
-                    // Without quotes, the words are the arguments.
-                    words => Some(words.iter().map(|word| word.text.to_string()).collect()),
+                    [line, rest @ ..] => {
+                        unquoted(directive, rest, problems);
+                        arguments("script", line, problems)
+                    }
                 };
                 argv = read.or(argv);
             }
@@ -103,9 +105,7 @@ pub(super) fn process(name: &Word, block: &Block, problems: &mut Problems) -> Op
         terminate_delay: Duration::ZERO,
     };
     let mut quorum_max = None;
-    let mut once = Once::default();
-    for directive in &block.directives {
-        once.note(directive, problems);
+    for directive in effective(block, Within::Process, problems) {
         let mut delay = || seconds(directive, Duration::ZERO..=HOUR, problems).map(|at| at.value);
         match directive.keyword() {
             "process" => {
@@ -120,6 +120,9 @@ pub(super) fn process(name: &Word, block: &Block, problems: &mut Problems) -> Op
             }
             "param_match" => process.parameters = param_match(directive, problems).or(process.parameters),
             "full_command" => process.full_command = bare(directive, problems),
+            "weight" if directive.parameters().is_empty() => {
+                problems.push(without_value(directive, "a number"));
+            }
             "weight" => {
                 process.weight = own_weight(directive, WEIGHT_MAX_OTHERS, problems).unwrap_or(process.weight);
             }
@@ -171,7 +174,6 @@ fn param_match(directive: &Directive, problems: &mut Problems) -> Option<ParamMa
     match word.text.as_str() {
         "initial" => Some(ParamMatch::Initial),
         "partial" => Some(ParamMatch::Partial),
-        "exact" => Some(ParamMatch::Exact),
         other => {
             problems.push(
                 Diagnostic::mistake(word.span, format!("`{other}` is no way to match parameters"))
@@ -188,9 +190,7 @@ pub(super) fn file(name: &Word, block: &Block, problems: &mut Problems) -> Optio
     let mut path = None;
     let mut weight = Weight { value: 1, reverse: false };
     let mut init = None;
-    let mut once = Once::default();
-    for directive in &block.directives {
-        once.note(directive, problems);
+    for directive in effective(block, Within::TrackFile, problems) {
         match directive.keyword() {
             "file" => path = only(directive, "the path of a file", problems).or(path),
             "weight" => weight = own_weight(directive, WEIGHT_MAX_OTHERS, problems).unwrap_or(weight),

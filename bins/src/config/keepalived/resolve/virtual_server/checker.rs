@@ -9,8 +9,8 @@ use lb_health::{
 
 use super::{
     super::{
-        notify::{self, command},
-        values::{IGNORED, address, missing, number_in, only, switch},
+        notify::{self, unquoted},
+        values::{IGNORED, address, bare, effective, missing, number_in, only, switch},
     },
     Context, http,
     values::{number, positive_seconds, seconds},
@@ -18,7 +18,10 @@ use super::{
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     keepalived::{
-        language::{Block, Directive},
+        language::{
+            Block, Directive,
+            keywords::{self, Body, Within},
+        },
         model::{Checker, CheckerKind, Pace, ScriptCommand, Sni, Weight},
     },
 };
@@ -114,7 +117,9 @@ pub(super) fn checkers(directive: &Directive, around: &Around<'_>, problems: &mu
     let empty = Block::default();
     let block = directive.block.as_ref().unwrap_or(&empty);
     let mut draft = Draft::new(around);
-    let own = draft.connection(block, problems);
+    let check = keywords::find(Within::RealServer, directive.keyword());
+    let Some(Body::Block(within)) = check.map(|check| check.body) else { return Vec::new() };
+    let own = draft.connection(block, within, problems);
     let kind = match directive.keyword() {
         "TCP_CHECK" => Some(CheckerKind::Tcp),
         "PING_CHECK" => Some(CheckerKind::Ping),
@@ -161,10 +166,15 @@ impl Draft {
     }
 
     /// Takes notice of what all checks understand; returns the rest.
-    fn connection<'d>(&mut self, block: &'d Block, problems: &mut Problems) -> Vec<&'d Directive> {
+    fn connection<'d>(
+        &mut self,
+        block: &'d Block,
+        within: Within,
+        problems: &mut Problems,
+    ) -> Vec<&'d Directive> {
         let mut own = Pacing::default();
         let mut rest = Vec::new();
-        for directive in &block.directives {
+        for directive in effective(block, within, problems) {
             if own.read(directive, problems) {
                 continue;
             }
@@ -216,7 +226,7 @@ fn smtp(own: &[&Directive], draft: &Draft, problems: &mut Problems) -> Vec<Check
         .filter_map(|host| host.block.as_ref())
         .map(|block| {
             let mut draft = draft.clone();
-            draft.connection(block, problems);
+            draft.connection(block, Within::SmtpHost, problems);
             draft.finish(kind.clone())
         })
         .collect();
@@ -227,7 +237,7 @@ fn smtp(own: &[&Directive], draft: &Draft, problems: &mut Problems) -> Vec<Check
 }
 
 fn dns(own: &[&Directive], problems: &mut Problems) -> CheckerKind {
-    const TYPES: [(&str, RecordType); 7] = [
+    const TYPES: [(&str, RecordType); 8] = [
         ("A", RecordType::A),
         ("NS", RecordType::Ns),
         ("CNAME", RecordType::Cname),
@@ -235,6 +245,7 @@ fn dns(own: &[&Directive], problems: &mut Problems) -> CheckerKind {
         ("MX", RecordType::Mx),
         ("TXT", RecordType::Txt),
         ("AAAA", RecordType::Aaaa),
+        ("RRSIG", RecordType::Rrsig),
     ];
     let (mut record, mut name) = (RecordType::Soa, ".".to_owned());
     for directive in own {
@@ -245,7 +256,7 @@ fn dns(own: &[&Directive], problems: &mut Problems) -> CheckerKind {
                     Some((_, known)) => record = *known,
                     None => problems.push(
                         Diagnostic::mistake(word.span, format!("`{}` can not be asked for", word.text))
-                            .label("A, NS, CNAME, SOA, MX, TXT or AAAA expected")
+                            .label("A, NS, CNAME, SOA, MX, TXT, AAAA or RRSIG expected")
                             .instead(IGNORED),
                     ),
                 }
@@ -275,10 +286,9 @@ fn udp(own: &[&Directive], problems: &mut Problems) -> CheckerKind {
                 }
             }
             "require_reply" => {
-                reply = Some(Reply {
-                    bytes: hexadecimal(directive, problems).unwrap_or_default(),
-                    ..Reply::default()
-                });
+                let earlier = reply.take().map(|reply| reply.bytes).unwrap_or_default();
+                let bytes = hexadecimal(directive, problems).filter(|bytes| !bytes.is_empty());
+                reply = Some(Reply { bytes: bytes.unwrap_or(earlier), ..Reply::default() });
             }
             "min_reply_length" => {
                 lengths.shortest = number(directive, 0..=65_507, problems).unwrap_or(0);
@@ -328,19 +338,19 @@ fn misc(
     draft: &mut Draft,
     problems: &mut Problems,
 ) -> Option<CheckerKind> {
-    let mut program: Option<ScriptCommand> = None;
+    let mut program: Option<Vec<String>> = None;
     let mut user = None;
     let mut dynamic = false;
     for directive in own {
         match directive.keyword() {
-            "misc_path" => program = command(directive, problems),
+            "misc_path" => program = program_of(directive, problems).or(program),
             "misc_timeout" => draft.timeout = positive_seconds(directive, problems),
-            "misc_dynamic" => dynamic = switch(directive, problems).unwrap_or(false),
+            "misc_dynamic" => dynamic = bare(directive, problems),
             "user" => user = notify::user(directive, directive.parameters(), problems),
             _ => {}
         }
     }
-    let Some(mut command) = program else {
+    let Some(argv) = program else {
         problems.push(
             Diagnostic::mistake(directive.span(), "MISC_CHECK without a program")
                 .label("`misc_path` expected in it")
@@ -348,8 +358,17 @@ fn misc(
         );
         return None;
     };
-    command.user = user.or(command.user);
-    Some(CheckerKind::Misc { command, dynamic })
+    Some(CheckerKind::Misc { command: ScriptCommand { argv, user }, dynamic })
+}
+
+/// The program and its arguments, without the words behind it, which keepalived does not read.
+fn program_of(directive: &Directive, problems: &mut Problems) -> Option<Vec<String>> {
+    let Some((line, rest)) = directive.parameters().split_first() else {
+        problems.push(missing(directive, "a program, in quotes when it has arguments"));
+        return None;
+    };
+    unquoted(directive, rest, problems);
+    notify::arguments(directive.keyword(), line, problems)
 }
 
 /// As one number.

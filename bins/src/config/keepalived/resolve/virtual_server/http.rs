@@ -6,13 +6,13 @@ use lb_health::{
 };
 
 use super::{
-    super::values::{IGNORED, only, switch},
+    super::values::{IGNORED, effective, only, switch},
     checker::Around,
 };
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     keepalived::{
-        language::{Block, Directive},
+        language::{Block, Directive, keywords::Within},
         model::{BodyPattern, CheckerKind, HttpVersion, Sni, Url},
     },
 };
@@ -81,7 +81,8 @@ fn url(block: &Block, host: Option<&str>, problems: &mut Problems) -> Option<Url
         pattern: None,
     };
     let (mut regex, mut options, mut absent) = (None, String::new(), false);
-    for directive in &block.directives {
+    let mut codes = Vec::new();
+    for directive in effective(block, Within::Url, problems) {
         match directive.keyword() {
             "path" => {
                 let word = only(directive, "a path", problems)?;
@@ -90,8 +91,8 @@ fn url(block: &Block, host: Option<&str>, problems: &mut Problems) -> Option<Url
                 url.path = format!("{slash}{}", word.text);
             }
             "status_code" => {
-                let texts: Vec<&str> = directive.parameters().iter().map(|word| word.text.as_str()).collect();
-                match texts.join(" ").parse() {
+                codes.extend(directive.parameters().iter().map(|word| word.text.as_str()));
+                match codes.join(" ").parse() {
                     Ok(status) => url.status = status,
                     Err(error) => problems
                         .push(Diagnostic::mistake(directive.span(), error.to_string()).instead(IGNORED)),

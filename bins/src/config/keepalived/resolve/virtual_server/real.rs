@@ -7,7 +7,7 @@ use lb_core::model::{Family, Forwarding, ServerKey, ServerSpec, ServiceKey, Thre
 use super::super::{
     notify::command,
     tracking::no_block,
-    values::{address_in, only, switch},
+    values::{address_in, effective, only, switch},
 };
 use super::{
     Context,
@@ -17,7 +17,7 @@ use super::{
 use crate::config::{
     diagnostic::{Diagnostic, Problems},
     keepalived::{
-        language::{Block, Directive},
+        language::{Block, Directive, keywords::Within},
         model::RealServer,
     },
 };
@@ -60,7 +60,7 @@ pub(super) fn real_server(
     if directive.block.is_none() {
         problems.push(no_block(directive));
     }
-    for directive in &directive.block.as_ref().unwrap_or(&empty).directives {
+    for directive in effective(directive.block.as_ref().unwrap_or(&empty), Within::RealServer, problems) {
         if pacing.read(directive, problems) {
             continue;
         }

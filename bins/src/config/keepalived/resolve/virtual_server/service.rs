@@ -11,7 +11,7 @@ use super::super::{
     faults::{Area, Faults, title},
     notify::command,
     tracking::no_block,
-    values::{IGNORED, address_in, bare, number_in, only, switch},
+    values::{IGNORED, address_in, bare, effective, number_in, only, switch},
 };
 use super::{
     Context, Earlier,
@@ -23,7 +23,7 @@ use crate::config::{
     diagnostic::{Diagnostic, Problems, Severity},
     document::Span,
     keepalived::{
-        language::{Block, Directive, Word},
+        language::{Block, Directive, Word, keywords::Within},
         model::{RealServer, ScriptCommand, SorryServer, VirtualName, VirtualServer},
     },
 };
@@ -154,6 +154,7 @@ pub(super) fn virtual_server(
         }
         reals.push(real);
     }
+    idle(span, &settings.reals, &reals, problems);
     let sorry = settings.sorry(&inherited, problems);
     let (quorum, hysteresis) = settings.quorum(span, &reals, problems);
     if let Some(span) = settings.ha_suspend.filter(|_| services.iter().all(|key| key.address().is_none())) {
@@ -245,7 +246,7 @@ fn services(
 impl<'d> Settings<'d> {
     fn read(block: &'d Block, problems: &mut Problems) -> Self {
         let mut settings = Self::default();
-        for directive in &block.directives {
+        for directive in effective(block, Within::VirtualServer, problems) {
             if directive.keyword() == "alpha" {
                 bare(directive, problems);
                 settings.pacing.alpha();
@@ -406,6 +407,17 @@ impl<'d> Settings<'d> {
             put_right(span, what, format!("{hysteresis} is taken"), problems);
         }
         (quorum, hysteresis)
+    }
+}
+
+/// Says that nobody stands behind a virtual server.
+fn idle(span: Span, written: &[&Directive], reals: &[RealServer], problems: &mut Problems) {
+    if written.is_empty() {
+        let label = "keepalived leaves it out, here it answers by its `sorry_server` or not at all";
+        put_right(span, "the virtual server has no real server".to_owned(), label.to_owned(), problems);
+    } else if !reals.is_empty() && reals.iter().all(|real| real.spec.weight == Weight::ZERO) {
+        let label = "none of them gets a connection";
+        put_right(span, "all real servers have weight 0".to_owned(), label.to_owned(), problems);
     }
 }
 

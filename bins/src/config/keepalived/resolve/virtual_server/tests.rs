@@ -1,3 +1,5 @@
+mod words;
+
 use std::{net::SocketAddr, num::NonZeroU32, path::Path, time::Duration};
 
 use lb_core::model::{Forwarding, SchedulerFlags, SchedulerKind, ServiceKey, Weight};
@@ -6,7 +8,7 @@ use lb_health::{Payload, probe::dns::RecordType};
 use super::*;
 use crate::config::keepalived::{
     language::{self, Settings},
-    model::{Checker, CheckerKind, HttpVersion, Pace, Sni, VirtualName},
+    model::{Checker, CheckerKind, HttpVersion, Pace, ScriptCommand, Sni, VirtualName},
 };
 
 /// The virtual servers, and the problems as one line each.
@@ -15,8 +17,9 @@ fn resolve(text: &str) -> (Vec<VirtualServer>, Vec<String>) {
         language::read_text(text, Path::new("f"), &Settings::default(), &mut language::Machine::default());
     let servers = super::super::resolve(&document, &mut problems).virtual_servers;
     // As a test of the file sees them.
-    let lines = problems.finish().into_iter().map(|problem| problem.strictly().line(&sources)).collect();
-    (servers, lines)
+    let lines = problems.finish().into_iter().map(|problem| problem.strictly().line(&sources));
+    // Most of these files are about something else.
+    (servers, lines.filter(|line| !line.contains("has no real server")).collect())
 }
 
 fn one(text: &str) -> VirtualServer {

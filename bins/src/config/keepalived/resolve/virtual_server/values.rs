@@ -97,9 +97,9 @@ fn tunnel(words: &[Word], problems: &mut Problems) -> Option<Forwarding> {
                 problems.push(
                     Diagnostic::mistake(word.span, format!("`{}` is nothing that TUN knows", word.text))
                         .label("`type` with ipip, gue port N or gre; nocsum, csum or remcsum")
-                        .instead(IGNORED),
+                        .instead("ipip is used, as with keepalived"),
                 );
-                return None;
+                return Some(Forwarding::Tunnel(Tunnel::IPIP));
             }
         }
     }

@@ -2,8 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure is a failed test")]
 
-#[path = "support/requirements.rs"]
+#[path = "../support/requirements.rs"]
 mod requirements;
+
+mod arguments;
+mod beside;
+mod compare;
+mod daemons;
+mod generate;
 
 use std::{
     fs,

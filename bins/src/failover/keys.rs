@@ -8,7 +8,10 @@ use std::{
 
 use thiserror::Error;
 
-use crate::config::keepalived::model::{Authentication, Config, Instance, Secret};
+use crate::config::{
+    diagnostic::{LocatedDiagnostic, Severity},
+    keepalived::model::{Authentication, Config, Instance, Secret},
+};
 
 /// No key is longer; a wrong path may lead to anything.
 const LONGEST: u64 = 4096;
@@ -48,18 +51,33 @@ pub fn files<'a>(config: &'a Config, folder: &'a Path) -> impl Iterator<Item = (
     })
 }
 
-/// Reads those of an instance.
+/// Reads those of an instance. Warns of keys whose length is not advisable.
 ///
 /// # Errors
 /// The first that has none.
-pub fn read(instance: &mut Instance, folder: &Path) -> Result<(), KeyError> {
-    let Authentication::Hmac { keys, .. } = &mut instance.authentication else { return Ok(()) };
+pub fn read(instance: &mut Instance, folder: &Path) -> Result<Vec<LocatedDiagnostic>, KeyError> {
+    let mut warnings = Vec::new();
+    let Authentication::Hmac { keys, .. } = &mut instance.authentication else { return Ok(warnings) };
     for key in keys {
         let Some(path) = key.file.as_ref().map(|file| folder.join(file)) else { continue };
-        key.key =
-            read_one(&path).map_err(|trouble| KeyError { instance: instance.name.clone(), path, trouble })?;
+        match read_one(&path) {
+            Ok(secret) => key.key = secret,
+            Err(trouble) => return Err(KeyError { instance: instance.name.clone(), path, trouble }),
+        }
+        if let Some(problem) = key.key.key_length_problem() {
+            warnings.push(LocatedDiagnostic {
+                severity: Severity::Warning,
+                message: format!("key {} of {}: {problem}", key.id, instance.name),
+                file: path.display().to_string(),
+                place: None,
+                label: None,
+                related: None,
+                notes: Vec::new(),
+                help: Some("use 32 random bytes, as hex: and 64 digits, on all nodes".to_owned()),
+            });
+        }
     }
-    Ok(())
+    Ok(warnings)
 }
 
 /// Takes them over from instances whose keys were read, where one of the same name has the same file: a text that a client

@@ -84,15 +84,18 @@ impl fmt::Display for Lines<'_> {
 pub fn load(options: &Options, before: Option<&Config>) -> Result<Loaded, LoadError> {
     let path = &options.config;
     let folder = path.parent().unwrap_or(Path::new(""));
+    let mut advice = Vec::new();
     let mut admit = |instance: &mut Instance| {
-        keys::read(instance, folder).map_err(|error| error.to_string())?;
+        advice.extend(keys::read(instance, folder).map_err(|error| error.to_string())?);
         build::check(instance, &options.settings)
     };
     let none = Config::default();
     let basis = Basis { before: before.unwrap_or(&none), admit: &mut admit };
     let found = keepalived::load_beside(path, &settings(options), basis)
         .map_err(|source| LoadError::Read { path: path.clone(), source })?;
-    taken(found, options, before.is_some())
+    let mut loaded = taken(found, options, before.is_some())?;
+    loaded.warnings.extend(advice);
+    Ok(loaded)
 }
 
 /// Checks what a client has read, and opens nothing. Keys that are in files are those of the instances that run.

@@ -14,6 +14,7 @@ mod directives;
 mod drain;
 mod faults;
 mod groups;
+mod hmac;
 mod mistakes;
 #[allow(dead_code, reason = "every test program uses its part")]
 mod node;

@@ -358,7 +358,9 @@ impl VirtualRouter {
         let payload = message.fill(Filled { priority, source: self.source, destination, form });
         #[cfg(feature = "hmac")]
         let payload = match &mut self.trailer {
-            Some(trailer) => trailer.seal(self.last_sent.unwrap_or(Time::ZERO), self.source, payload),
+            Some(trailer) => {
+                trailer.seal(self.last_sent.unwrap_or(Time::ZERO), self.source, destination, payload)
+            }
             None => payload,
         };
         Output::Send(Transmit { source: self.source, destination, payload })

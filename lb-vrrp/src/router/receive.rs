@@ -75,11 +75,15 @@ impl VirtualRouter {
         self.check_peer_ttl(envelope.source, envelope.ttl)?;
         let payload = datagram.payload;
         #[cfg(feature = "hmac")]
-        let payload = match &mut self.trailer {
-            Some(trailer) => trailer.open(datagram.received.min(now), envelope.source, payload)?,
-            None => payload,
+        let trailer_len = match &mut self.trailer {
+            Some(trailer) => {
+                payload.len() - trailer.open(datagram.received.min(now), envelope.source, payload)?.len()
+            }
+            None => 0,
         };
-        let (advert, form) = Advert::decode(payload, envelope)?;
+        #[cfg(not(feature = "hmac"))]
+        let trailer_len = 0;
+        let (advert, form) = Advert::decode_before_trailer(payload, trailer_len, envelope)?;
         if !self.config.version.speaks(advert.version) {
             return Err(DropReason::Version(advert.version));
         }

@@ -6,7 +6,10 @@ use core::{net::IpAddr, time::Duration};
 use super::Config;
 use crate::{
     Time,
-    wire::hmac::{Guard, HmacError, TRAILER_LEN},
+    wire::{
+        ChecksumForm, fill_checksum,
+        hmac::{Guard, HmacError, TRAILER_LEN},
+    },
 };
 
 #[derive(Clone, Debug)]
@@ -41,12 +44,16 @@ impl Trailer {
     }
 
     /// The message with a trailer for this time.
-    pub(super) fn seal(&mut self, now: Time, source: IpAddr, message: &[u8]) -> &[u8] {
+    pub(super) fn seal(&mut self, now: Time, source: IpAddr, destination: IpAddr, message: &[u8]) -> &[u8] {
         let unix = self.unix(now);
         let pdu = &mut self.buffer[..message.len() + TRAILER_LEN];
         pdu[..message.len()].copy_from_slice(message);
         let len = self.guard.seal(unix, source, pdu);
-        &pdu[..len]
+        let pdu = &mut pdu[..len];
+        if len > message.len() && source.is_ipv6() {
+            fill_checksum(pdu, source, destination, ChecksumForm::PseudoHeader);
+        }
+        pdu
     }
 
     /// The message without its trailer.

@@ -43,6 +43,16 @@ impl<'a> Advert<'a> {
     /// # Errors
     /// Named in [`DecodeError`]. Nothing is allocated.
     pub fn decode(payload: &'a [u8], envelope: &Envelope) -> Result<(Self, ChecksumForm), DecodeError> {
+        Self::decode_before_trailer(payload, 0, envelope)
+    }
+
+    /// Reads a message that a trailer of this many bytes follows. Over IPv6 the checksum covers the trailer.
+    pub(crate) fn decode_before_trailer(
+        pdu: &'a [u8],
+        trailer_len: usize,
+        envelope: &Envelope,
+    ) -> Result<(Self, ChecksumForm), DecodeError> {
+        let payload = &pdu[..pdu.len() - trailer_len];
         let (family, destination) = (Family::of(envelope.source), Family::of(envelope.destination));
         if family != destination {
             return Err(DecodeError::Envelope(family, destination));
@@ -69,7 +79,8 @@ impl<'a> Advert<'a> {
             _ => {}
         }
         // Before the fields, so that a damaged message counts as damaged and not as what the damage made of it.
-        let form = checksum::verify(payload, version, envelope.source, envelope.destination)?;
+        let covered = if family == Family::V6 { pdu } else { payload };
+        let form = checksum::verify(covered, version, envelope.source, envelope.destination)?;
 
         let (addresses, authentication_data) = rest.split_at(addresses_len);
         let (interval, authentication) = match version {

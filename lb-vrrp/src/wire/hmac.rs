@@ -11,15 +11,14 @@
 //! | 4..12 | time sequence: Unix time in seconds (4 bytes), fraction of a second in 1/65536 (2 bytes), counter (2 bytes) |
 //! | 12..28 | first 16 bytes of the HMAC |
 //!
-//! The HMAC is over a pseudo-header (family 4 or 6, version, virtual router id, 0, source address), the message with its
-//! checksum as 0, and the trailer with its last 16 bytes as 0.
+//! The HMAC is over a pseudo-header (family 4 or 6, version, virtual router id, 0, source address in 16 bytes, where zeros
+//! follow an IPv4 address), the message with its checksum as 0, and the trailer with its last 16 bytes as 0. The checksum of
+//! an IPv6 message covers the trailer, since the kernel computes it over the whole payload; that of an IPv4 message does not.
 //!
-//! **State of this module.** Taken from descriptions of the draft: length and order of the fields of the trailer, the
-//! algorithm, which fields the pseudo-header names, that the checksum counts as 0, the time window with its range and
-//! default, that sequences have to grow (RFC 1982), and the names of the modes. Ours, for lack of the text: the width and
-//! order of the fields of the pseudo-header, that the trailer itself is covered, the unit of the fraction, that the
-//! VRRP checksum does not cover the trailer, and what exactly each mode lets in. It was **not held against a running
-//! keepalived 2.4**: expect this crate to understand itself, and no more than that until then.
+//! **State of this module.** It reproduces both test vectors in the appendix of the draft: layout, algorithm, pseudo-header
+//! and checksums. Taken from descriptions of the draft: the time window with its range and default, that sequences have to
+//! grow (RFC 1982), and the names of the modes. Ours, for lack of the text: what exactly each mode lets in. It was **not
+//! tried beside a running keepalived 2.4**.
 //!
 //! A receiver that does not know the trailer drops such messages as too long. Go through the modes in this order, on all
 //! routers each time: [`Mode::ReceiveOnly`], [`Mode::Permissive`], [`Mode::Enforce`].
@@ -73,6 +72,9 @@ pub enum HmacError {
     #[error("it is not newer than the latest message of its sender")]
     Replay,
 }
+
+/// By how much the clocks of two routers may differ when both step back, so that neither refuses what the other sends.
+const CLOCK_DIFFERENCE: u64 = 1 << 32;
 
 /// Seals and opens messages. It needs no memory after it was made.
 ///
@@ -153,12 +155,15 @@ impl Guard {
             return Err(HmacError::Mac);
         }
         let theirs = u64::from_be_bytes(*time.first_chunk().unwrap_or(&[0; 8]));
-        let in_window = distance(theirs, stamp(unix)) <= self.window();
-        if self.keyring.anti_replay() == AntiReplay::Time && !in_window {
+        let is_current = |time| {
+            self.keyring.anti_replay() != AntiReplay::Time || distance(time, stamp(unix)) <= self.window()
+        };
+        if !is_current(theirs) {
             return Err(HmacError::TimeWindow);
         }
         let sender = (source, message[1]);
-        if self.opened.get(sender).is_some_and(|latest| !is_newer(theirs, latest)) {
+        // A time that is not current any more belongs to a clock that was set back since.
+        if self.opened.get(sender).is_some_and(|latest| is_current(latest) && !is_newer(theirs, latest)) {
             return Err(HmacError::Replay);
         }
         self.opened.put(sender, theirs);
@@ -168,10 +173,10 @@ impl Guard {
     /// A time sequence greater than the latest one.
     fn next_stamp(&self, now: u64) -> u64 {
         match self.sealed {
-            // The clock was wrong by so much that nobody took what was sealed then.
+            // The clock stepped by so much that no receiver whose clock stepped with it remembers what was sealed before.
             Some(latest)
                 if self.keyring.anti_replay() == AntiReplay::Time
-                    && distance(latest, now) > self.window() =>
+                    && distance(latest, now) > self.window() + CLOCK_DIFFERENCE =>
             {
                 now
             }
@@ -197,15 +202,16 @@ fn split(family: Family, payload: &[u8]) -> Option<(&[u8], &[u8; TRAILER_LEN])> 
 }
 
 fn authenticate(key: &Key, source: IpAddr, message: &[u8], stamped: &[u8]) -> [u8; MAC_LEN] {
-    let (family, mut address) = (Family::of(source), [0; 16]);
-    let address = &mut address[..family.address_len()];
-    match source {
-        IpAddr::V4(source) => address.copy_from_slice(&source.octets()),
-        IpAddr::V6(source) => address.copy_from_slice(&source.octets()),
-    }
-    let family = match family {
-        Family::V4 => 4,
-        Family::V6 => 6,
+    let mut address = [0; 16];
+    let family = match source {
+        IpAddr::V4(source) => {
+            address[..4].copy_from_slice(&source.octets());
+            4
+        }
+        IpAddr::V6(source) => {
+            address = source.octets();
+            6
+        }
     };
     let digest = key
         .hmac()

@@ -69,13 +69,15 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Keys for routers that advertise at this interval. The time window is three intervals, at least 5 s, unless it is
-    /// set.
+    /// Keys for routers that advertise at this interval. The time window is three intervals, at least 5 s and at most 300 s,
+    /// unless it is set.
     pub fn builder(interval: Interval) -> KeyringBuilder {
         KeyringBuilder {
             keys: Vec::new(),
             active: None,
-            time_window: Duration::from_secs((3 * u64::from(interval.centiseconds())).div_ceil(100).max(5)),
+            time_window: Duration::from_secs(
+                (3 * u64::from(interval.centiseconds())).div_ceil(100).clamp(5, 300),
+            ),
             anti_replay: AntiReplay::default(),
             mode: Mode::default(),
         }

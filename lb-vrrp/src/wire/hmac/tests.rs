@@ -58,7 +58,7 @@ fn the_layout_is_the_documented_one() {
     assert_eq!(pdu[16..20], 1_800_000_000_u32.to_be_bytes());
     assert_eq!(pdu[20..24], [0x80, 0, 0, 0]);
 
-    let mut covered = vec![4, 3, 51, 0, 192, 0, 2, 1];
+    let mut covered = vec![4, 3, 51, 0, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     covered.extend([0x31, 51, 100, 1, 0, 100, 0, 0, 192, 0, 2, 99]);
     covered.extend(&pdu[12..24]);
     covered.extend([0; 16]);
@@ -195,6 +195,135 @@ fn a_clock_that_steps_back_stops_nobody() {
     // By more: nobody took what was sealed before.
     assert_eq!(theirs.open(NOW, V4, &sealed_at(&mut ours, NOW + second * 3600)), Err(HmacError::TimeWindow));
     assert!(theirs.open(NOW + second * 4, V4, &sealed_at(&mut ours, NOW + second * 4)).is_ok());
+}
+
+/// Both clocks step back, by whatever, and differ by a second at the most: what is sent afterwards is taken, at the latest
+/// within two seconds.
+#[test]
+fn marks_lapse_when_both_clocks_step_back() {
+    let millis = Duration::from_millis;
+    for step in [100, 2_000, 4_900, 5_000, 5_100, 5_900, 6_000, 6_100, 7_000, 3_600_000] {
+        for [sender_ahead, receiver_ahead] in [[0, 0], [900, 0], [0, 900]] {
+            let (mut ours, mut theirs) = (guard(), guard());
+            let (send, receive) = (NOW + millis(sender_ahead), NOW + millis(receiver_ahead));
+            assert!(theirs.open(receive, V4, &sealed_at(&mut ours, send)).is_ok());
+            let later = (0..=20).map(|tick| millis(tick * 100));
+            let taken = later.map(|later| {
+                let sealed = sealed_at(&mut ours, send - millis(step) + later);
+                theirs.open(receive - millis(step) + later, V4, &sealed).is_ok()
+            });
+            let taken: Vec<bool> = taken.collect();
+            assert!(
+                taken[20],
+                "step {step} ms, clocks ahead by {sender_ahead} and {receiver_ahead} ms: {taken:?}"
+            );
+        }
+    }
+}
+
+/// A clock that is ahead for good protects from replay as any other does.
+#[test]
+fn marks_of_a_clock_that_is_ahead_do_not_lapse_within_the_window() {
+    let (mut ours, mut theirs) = (guard(), guard());
+    let old = sealed_at(&mut ours, NOW + Duration::from_secs(4));
+    let new = sealed_at(&mut ours, NOW + Duration::from_secs(5));
+    assert!(theirs.open(NOW, V4, &new).is_ok());
+    for replayed in [old, new] {
+        assert_eq!(theirs.open(NOW, V4, &replayed), Err(HmacError::Replay));
+    }
+}
+
+/// The test vectors in the appendix of draft-cassen-vrrp-auth-hmac: family, source, destination, message, trailer with MAC.
+const VECTORS: [(&str, &str, &str, &str, &str); 2] = [
+    (
+        "IPv4",
+        "198.51.100.10",
+        "224.0.0.18",
+        "3133c80100644402c0000264",
+        "0101000068000000800000001b84bc4e8e43892dc6d98448f8ee2265",
+    ),
+    // Its checksum is that of a message to a peer with the address fe80::20.
+    (
+        "IPv6",
+        "fe80::10",
+        "fe80::20",
+        "3133c8010064a2e9fe800000000000000000000000000100",
+        "010100006800000080000000c8c56146ebfd66ee10ec4d8186461b78",
+    ),
+];
+
+fn bytes(hex: &str) -> Vec<u8> {
+    hex.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+/// The keys of the vectors: bytes 0 to 31 as key 1.
+fn keys_of_the_draft() -> Keyring {
+    let key: Vec<u8> = (0..32).collect();
+    Keyring::builder(Interval::DEFAULT).key(1, &key).build().unwrap()
+}
+
+/// The time sequence of the vectors, 0x6800000080000000.
+const TIME_OF_THE_DRAFT: Duration = Duration::new(0x6800_0000, 500_000_000);
+
+#[test]
+fn vectors_of_the_draft_are_sealed_and_opened() {
+    for (family, source, _, message, trailer) in VECTORS {
+        let (source, message) = (source.parse().unwrap(), bytes(message));
+        let expected = [message.clone(), bytes(trailer)].concat();
+        let mut pdu = [message.clone(), vec![0xff; TRAILER_LEN]].concat();
+        assert_eq!(Guard::new(keys_of_the_draft()).seal(TIME_OF_THE_DRAFT, source, &mut pdu), pdu.len());
+        assert_eq!(pdu, expected, "{family}");
+        let mut guard = Guard::new(keys_of_the_draft());
+        assert_eq!(guard.open(TIME_OF_THE_DRAFT, source, &expected), Ok(message.as_slice()), "{family}");
+    }
+}
+
+/// A whole router takes the vectors, checksum included, and drops them when a byte of the trailer is another one.
+#[test]
+fn a_router_takes_the_vectors_of_the_draft() {
+    use crate::{Config, Datagram, Envelope, Input, Time, VirtualRouter, Vrid};
+
+    for (family, source, destination, message, trailer) in VECTORS {
+        let hear = |payload: &[u8]| {
+            let (source, destination): (IpAddr, IpAddr) =
+                (source.parse().unwrap(), destination.parse().unwrap());
+            let address: IpAddr =
+                if source.is_ipv4() { [192, 0, 2, 100].into() } else { "fe80::100".parse().unwrap() };
+            let ours: IpAddr =
+                if source.is_ipv4() { [192, 0, 2, 1].into() } else { "fe80::1".parse().unwrap() };
+            let config = Config::v3(Vrid::new(51).unwrap(), [address]).hmac(keys_of_the_draft());
+            let config = if destination.is_multicast() { config } else { config.unicast([source]) };
+            let mut router = VirtualRouter::new(config.build().unwrap(), ours).unwrap();
+            router.handle_input(Time::ZERO, Input::WallClock(TIME_OF_THE_DRAFT));
+            router.handle_input(Time::ZERO, Input::Startup);
+            let envelope = Envelope { source, destination, ttl: Some(255), authenticated: false };
+            router.handle_input(
+                Time::ZERO,
+                Input::Datagram(Datagram { received: Time::ZERO, envelope, payload }),
+            );
+            router.active().map(|(source, priority)| (source.to_string(), priority.get()))
+        };
+        let vector = [bytes(message), bytes(trailer)].concat();
+        assert_eq!(hear(&vector), Some((source.to_owned(), 200)), "{family}");
+        let mut wrong = vector.clone();
+        *wrong.last_mut().unwrap() ^= 1;
+        assert_eq!(hear(&wrong), None, "{family}");
+        // What earlier releases sent: a checksum over the message alone.
+        if family == "IPv6" {
+            let mut short = vector;
+            let len = short.len() - TRAILER_LEN;
+            crate::wire::fill_checksum(
+                &mut short[..len],
+                source.parse().unwrap(),
+                destination.parse().unwrap(),
+                crate::wire::ChecksumForm::PseudoHeader,
+            );
+            assert_eq!(hear(&short), None, "{family}");
+        }
+    }
 }
 
 #[test]

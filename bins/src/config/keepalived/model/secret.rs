@@ -19,6 +19,15 @@ impl Secret {
         (!bytes.is_empty()).then_some(Self(bytes))
     }
 
+    /// What is wrong with the length of a key of `auth_hmac`, which is to have 32 to 64 bytes.
+    pub fn key_length_problem(&self) -> Option<&'static str> {
+        match self.0.len() {
+            ..32 => Some("it has fewer than 32 bytes, and is easier to guess than the HMAC"),
+            32..=64 => None,
+            _ => Some("it has more than 64 bytes, and HMAC-SHA256 uses a digest of it instead"),
+        }
+    }
+
     /// The bytes.
     pub fn expose(&self) -> &[u8] {
         &self.0

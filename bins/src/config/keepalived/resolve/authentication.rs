@@ -148,6 +148,11 @@ pub(super) fn hmac(directive: &Directive, problems: &mut Problems) -> Option<Hma
         return None;
     }
     let active = active.map_or(first.id, |at| at.value);
+    problems.push(
+        Diagnostic::warning(directive.span(), "`auth_hmac` was not tried beside keepalived 2.4")
+            .note("it reproduces the test vectors of draft-cassen-vrrp-auth-hmac, and works between two nodes with lb-failover")
+            .help("beside keepalived, start with `mode receive-only`, and watch `lbctl status` for adverts that are dropped"),
+    );
     Some(HmacDraft { keys: keys.into_iter().map(|(key, _)| key).collect(), active, window, mode, monotonic })
 }
 
@@ -192,5 +197,12 @@ fn key<'d>(directive: &'d Directive, problems: &mut Problems) -> Option<(HmacKey
             ));
         return None;
     };
+    if let Some(problem) = key.key_length_problem().filter(|_| file.is_none()) {
+        problems.push(
+            Diagnostic::warning(secret.span, format!("key {number} has {} bytes", key.expose().len()))
+                .label(problem)
+                .help("use 32 random bytes, as hex: and 64 digits, on all nodes"),
+        );
+    }
     Some((HmacKey { id: number, key, file }, id))
 }

@@ -202,9 +202,9 @@ pub(super) fn authentication(
     }
 }
 
-/// As `lb_vrrp::wire::hmac` has it: three intervals, 5 s at least.
+/// As `lb_vrrp::wire::hmac` has it: three intervals, 5 s at least and 300 s at most.
 fn default_window(interval: Interval) -> Duration {
-    Duration::from_secs((3 * u64::from(interval.centiseconds())).div_ceil(100).max(5))
+    Duration::from_secs((3 * u64::from(interval.centiseconds())).div_ceil(100).clamp(5, 300))
 }
 
 pub(super) fn vmac(draft: &mut Draft<'_>, sending: &Sending, problems: &mut Problems) -> Option<Vmac> {

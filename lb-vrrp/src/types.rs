@@ -198,7 +198,8 @@ impl Default for Priority {
     }
 }
 
-/// Advertisement interval, 1 to 4095 centiseconds (RFC 9568 §5.2.7).
+/// Advertisement interval: 1 to 4095 centiseconds with VRRPv3 (RFC 9568 §5.2.7), 1 to 255 whole seconds with VRRPv2
+/// (RFC 3768 §5.3.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub struct Interval(u16);
@@ -206,8 +207,12 @@ pub struct Interval(u16);
 impl Interval {
     /// One second, the default.
     pub const DEFAULT: Self = Self(100);
+    /// The longest one of VRRPv3.
+    pub const MAX_V3: Self = Self(4095);
+    /// The longest one of VRRPv2.
+    pub const MAX_V2: Self = Self(25_500);
 
-    /// So many hundredths of a second.
+    /// So many hundredths of a second, as VRRPv3 has them.
     ///
     /// # Errors
     /// For 0 and above 4095.
@@ -225,15 +230,19 @@ impl Interval {
     /// So many whole seconds, as VRRPv2 has them.
     ///
     /// # Errors
-    /// For 0 and above 40, the most that [`Interval`] holds.
+    /// For 0.
     pub const fn from_secs(value: u8) -> Result<Self, OutOfRange> {
         match value {
-            1..=40 => Ok(Self(value as u16 * 100)),
-            _ => Err(OutOfRange {
-                what: "advertisement interval",
-                value: value as u32,
-                range: "1 to 40 seconds",
-            }),
+            0 => Err(OutOfRange { what: "advertisement interval", value: 0, range: "1 to 255 seconds" }),
+            value => Ok(Self(value as u16 * 100)),
+        }
+    }
+
+    /// So many hundredths of a second, if one of the versions has that interval.
+    const fn of_either_version(value: u16) -> Result<Self, OutOfRange> {
+        match value {
+            4100..=25_500 if value.is_multiple_of(100) => Ok(Self(value)),
+            _ => Self::from_centiseconds(value),
         }
     }
 
@@ -299,7 +308,7 @@ macro_rules! conversions {
 conversions! {
     Vrid, u8, new, get;
     Priority, u8, new, get;
-    Interval, u16, from_centiseconds, centiseconds;
+    Interval, u16, of_either_version, centiseconds;
 }
 
 #[cfg(test)]

@@ -15,9 +15,6 @@ use thiserror::Error;
 
 use crate::config::keepalived::model::{self, Authentication, HmacMode, Sending, Version};
 
-/// The longest interval that VRRPv3 can say, in centiseconds.
-const MAX_V3_INTERVAL: u16 = 4095;
-
 /// What the file does not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -156,7 +153,7 @@ fn longest_believed(ours: Interval) -> Interval {
     const LEAST: u16 = 400;
     let longest = ours.centiseconds().saturating_mul(4).max(LEAST);
     // Beyond what VRRPv3 can say there is nothing to bound.
-    Interval::from_centiseconds(longest.min(MAX_V3_INTERVAL)).unwrap_or(ours)
+    Interval::from_centiseconds(longest).unwrap_or(Interval::MAX_V3)
 }
 
 /// A group or peers of its own are beyond the RFCs, and keepalived's strict mode lets them be.

@@ -33,6 +33,8 @@ pub struct Heard {
     pub source: IpAddr,
     /// Its priority.
     pub priority: Priority,
+    /// Its interval.
+    pub interval: Interval,
 }
 
 impl Basis {

@@ -30,6 +30,8 @@ struct Part {
     /// Nanoseconds from now on; negative when it has passed.
     deadline: i128,
     pending: Cause,
+    /// Whom it is about to preempt: what it heard last, and how long ago.
+    preempted: Option<(IpAddr, Priority, Interval, Duration)>,
     ready: Option<Cause>,
     active: Option<Peer>,
     /// How long lower priorities only were heard, up to where it makes a difference.
@@ -59,6 +61,10 @@ impl VirtualRouter {
                 interval: self.interval,
                 deadline: relative(deadline),
                 pending: self.pending,
+                preempted: self
+                    .heard
+                    .filter(|_| matches!(self.pending, Cause::Preempts(_)))
+                    .map(|heard| (heard.source, heard.priority, heard.interval, age(heard.at))),
                 ready: self.ready,
                 active: self.active,
                 lower: self.lower_since.map(|since| match self.config.preempt {

@@ -88,7 +88,6 @@ pub struct VirtualRouter {
 struct Peer {
     source: IpAddr,
     priority: Priority,
-    resigned: bool,
 }
 
 /// What is heard of the Active router when both versions are spoken.
@@ -331,6 +330,7 @@ impl VirtualRouter {
                 self.deadline = self.deadline.min(Some(now + self.down_interval()));
             }
             self.set_priority(now, self.config.priority);
+            self.reconsider_preemption();
         }
         Ok(())
     }

@@ -8,9 +8,9 @@ use super::{
     AnnounceReason, Cause, ChecksumPolicy, Datagram, Event, Heard, Mode, Peer, Preempt, State, VirtualRouter,
 };
 use crate::{
-    Family, Interval, Priority, Time, Version, VersionMode,
+    Envelope, Family, Interval, Priority, Time, Version, VersionMode,
     accept::DropReason,
-    wire::{Advert, Authentication, ChecksumForm},
+    wire::{Advert, Authentication, ChecksumForm, checksum_fits},
 };
 
 impl VirtualRouter {
@@ -24,13 +24,13 @@ impl VirtualRouter {
             if self.ignores_others() {
                 return Ok(());
             }
-            self.follow_checksum(source, advert.version, form);
+            self.follow_checksum(&datagram, &advert, form);
             self.compare(source, &advert);
             let received = datagram.received.min(now);
             match advert.priority {
                 None => self.hear_resignation(now, received, source),
                 Some(priority) => {
-                    self.heard = Some(Heard { at: received, source, priority });
+                    self.heard = Some(Heard { at: received, source, priority, interval: advert.interval });
                     self.note_successor(received);
                     self.hear(now, received, source, priority, advert.interval, advert.version);
                     Ok(())
@@ -227,9 +227,15 @@ impl VirtualRouter {
         Ok(())
     }
 
-    fn follow_checksum(&mut self, source: IpAddr, version: Version, form: ChecksumForm) {
-        let applies = version == Version::V3 && self.config.family() == Family::V4;
-        if applies && self.config.checksum == ChecksumPolicy::Auto && self.checksum != form {
+    /// An advertisement that fits the form we send in says nothing about another one, even if it fits that as well.
+    fn follow_checksum(&mut self, datagram: &Datagram<'_>, advert: &Advert<'_>, form: ChecksumForm) {
+        let applies = advert.version == Version::V3 && self.config.family() == Family::V4;
+        if !applies || self.config.checksum != ChecksumPolicy::Auto || self.checksum == form {
+            return;
+        }
+        let Envelope { source, destination, .. } = datagram.envelope;
+        let message = &datagram.payload[..advert.encoded_len()];
+        if !checksum_fits(message, source, destination, self.checksum) {
             self.checksum = form;
             self.event(Event::ChecksumForm { source, form });
         }
@@ -251,16 +257,15 @@ impl VirtualRouter {
                     return Err(DropReason::ResignationOfOther);
                 }
                 self.stats.priority_zero_received += 1;
-                let repeated = self.active.is_some_and(|active| active.source == source && active.resigned);
+                // It waits for no more than the skew time already, or for a lower priority to be preempted.
+                let waits_less = self.pending != Cause::Silence;
                 self.pending = Cause::Resigned(source);
-                if let Some(active) = &mut self.active {
-                    active.resigned = true;
-                }
                 if self.config.options.only_backup {
                     self.claim(now, Cause::Resigned(source));
                 } else {
                     let deadline = received + self.skew_time();
-                    self.deadline = if repeated { self.deadline.min(Some(deadline)) } else { Some(deadline) };
+                    self.deadline =
+                        if waits_less { self.deadline.min(Some(deadline)) } else { Some(deadline) };
                 }
             }
         }
@@ -320,6 +325,18 @@ impl VirtualRouter {
         }
     }
 
+    /// A Backup whose priority fell, or that is not to preempt any more, follows the router that it was about to preempt.
+    pub(super) fn reconsider_preemption(&mut self) {
+        let preempts = self.state == State::Backup && matches!(self.pending, Cause::Preempts(_));
+        let Some(Heard { at, source, priority, interval }) = self.heard.filter(|_| preempts) else { return };
+        if priority >= self.priority {
+            self.lower_since = None;
+        } else if self.preempts(at) {
+            return;
+        }
+        self.follow(at, source, priority, interval);
+    }
+
     /// Whether a lower priority that is heard at this time is preempted.
     fn preempts(&mut self, received: Time) -> bool {
         match self.config.preempt {
@@ -333,7 +350,7 @@ impl VirtualRouter {
     /// A Backup takes this router for the Active one.
     fn follow(&mut self, received: Time, source: IpAddr, priority: Priority, interval: Interval) {
         self.learn(source, interval);
-        let known = self.active.replace(Peer { source, priority, resigned: false });
+        let known = self.active.replace(Peer { source, priority });
         match known {
             Some(known) if known.source == source => {
                 if known.priority != priority {
@@ -358,7 +375,7 @@ impl VirtualRouter {
         cause: Cause,
     ) {
         self.learn(source, interval);
-        self.active = Some(Peer { source, priority, resigned: false });
+        self.active = Some(Peer { source, priority });
         self.pending = Cause::Silence;
         self.lower_since = None;
         if self.config.options.advertise_when_yielding && !self.handing_over {

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Action, AnnounceReason, Cause, Config, ConfigError, Event, Peer, RouterStats, State, VirtualRouter,
+    Action, AnnounceReason, Cause, Config, ConfigError, Event, Heard, Peer, RouterStats, State, VirtualRouter,
 };
 use crate::{Family, Interval, Priority, Time, VersionMode, Vrid, wire::ChecksumForm};
 
@@ -26,6 +26,11 @@ pub struct Snapshot {
     last_sent: Option<Time>,
     active: Option<Peer>,
     lower_since: Option<Time>,
+    /// Why a Backup will become Active.
+    #[serde(default)]
+    pending: Option<Cause>,
+    #[serde(default)]
+    heard: Option<Heard>,
     checksum: ChecksumForm,
     stats: RouterStats,
 }
@@ -62,6 +67,8 @@ impl VirtualRouter {
             last_sent: self.last_sent,
             active: self.active,
             lower_since: self.lower_since,
+            pending: (self.state == State::Backup).then_some(self.pending),
+            heard: self.heard,
             checksum: self.checksum,
             stats: self.stats,
         }
@@ -89,6 +96,7 @@ impl VirtualRouter {
             return Ok(router);
         }
         router.stats = snapshot.stats;
+        router.heard = snapshot.heard;
         router.checksum = match router.config.checksum {
             super::ChecksumPolicy::Auto => snapshot.checksum,
             _ => router.checksum,
@@ -110,9 +118,13 @@ impl VirtualRouter {
                 let latest = now + router.down_interval();
                 let missed = now.since(snapshot.taken) > router.down_interval();
                 router.deadline = match snapshot.deadline {
-                    Some(deadline) if !missed => Some(deadline.min(latest)),
+                    Some(deadline) if !missed => {
+                        router.pending = snapshot.pending.unwrap_or(Cause::Silence);
+                        Some(deadline.min(latest))
+                    }
                     _ => Some(latest),
                 };
+                router.reconsider_preemption();
                 if router.priority.is_owner() {
                     router.become_active(now, Cause::Owner);
                 }

@@ -100,6 +100,7 @@ impl RouterStats {
                 (&mut self.vrid_errors, Some(ProtocolError::Vrid))
             }
             DropReason::Malformed(DecodeError::Type(_)) => (&mut self.invalid_type, None),
+            DropReason::Malformed(DecodeError::ZeroInterval) => (&mut self.interval_errors, None),
             DropReason::Malformed(DecodeError::Truncated { .. } | DecodeError::TrailingBytes(_)) => {
                 (&mut self.length_errors, None)
             }

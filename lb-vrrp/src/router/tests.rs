@@ -3,10 +3,12 @@
 use crate as vrrp;
 
 mod basis;
+mod checksum;
 mod drops;
 mod handover;
 mod linger;
 mod options;
+mod priority;
 mod resignation;
 mod restart;
 #[path = "../../tests/conformance/rig.rs"]

@@ -148,9 +148,13 @@ impl VirtualRouter {
             State::Active if self.notice_stall(now) => {}
             State::Backup if priority.is_owner() => self.claim(now, Cause::Owner),
             State::Backup => {
-                // Moved by what the skew time changes, and never later.
-                let sooner = self.skew_time_at(from).saturating_sub(self.skew_time_at(priority));
-                self.deadline = self.deadline.map(|deadline| deadline.earlier(sooner));
+                // Whatever a Backup waits for, it waits for the skew time at the end.
+                let (before, after) = (self.skew_time_at(from), self.skew_time_at(priority));
+                self.deadline = self.deadline.map(|deadline| match before > after {
+                    true => deadline.earlier(before - after),
+                    false => deadline + (after - before),
+                });
+                self.reconsider_preemption();
             }
             State::Active if self.handing_over => {}
             State::Active => {

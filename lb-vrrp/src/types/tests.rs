@@ -12,6 +12,22 @@ fn what_the_protocol_does_not_allow_can_not_be_built() {
     }
 }
 
+/// Snapshots and traces hold intervals of both versions.
+#[test]
+fn an_interval_is_read_back_whatever_its_version() {
+    assert!(Interval::from_secs(0).is_err());
+    for secs in 1..=255 {
+        let interval = Interval::from_secs(secs).unwrap();
+        assert_eq!(
+            (interval.whole_secs(), Interval::try_from(interval.centiseconds())),
+            (Some(secs), Ok(interval))
+        );
+    }
+    for value in [0, 4096, 4101, 25_501, 25_600] {
+        assert!(Interval::try_from(value).is_err(), "{value}");
+    }
+}
+
 /// RFC 9568 §6.1 with the default interval: an owner waits 1/256 s longer than three seconds.
 #[test]
 fn the_owner_has_the_shortest_skew() {

@@ -94,10 +94,7 @@ impl<'a> Advert<'a> {
             version,
             vrid: Vrid::new(vrid).map_err(|_| DecodeError::ZeroVrid)?,
             priority: Priority::new(priority).ok(),
-            interval: interval.map_err(|_| match b {
-                0 => DecodeError::ZeroInterval,
-                seconds => DecodeError::IntervalTooLong(seconds),
-            })?,
+            interval: interval.map_err(|_| DecodeError::ZeroInterval)?,
             // keepalived sends none in VRRPv2 where none are configured.
             addresses: Addresses::from_bytes(family, addresses)
                 .filter(|addresses| version == Version::V2 || !addresses.is_empty())
@@ -113,7 +110,8 @@ impl<'a> Advert<'a> {
     }
 
     /// Writes the message to the start of `out` with a checksum of 0, which [`fill_checksum`](super::fill_checksum)
-    /// fills in, and returns its length. VRRPv2 has its interval rounded up to whole seconds.
+    /// fills in, and returns its length. VRRPv2 has its interval rounded up to whole seconds, and VRRPv3 says 40.95 s at
+    /// the most.
     ///
     /// # Panics
     /// When `out` is shorter than [`encoded_len`](Self::encoded_len).
@@ -125,7 +123,7 @@ impl<'a> Advert<'a> {
             Version::V2 => {
                 (2, [self.authentication.code(), self.interval.centiseconds().div_ceil(100) as u8])
             }
-            Version::V3 => (3, self.interval.centiseconds().to_be_bytes()),
+            Version::V3 => (3, self.interval.min(Interval::MAX_V3).centiseconds().to_be_bytes()),
         };
         let priority = self.priority.map_or(0, Priority::get);
         let count = self.addresses.len() as u8;

@@ -34,7 +34,13 @@ pub fn fill_checksum(message: &mut [u8], source: IpAddr, destination: IpAddr, fo
     message[6..8].copy_from_slice(&sum.to_be_bytes());
 }
 
-/// Which form the checksum of a received message has. The message has at least 8 bytes.
+/// Whether the checksum in a message has this form. More than one may fit: where source, destination, protocol number and
+/// length add up to a multiple of 65,535, the pseudo-header makes no difference.
+pub(crate) fn fits(message: &[u8], source: IpAddr, destination: IpAddr, form: ChecksumForm) -> bool {
+    fold(sum(message) + pseudo_header(message.len(), source, destination, form)) == u16::MAX
+}
+
+/// Which form the checksum of a received message has, the first one of those that fit. The message has at least 8 bytes.
 pub(super) fn verify(
     message: &[u8],
     version: Version,
@@ -49,13 +55,10 @@ pub(super) fn verify(
         (Version::V3, Family::V4) if destination.is_multicast() => &[MessageOnly, PseudoHeader],
         (Version::V3, Family::V4) => &[MessageOnly, PseudoHeader, GroupPseudoHeader],
     };
-    let sum = sum(message);
-    let fits =
-        |form: ChecksumForm| fold(sum + pseudo_header(message.len(), source, destination, form)) == u16::MAX;
     accepted
         .iter()
         .copied()
-        .find(|form| fits(*form))
+        .find(|form| fits(message, source, destination, *form))
         .ok_or_else(|| DecodeError::Checksum(u16::from_be_bytes([message[6], message[7]])))
 }
 

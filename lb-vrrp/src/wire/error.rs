@@ -33,9 +33,6 @@ pub enum DecodeError {
     /// Advertisement interval 0 (RFC 9568 erratum 8301).
     #[error("advertisement interval 0")]
     ZeroInterval,
-    /// A VRRPv2 interval of more than 40 seconds, which is more than this crate's [`Interval`](crate::Interval) holds.
-    #[error("advertisement interval of {0} s is more than 40 s")]
-    IntervalTooLong(u8),
     /// The checksum fits none of the accepted forms.
     #[error("checksum 0x{0:04x} is wrong")]
     Checksum(u16),

@@ -48,6 +48,7 @@ mod view;
 
 pub use advert::{Advert, Authentication};
 pub use arp::{GRATUITOUS_ARP_LEN, gratuitous_arp};
+pub(crate) use checksum::fits as checksum_fits;
 pub use checksum::{ChecksumForm, checksum, fill_checksum};
 pub use error::DecodeError;
 pub use mac::{Mac, virtual_mac};

@@ -27,6 +27,16 @@ struct Watch {
     holds: bool,
     /// Whether its process has not been told to take part yet.
     fresh: bool,
+    /// The latest advert that it accepted as a Backup, when nothing but priorities came after it.
+    heard: Option<Heard>,
+}
+
+/// An advert that a Backup accepted.
+#[derive(Clone, Copy)]
+struct Heard {
+    at: Time,
+    priority: Priority,
+    interval: Interval,
 }
 
 /// What a router was before it was given something.
@@ -37,6 +47,7 @@ struct Before {
     deadline: Option<Time>,
     received: u64,
     lingers: bool,
+    skew: Duration,
 }
 
 impl<'a> Oracle<'a> {
@@ -113,6 +124,7 @@ impl Before {
             deadline: router.poll_timeout(),
             received: router.stats().received,
             lingers: router.lingers(),
+            skew: router.skew_time(),
         }
     }
 }
@@ -182,7 +194,8 @@ impl Watch {
         }
     }
 
-    /// The deadline is later than now after a timeout; and nothing but an advertisement moves that of a Backup later.
+    /// The deadline is later than now after a timeout; and nothing but an advertisement, or a lower priority, moves that of a
+    /// Backup later.
     fn judge_deadline(&self, call: &Call<'_>) -> Result<(), String> {
         let deadline = call.router.poll_timeout();
         let takes_part = call.router.state() != State::Initialize;
@@ -205,6 +218,12 @@ impl Watch {
                 let received = call.now.earlier(*waited);
                 self.before.deadline.max(Some(received + call.router.down_interval()))
             }
+            // What it waits for ends with the skew time, and it does not preempt whom it is not above any more.
+            Record::Ordered(Fault::Priority(..)) => {
+                let (before, after) = (self.before.skew, call.router.skew_time());
+                let moved = self.before.deadline.map(|deadline| deadline + after.saturating_sub(before));
+                moved.max(self.heard.map(|heard| heard.at + call.router.down_interval()))
+            }
             // After a stall that was longer than the down interval, it listens for one more.
             Record::Timeout { .. } => Some(call.now + call.router.down_interval()),
             _ => self.before.deadline,
@@ -220,6 +239,14 @@ impl Watch {
         let Call { spec, now, router, .. } = *call;
         let priority = router.priority();
         let was_backup = self.before.state == State::Backup;
+        if !was_backup
+            || matches!(
+                call.what,
+                Record::Timeout { .. } | Record::Ordered(Fault::PeerDown(..) | Fault::Replace(_))
+            )
+        {
+            self.heard = None;
+        }
         if self.before.state == State::Active && router.state() == State::Backup {
             // Nobody else is known to be Active, unless it was heard just now.
             self.interval = spec.interval;
@@ -240,8 +267,23 @@ impl Watch {
                 false
             }
             Record::Ordered(Fault::Priority(..)) if was_backup => {
-                let sooner = self.skew(spec, self.before.priority).saturating_sub(self.skew(spec, priority));
-                self.earliest = self.earliest.earlier(sooner);
+                match self.heard {
+                    // A Backup does not preempt whom it is not above any more.
+                    Some(Heard { at, priority: theirs, interval }) if theirs >= priority => {
+                        if spec.version != VersionMode::V2 {
+                            self.interval = interval;
+                        }
+                        self.earliest = at + self.down(spec, priority);
+                    }
+                    _ => {
+                        let (before, after) =
+                            (self.skew(spec, self.before.priority), self.skew(spec, priority));
+                        self.earliest = match before > after {
+                            true => self.earliest.earlier(before - after),
+                            false => self.earliest + (after - before),
+                        };
+                    }
+                }
                 priority.is_owner()
             }
             Record::Received { message, waited } if router.stats().received > self.before.received => {
@@ -260,6 +302,7 @@ impl Watch {
         }
         let Ok(theirs) = Priority::new(message.priority) else {
             self.earliest = self.earliest.min(received + self.skew(spec, own));
+            self.heard = None;
             return;
         };
         let preempts = own.is_owner() || spec.preempt != Preempt::No;
@@ -270,9 +313,10 @@ impl Watch {
         let follows = yields || theirs >= own || !preempts;
         // A router that preempts after a delay follows the lower priority until then.
         let may_follow = follows || matches!(spec.preempt, Preempt::After(_));
+        let learned = Interval::from_centiseconds(message.interval).unwrap();
+        let learned = spec.max_learned_interval.map_or(learned, |cap| learned.min(cap));
+        self.heard = Some(Heard { at: received, priority: theirs, interval: learned });
         if may_follow {
-            let learned = Interval::from_centiseconds(message.interval).unwrap();
-            let learned = spec.max_learned_interval.map_or(learned, |cap| learned.min(cap));
             if spec.version != VersionMode::V2 {
                 self.interval = if follows { learned } else { self.interval.min(learned) };
             }

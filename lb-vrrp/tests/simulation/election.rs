@@ -189,8 +189,8 @@ fn an_active_router_that_steps_down_is_followed_after_the_skew_time() {
 
 /// Scenario 10.
 #[test]
-fn a_backup_whose_priority_rises_waits_less_and_one_whose_priority_falls_does_not_wait_longer() {
-    for (to, wanted) in [(228, 28.0 / 256.0), (20, 156.0 / 256.0)] {
+fn a_backup_whose_priority_changes_waits_for_the_skew_time_of_the_new_one() {
+    for (to, wanted) in [(228, 28.0 / 256.0), (20, 236.0 / 256.0)] {
         let (mut world, left, right) = pair(v3(200).preempt(Preempt::No), v3(100).preempt(Preempt::No));
         world.run_until(secs(10.0));
         let last = world.trace().sent(left).last().unwrap().0;

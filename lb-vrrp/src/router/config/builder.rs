@@ -303,7 +303,7 @@ impl ConfigBuilder {
             ConfigError::FractionalInterval(self.interval),
         );
         when(
-            self.version == VersionMode::Dual && self.interval.centiseconds() > 4000,
+            self.version != VersionMode::V2 && self.interval > Interval::MAX_V3,
             ConfigError::IntervalTooLong(self.interval),
         );
         let authenticated = self.auth_text.is_some() || self.authentication != Authentication::None;

@@ -48,10 +48,10 @@ pub enum ConfigError {
     #[error("{0} is for IPv4 only: use VRRPv3 for IPv6 addresses")]
     VersionFamily(VersionMode),
     /// VRRPv2 with an interval that is not a number of seconds.
-    #[error("an interval of {0} cs can not be sent by VRRPv2: give whole seconds, 1 to 40, or use VRRPv3")]
+    #[error("an interval of {0} cs can not be sent by VRRPv2: give whole seconds, 1 to 255, or use VRRPv3")]
     FractionalInterval(Interval),
-    /// Both versions with an interval that VRRPv2 can not say.
-    #[error("an interval of {0} cs is too long for VRRPv2: give 4000 at most, or use VRRPv3 alone")]
+    /// An interval that VRRPv3 can not say.
+    #[error("an interval of {0} cs is too long for VRRPv3: give 4095 at most, or use VRRPv2 alone")]
     IntervalTooLong(Interval),
     /// Text or header authentication without VRRPv2.
     #[error("{0} has no authentication: leave it out, or use VRRPv2")]

@@ -47,7 +47,7 @@ names! { ADDRESS_ERRORS, address_error_name, AddressError:
 #[test]
 fn every_error_is_given_by_a_configuration() {
     let half = Interval::from_centiseconds(50).unwrap();
-    let long = Interval::from_centiseconds(4001).unwrap();
+    let long = Interval::from_secs(41).unwrap();
     let strict = |config: ConfigBuilder| config.profile(Profile::Strict);
     let cases = [
         (Config::v3(vrid(), []), ConfigError::Addresses(AddressError::None)),
@@ -55,6 +55,7 @@ fn every_error_is_given_by_a_configuration() {
         (Config::dual(vrid(), [ip("fe80::1")]), ConfigError::VersionFamily(VersionMode::Dual)),
         (v2().interval(half), ConfigError::FractionalInterval(half)),
         (Config::dual(vrid(), [ip("10.0.0.9")]).interval(long), ConfigError::IntervalTooLong(long)),
+        (v3().interval(long), ConfigError::IntervalTooLong(long)),
         (v3().auth_text("x"), ConfigError::AuthVersion(VersionMode::V3)),
         (v3().auth_header(), ConfigError::AuthVersion(VersionMode::V3)),
         (v2().auth_text("x").auth_header(), ConfigError::TwoAuthentications),

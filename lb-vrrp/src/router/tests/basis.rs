@@ -21,7 +21,10 @@ fn a_takeover_says_what_was_heard_and_which_timer_fired() {
     let _ = rig.wake();
     assert_eq!(rig.router.state(), State::Active);
     let basis = rig.router.basis().unwrap();
-    assert_eq!(basis.heard, Some(Heard { at: heard, source: packet.source, priority: priority(200) }));
+    assert_eq!(
+        basis.heard,
+        Some(Heard { at: heard, source: packet.source, priority: priority(200), interval: centiseconds(50) })
+    );
     assert_eq!(basis.heard, rig.router.heard());
     assert_eq!((basis.due, basis.late()), (Some(due), Some(SECOND / 100)));
     assert_eq!((basis.adverts, basis.interval, basis.skew), (3, centiseconds(50), skew(100, 50)));

@@ -53,7 +53,6 @@ names! { ERRORS, error_name, DecodeError:
     DecodeError::ZeroVrid => "id 0",
     DecodeError::NoAddresses => "no addresses",
     DecodeError::ZeroInterval => "interval 0",
-    DecodeError::IntervalTooLong(_) => "interval too long",
     DecodeError::Checksum(_) => "checksum",
     DecodeError::AuthType(_) => "authentication type",
     DecodeError::VersionFamily(..) => "version and family",
@@ -161,7 +160,6 @@ fn every_error_of_the_wire_is_given_by_a_message() {
         (Packet { vrid: 0, ..four.clone() }, DecodeError::ZeroVrid),
         (Packet { addresses: Vec::new(), ..four.clone() }, DecodeError::NoAddresses),
         (Packet { interval: 0, ..four.clone() }, DecodeError::ZeroInterval),
-        (Packet { interval: 255, ..two.clone() }, DecodeError::IntervalTooLong(255)),
         (Packet { damage: 1, ..four.clone() }, DecodeError::Checksum(sum)),
         (Packet { auth: 254, ..two.clone() }, DecodeError::AuthType(254)),
     ];

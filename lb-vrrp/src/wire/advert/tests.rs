@@ -194,9 +194,11 @@ fn zero_interval() {
 }
 
 #[test]
-fn interval_too_long() {
-    let message = changed(MESSAGE_V2, &V4, |message| message[5] = 41);
-    assert_eq!(refused(&message, &V4), DecodeError::IntervalTooLong(41));
+fn version_2_has_up_to_255_seconds() {
+    for seconds in [40, 41, 255] {
+        let message = changed(MESSAGE_V2, &V4, |message| message[5] = seconds);
+        assert_eq!(Advert::decode(&message, &V4).unwrap().0.interval.whole_secs(), Some(seconds));
+    }
 }
 
 /// Damage is told before what it made of the fields.

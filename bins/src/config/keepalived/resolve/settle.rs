@@ -255,16 +255,10 @@ fn advert_int(draft: &Draft<'_>, version: Version, problems: &mut Problems) -> I
         Version::V3 => (STEP * ((value.as_micros() as u32 + 5000) / 10_000).max(1), "steps of 10 ms"),
     };
     let longest = match version {
-        Version::V2 => Duration::from_secs(40),
-        Version::V3 => Duration::from_millis(40_950),
+        Version::V2 => Interval::MAX_V2.duration(),
+        Version::V3 => Interval::MAX_V3.duration(),
     };
-    if rounded > longest && version == Version::V2 {
-        // What does not agree is dropped by the others, so there is nothing near enough.
-        problems.push(
-            Diagnostic::mistake(span, format!("an interval of {} s is not supported", rounded.as_secs()))
-                .label(format!("expected {} s at most", longest.as_secs())),
-        );
-    } else if rounded > longest {
+    if rounded > longest {
         problems.push(
             Diagnostic::warning(span, format!("VRRPv3 has no interval of {} s", value.as_secs_f64()))
                 .label(format!("{} s is used", longest.as_secs_f64())),
@@ -281,7 +275,7 @@ fn advert_int(draft: &Draft<'_>, version: Version, problems: &mut Problems) -> I
         );
     }
     let centiseconds = u16::try_from(rounded.min(longest).as_millis() / 10).unwrap_or(u16::MAX);
-    Interval::from_centiseconds(centiseconds).unwrap_or_default()
+    Interval::try_from(centiseconds).unwrap_or_default()
 }
 
 fn version_number(version: Version) -> u8 {

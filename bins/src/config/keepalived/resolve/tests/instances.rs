@@ -357,9 +357,12 @@ fn the_last_of_two_settings_counts_and_is_said_to() {
 }
 
 #[test]
-fn advertisements_are_at_most_40_s_apart() {
-    refuses(&instance_text("advert_int 41"), "an interval of 41 s is not supported", "41");
-    assert_eq!(instance("advert_int 40").advert_int.centiseconds(), 4000);
+fn advertisements_are_at_most_255_s_apart_and_40_with_version_3() {
+    for secs in [40, 41, 255] {
+        let instance = instance(&format!("advert_int {secs}"));
+        assert_eq!(instance.advert_int.whole_secs(), Some(secs));
+        crate::failover::build::build(&instance, instance.priority, &Default::default()).unwrap();
+    }
     let config = warns(&instance_text("version 3\nadvert_int 41"), "VRRPv3 has no interval of 41 s", "41");
     assert_eq!(config.instances[0].advert_int.centiseconds(), 4095);
 }

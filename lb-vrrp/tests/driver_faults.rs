@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Duration};
 
 use driver_memory::{Done, InMemory, Memory, VIP};
 use lb_vrrp::{
-    Config, Event, Farewell, Interval, Preempt, Priority, State, Vrid,
+    Cause, Config, Event, Farewell, Interval, Preempt, Priority, State, Vrid,
     driver::{
         Announcing, Control, Driver, DriverError, Happening, Instance, LinkState, Notices, Snapshot, Told,
     },
@@ -190,8 +190,59 @@ async fn failures_to_send_are_told_once_a_second() {
         })
         .await;
     assert!(seen.iter().filter(|what| is_failure(what)).count() == 3);
-    let sent = running.control.status("test").await.unwrap().stats.sent;
-    assert!((20..=23).contains(&sent), "{sent} advertisements in two seconds");
+    let status = running.control.status("test").await.unwrap();
+    assert_eq!((status.state, status.stats.sent), (State::Backup, 0), "nothing has left");
+    assert!(status.stats.unsent >= 5);
+    assert_eq!(status.unsent.as_deref(), Some("the cable is cut"));
+}
+
+/// Others take over from who sends nothing: it has the addresses no longer than a down interval, and again when an
+/// advertisement has left.
+#[tokio::test(start_paused = true)]
+async fn a_master_that_can_not_send_gives_the_addresses_up_until_it_can() {
+    let memory = Memory::new();
+    let mut running = start(&memory, test_instance(100));
+    let vip: IpAddr = VIP.parse().unwrap();
+    running.until(|what| matches!(what, Happening::Installed { .. })).await;
+    let begin = tokio::time::Instant::now();
+    memory.with(|machine| machine.cannot_send = true);
+    let seen = running.until(|what| matches!(what, Happening::Removed { .. })).await;
+    let stepped_down = seen.iter().any(|what| {
+        matches!(what, Happening::Router(Event::State { to: State::Backup, cause: Cause::NothingSent, .. }))
+    });
+    assert!(stepped_down, "{seen:?}");
+    // The next advertisement fails up to a second later, and three more after it.
+    assert!(begin.elapsed() <= Duration::from_millis(4010), "{:?}", begin.elapsed());
+
+    // It tries, and installs nothing meanwhile.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(memory.done().iter().filter(|done| **done == Done::Added(vip)).count(), 1);
+    let status = running.control.status("test").await.unwrap();
+    assert_eq!(status.unsent.as_deref(), Some("the cable is cut"));
+    memory.with(|machine| machine.cannot_send = false);
+    running.until_state(State::Active).await;
+    running.until(|what| matches!(what, Happening::Installed { .. })).await;
+    assert_eq!(running.control.status("test").await.unwrap().unsent, None);
+    running.stop().await.unwrap();
+}
+
+/// Who is to stay Active without its link can not be asked to send by it.
+#[tokio::test(start_paused = true)]
+async fn a_master_that_does_not_heed_its_link_stays_without_it() {
+    for (up, stays) in [(false, true), (true, false)] {
+        let memory = Memory::new();
+        let mut instance = test_instance(100);
+        instance.heeds_link = false;
+        let mut running = start(&memory, instance);
+        running.until(|what| matches!(what, Happening::Installed { .. })).await;
+        memory.set_up(up);
+        memory.with(|machine| machine.cannot_send = true);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let status = running.control.status("test").await.unwrap();
+        assert_eq!(status.state == State::Active, stays, "up: {up}");
+        assert!(status.unsent.is_some());
+        running.stop().await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

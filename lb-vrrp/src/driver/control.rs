@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Farewell, Interval, Priority, State,
     endpoint::EndpointStats,
-    router::{self, Basis, Heard, RouterStats},
+    router::{self, Basis, DroppedAdverts, Heard, Rival, RouterStats},
     wire::Mac,
 };
 
@@ -63,6 +63,12 @@ pub struct Status {
     pub fault: bool,
     /// The latest advertisement of another router that was accepted.
     pub heard: Option<Heard>,
+    /// What was dropped lately; see [`VirtualRouter::dropped`](crate::VirtualRouter::dropped).
+    pub dropped: Vec<DroppedAdverts>,
+    /// Another router that stays Active besides this one.
+    pub rival: Option<Rival>,
+    /// Why none of its latest advertisements could be sent.
+    pub unsent: Option<Arc<str>>,
     /// When its state changed the last time, and what that was based on; `None` if it did not yet in this process.
     pub basis: Option<Basis>,
     /// The interval that it waits by: the Active router's, as it was learned, or its own.

@@ -13,6 +13,7 @@ use super::{
     notice::LinkState,
     platform::Link,
     run::TELL_AGAIN,
+    unsent::Queued,
     work::Place,
 };
 use crate::{
@@ -54,7 +55,8 @@ pub(super) struct Member {
     pub(super) told_drop: Option<Time>,
     /// How many dropped messages were not told since.
     pub(super) untold: u64,
-    pub(super) told_send: Option<Time>,
+    /// Its messages that were sent last.
+    pub(super) queued: Queued,
 }
 
 /// All of them. Each keeps its number as long as it is there.
@@ -137,7 +139,7 @@ impl Members {
             restore: None,
             told_drop: None,
             untold: 0,
-            told_send: None,
+            queued: Queued::default(),
         };
         self.all.insert(id, Box::new(member));
         id

@@ -33,6 +33,7 @@ mod platform;
 pub mod realtime;
 mod run;
 mod succession;
+mod unsent;
 mod work;
 
 pub use address::{AddressAttributes, VirtualAddress};

@@ -12,6 +12,7 @@ use super::{
     platform::Platform,
     run::Driver,
     succession::AHEAD,
+    unsent::Failing,
     work::{Change, Occasion},
 };
 use crate::{Farewell, Input, State, VirtualRouter};
@@ -238,15 +239,16 @@ impl<P: Platform> Driver<P> {
         match name {
             Some(name) => {
                 let id = self.find(name)?;
-                Ok(self.members.get(id).map(|member| self.status_of(member)).into_iter().collect())
+                Ok(self.members.get(id).map(|member| self.status_of(id, member)).into_iter().collect())
             }
-            None => Ok(self.members.iter().map(|(_, member)| self.status_of(member)).collect()),
+            None => Ok(self.members.iter().map(|(id, member)| self.status_of(id, member)).collect()),
         }
     }
 
-    fn status_of(&self, member: &Member) -> Status {
+    fn status_of(&self, id: usize, member: &Member) -> Status {
         let router = member.key.and_then(|key| self.endpoint.router(key)).or(member.parked.as_deref());
         let progress = self.desk.progress(member.desk);
+        let now = self.platform.now();
         let configured = member.priority.unwrap_or(member.instance.config.priority());
         Status {
             name: member.name.clone(),
@@ -257,6 +259,11 @@ impl<P: Platform> Driver<P> {
             link: member.link,
             fault: member.fault,
             heard: router.and_then(|router| router.heard()),
+            dropped: router.map(|router| router.dropped(now).collect()).unwrap_or_default(),
+            rival: router.and_then(|router| router.rival(now)),
+            unsent: self.failing.get(&id).and_then(Failing::error).cloned().filter(|_| {
+                router.is_some_and(|router| router.state() == State::Active || router.is_muted())
+            }),
             basis: router.and_then(|router| router.basis()),
             active_interval: router
                 .map_or(member.instance.config.interval(), |router| router.active_interval()),

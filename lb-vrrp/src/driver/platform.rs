@@ -64,9 +64,9 @@ pub trait Platform: Send + 'static {
     fn send(&mut self, via: Via, message: Transmit<'_>);
 
     /// Sends what is queued. It may pause in bursts of hundreds, which would overflow queues on the way and happen only
-    /// when thousands of routers change their state at once. What can not be sent is lost, as on the wire, and told through `failed`, once per link and
-    /// call.
-    fn flush(&mut self, failed: &mut dyn FnMut(u32, io::Error));
+    /// when thousands of routers change their state at once. What can not be sent is lost, as on the wire, and told through
+    /// `failed`: once for each message, by its [`Via::sender`].
+    fn flush(&mut self, failed: &mut dyn FnMut(usize, io::Error));
 
     /// The slow half. `alone`: whether it is used on a thread of its own, which calls to the kernel may hold up.
     fn addressing(&self, alone: bool) -> Arc<dyn Addressing>;
@@ -208,6 +208,8 @@ pub struct Via {
     pub sealed: bool,
     /// TTL or hop limit. A whole packet has it already.
     pub ttl: u8,
+    /// Who sends it: what [`Platform::flush`] names when it could not be sent.
+    pub sender: usize,
 }
 
 /// An address to be added or removed.

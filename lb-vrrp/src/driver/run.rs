@@ -1,6 +1,7 @@
 //! The loop.
 
 use std::{
+    collections::BTreeMap,
     future::{Future, poll_fn},
     io,
     pin::pin,
@@ -21,6 +22,7 @@ use super::{
     notice::{Happening, Notices, Teller},
     platform::{Platform, Received, Via},
     succession::AHEAD,
+    unsent::Failing,
     work::{Change, Desk, Occasion, Place, Worker},
 };
 use crate::{AnnounceReason, Datagram, DropReason, Endpoint, Event, Farewell, Input, Output, State, Time};
@@ -69,7 +71,11 @@ pub struct Driver<P> {
     pub(super) lateness: Duration,
     /// Orders for addresses that go to the desk after the advertisements.
     pub(super) orders: Vec<(usize, Change)>,
-    unsent: Vec<(u32, io::Error)>,
+    /// What could not be sent, by instance.
+    pub(super) unsent: Vec<(usize, io::Error)>,
+    /// How often messages were sent, and whose could not be.
+    pub(super) flushes: u32,
+    pub(super) failing: BTreeMap<usize, Failing>,
     /// Room for one packet.
     packet: Vec<u8>,
     /// How far the platform's clock was ahead of the time of day when the routers were told the latter.
@@ -120,6 +126,8 @@ impl<P: Platform> Driver<P> {
             lateness: attend::MAX_LATENESS,
             orders: Vec::new(),
             unsent: Vec::new(),
+            flushes: 0,
+            failing: BTreeMap::new(),
             packet: Vec::new(),
             told_time: None,
         }
@@ -304,23 +312,23 @@ impl<P: Platform> Driver<P> {
 
     /// Carries out what the routers say: messages first, all of them at once, then addresses.
     pub(super) fn carry_out(&mut self) {
-        self.drain();
-        while self.follow_groups() {
+        loop {
             self.drain();
+            while self.follow_groups() {
+                self.drain();
+            }
+            if !self.flush() {
+                break;
+            }
         }
-        let Self { platform, unsent, .. } = self;
-        platform.flush(&mut |interface, error| unsent.push((interface, error)));
         if !self.orders.is_empty() {
             self.desk.order(self.orders.drain(..));
             self.orders.shrink_to(ORDERS);
         }
-        if !self.unsent.is_empty() {
-            self.tell_unsent();
-        }
     }
 
     fn drain(&mut self) {
-        let Self { platform, endpoint, members, groups, orders, teller, packet, .. } = self;
+        let Self { platform, endpoint, members, groups, orders, teller, packet, flushes, .. } = self;
         while let Some((key, output)) = endpoint.poll_output() {
             let Some(id) = members.with_key(key) else {
                 if let Output::Event(Event::Dropped { source, reason: DropReason::Vrid(vrid) }) = output
@@ -341,7 +349,9 @@ impl<P: Platform> Driver<P> {
                     let mac = member.instance.advertises_from(message.destination);
                     let ttl =
                         if message.destination.is_multicast() { 255 } else { member.instance.unicast_ttl };
-                    let via = Via { interface: key.interface, mac, sealed: member.guard.is_some(), ttl };
+                    member.count_queued(*flushes);
+                    let sealed = member.guard.is_some();
+                    let via = Via { interface: key.interface, mac, sealed, ttl, sender: id };
                     match &mut member.guard {
                         None => platform.send(via, message),
                         Some(guard) => platform.send(via, seal(guard, message, packet)),
@@ -383,23 +393,6 @@ impl<P: Platform> Driver<P> {
                     let basis = endpoint.router(key).filter(|_| is_change).and_then(|router| router.basis());
                     teller.tell_why(now, &name, what, basis);
                 }
-            }
-        }
-    }
-
-    fn tell_unsent(&mut self) {
-        let now = self.platform.now();
-        for (interface, error) in std::mem::take(&mut self.unsent) {
-            let error: Arc<str> = error.to_string().into();
-            for id in self.members.ids() {
-                let Some(member) = self.members.get_mut(id) else { continue };
-                let on_it = member.key.is_some_and(|key| key.interface == interface);
-                if !on_it || member.told_send.is_some_and(|told| now.since(told) < TELL_AGAIN) {
-                    continue;
-                }
-                member.told_send = Some(now);
-                let happening = Happening::Failed { what: "sending advertisements", error: error.clone() };
-                self.teller.tell(now, &member.name, happening);
             }
         }
     }

@@ -33,6 +33,7 @@ fn stats() -> RouterStats {
         dropped: 18,
         late: 19,
         coalesced: 20,
+        unsent: 21,
     }
 }
 

@@ -4,7 +4,7 @@ use core::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{State, VirtualRouter};
+use super::{DroppedAdverts, State, VirtualRouter};
 use crate::{Interval, Priority, Time, VersionMode};
 
 /// What was known when the state changed the last time: [`VirtualRouter::basis`].
@@ -14,6 +14,9 @@ pub struct Basis {
     pub at: Time,
     /// The latest advertisement of another router that was accepted until then, resignations aside.
     pub heard: Option<Heard>,
+    /// Of what was dropped within the down interval before, what there was most of.
+    #[serde(default)]
+    pub dropped: Option<DroppedAdverts>,
     /// When the timer was due, if it was a timer that changed the state: it was late by `at` minus this.
     pub due: Option<Time>,
     /// How many intervals without an advertisement make an Active router count as down.
@@ -65,9 +68,10 @@ impl VirtualRouter {
     /// configuration that changes, makes no difference.
     pub fn basis(&self) -> Option<Basis> {
         let Kept { at, heard, due, interval, priority } = self.basis?;
+        let dropped = self.anomalies.as_ref().and_then(|anomalies| anomalies.basis);
         let skewed = if self.config.version == VersionMode::V2 { Interval::DEFAULT } else { interval };
         let adverts = self.config.options.down_adverts;
-        Some(Basis { at, heard, due, adverts, interval, skew: skewed.skew_time(priority) })
+        Some(Basis { at, heard, dropped, due, adverts, interval, skew: skewed.skew_time(priority) })
     }
 
     /// The latest advertisement of another router that was accepted, resignations aside.
@@ -78,6 +82,10 @@ impl VirtualRouter {
     /// Takes down what led to a change of state.
     pub(super) fn keep_basis(&mut self, at: Time) {
         let Self { heard, interval, priority, .. } = *self;
+        let dropped = self.mostly_dropped(at);
+        if let Some(anomalies) = &mut self.anomalies {
+            anomalies.basis = dropped;
+        }
         self.basis = Some(Kept { at, heard, due: None, interval, priority });
     }
 

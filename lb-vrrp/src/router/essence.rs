@@ -18,6 +18,7 @@ pub struct Essence {
     checksum: ChecksumForm,
     held: bool,
     handing_over: bool,
+    muted: bool,
     /// Nanoseconds from now on.
     lingers: Option<i128>,
     part: Option<Part>,
@@ -56,6 +57,7 @@ impl VirtualRouter {
             checksum: self.checksum,
             held: self.held,
             handing_over: self.handing_over,
+            muted: self.is_muted(),
             lingers: self.lingers.map(relative),
             part: self.deadline.map(|deadline| Part {
                 interval: self.interval,

@@ -17,6 +17,9 @@ impl VirtualRouter {
 
     /// Becomes Active, or says that it could if it is held. Then it asks itself again after another down interval.
     pub(super) fn claim(&mut self, now: Time, cause: Cause) {
+        if self.is_muted() {
+            return self.try_to_send(now, cause);
+        }
         if !self.held {
             return self.become_active(now, cause);
         }
@@ -30,7 +33,10 @@ impl VirtualRouter {
     pub(super) fn take_over(&mut self, now: Time) {
         if self.state == State::Backup {
             let cause = if self.is_ready() { self.pending } else { Cause::Requested };
-            self.become_active(now, cause);
+            match self.is_muted() {
+                true => self.try_to_send(now, cause),
+                false => self.become_active(now, cause),
+            }
         }
     }
 

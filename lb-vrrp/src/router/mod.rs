@@ -2,6 +2,7 @@
 
 mod basis;
 mod config;
+mod dropped;
 mod essence;
 mod handover;
 mod hold;
@@ -10,6 +11,7 @@ mod message;
 mod output;
 mod receive;
 mod resignation;
+mod rival;
 mod snapshot;
 mod stats;
 mod timing;
@@ -17,6 +19,7 @@ mod told;
 #[cfg(feature = "hmac")]
 mod trailer;
 mod transition;
+mod unsent;
 
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
 use core::net::IpAddr;
@@ -25,9 +28,12 @@ pub use basis::{Basis, Heard};
 pub use config::{
     ChecksumPolicy, Config, ConfigBuilder, ConfigError, ConfigErrors, Mode, OtherRouter, Preempt, Profile,
 };
+use dropped::Anomalies;
+pub use dropped::DroppedAdverts;
 pub use essence::Essence;
 use message::{Filled, Message};
 pub use output::{AnnounceReason, Cause, Datagram, Event, Farewell, Input, Output, State, Transmit};
+pub use rival::Rival;
 pub use snapshot::Snapshot;
 pub use stats::{NewActiveReason, ProtocolError, RouterStats};
 use told::Told;
@@ -37,7 +43,8 @@ use crate::{Family, Interval, Priority, Time, Version, VersionMode, wire::Checks
 /// One virtual router: pure, without clock, socket or thread. See the [crate] for how it is run.
 ///
 /// Every input costs O(1) (a comparison of addresses aside, which is as long as the list), and nothing is allocated
-/// after construction as long as outputs are drained after each input.
+/// after construction as long as outputs are drained after each input; but for a record of fixed size, once, when the first
+/// message is dropped or another router is Active as well.
 #[derive(Clone, Debug)]
 pub struct VirtualRouter {
     config: Arc<Config>,
@@ -71,6 +78,10 @@ pub struct VirtualRouter {
     /// `None` unless both versions are spoken.
     dual: Option<Box<Dual>>,
     told: Told,
+    /// Made when there is something to keep.
+    anomalies: Option<Box<Anomalies>>,
+    /// Whether the latest messages are resignations.
+    resigned: bool,
     stability: Stability,
     /// Whether it waits for the word of its group, and why it would be Active otherwise.
     held: bool,
@@ -148,6 +159,8 @@ impl VirtualRouter {
             checksum: config.checksum.first_form(),
             dual: (config.version == VersionMode::Dual).then(Box::default),
             told: Told::default(),
+            anomalies: None,
+            resigned: false,
             stability: Stability::default(),
             held: false,
             ready: None,
@@ -199,6 +212,8 @@ impl VirtualRouter {
                 #[cfg(not(feature = "hmac"))]
                 let _ = unix;
             }
+            Input::Unsent { copies, all } => self.note_unsent(now, copies, all),
+            Input::Sent => self.note_sent(now),
             Input::Announce => {
                 if self.state == State::Active {
                     self.announce(now, AnnounceReason::Requested);

@@ -52,6 +52,17 @@ pub enum Input<'a> {
     WallClock(Duration),
     /// Announce the addresses again, if Active: someone may have a stale neighbour entry.
     Announce,
+    /// So many of the messages given out just now could not be sent. A router none of whose advertisements leaves steps down
+    /// after as many intervals as others wait for, and becomes Active again only when one has left. Give it after the
+    /// outputs are drained, and drain them again.
+    Unsent {
+        /// How many, one for each destination.
+        copies: u32,
+        /// Whether that were all of them.
+        all: bool,
+    },
+    /// The messages given out just now have left, after [`Unsent`](Self::Unsent). Nothing happens otherwise.
+    Sent,
 }
 
 /// How a router stops being Active when it is told to.
@@ -175,6 +186,8 @@ pub enum Cause {
     HandedOver(IpAddr),
     /// It was stalled for so long that the others had taken over.
     Stalled,
+    /// None of its advertisements could be sent for so long that the others take over.
+    NothingSent,
 }
 
 /// Something that happened.
@@ -269,6 +282,16 @@ pub enum Event {
         source: IpAddr,
         /// Its priority.
         priority: Priority,
+    },
+    /// Another router of lower priority has been Active besides this one for longer than a down interval: it does not hear
+    /// this one, or drops what it hears. Told once, as long as it goes on.
+    OtherStaysActive {
+        /// Which one.
+        source: IpAddr,
+        /// Its priority.
+        priority: Priority,
+        /// For how long.
+        lasts: Duration,
     },
     /// The form of the checksum of VRRPv3 over IPv4 follows that of a peer from now on.
     ChecksumForm {

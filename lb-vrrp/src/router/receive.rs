@@ -41,6 +41,7 @@ impl VirtualRouter {
             Ok(()) => self.stats.received += 1,
             Err(reason) => {
                 self.stats.count_drop(reason);
+                self.note_dropped(datagram.received.min(now), source, reason, datagram.payload);
                 self.event(Event::Dropped { source, reason });
             }
         }
@@ -310,7 +311,10 @@ impl VirtualRouter {
             State::Active if priority == self.priority && source > self.source => {
                 self.yield_to(now, received, source, priority, interval, Cause::GreaterAddress(source));
             }
-            State::Active => self.outlast(now, received, source, priority, version),
+            State::Active => {
+                self.note_rival(received, source, priority, interval);
+                self.outlast(now, received, source, priority, version);
+            }
         }
     }
 
@@ -361,6 +365,7 @@ impl VirtualRouter {
         }
         self.pending = Cause::Silence;
         self.deadline = Some(received + self.down_interval());
+        self.try_no_more();
         self.withdraw();
     }
 

@@ -31,6 +31,9 @@ pub struct Snapshot {
     pending: Option<Cause>,
     #[serde(default)]
     heard: Option<Heard>,
+    /// Whether it left Active since none of its advertisements could be sent.
+    #[serde(default)]
+    muted: bool,
     checksum: ChecksumForm,
     stats: RouterStats,
 }
@@ -69,6 +72,7 @@ impl VirtualRouter {
             lower_since: self.lower_since,
             pending: (self.state == State::Backup).then_some(self.pending),
             heard: self.heard,
+            muted: self.is_muted(),
             checksum: self.checksum,
             stats: self.stats,
         }
@@ -97,6 +101,9 @@ impl VirtualRouter {
         }
         router.stats = snapshot.stats;
         router.heard = snapshot.heard;
+        if snapshot.muted {
+            router.mute();
+        }
         router.checksum = match router.config.checksum {
             super::ChecksumPolicy::Auto => snapshot.checksum,
             _ => router.checksum,
@@ -126,7 +133,7 @@ impl VirtualRouter {
                 };
                 router.reconsider_preemption();
                 if router.priority.is_owner() {
-                    router.become_active(now, Cause::Owner);
+                    router.claim(now, Cause::Owner);
                 }
             }
         }

@@ -15,8 +15,11 @@ pub struct RouterStats {
     pub new_active_reason: NewActiveReason,
     /// `vrrpv3StatisticsRcvdAdvertisements`: advertisements accepted, resignations included.
     pub received: u64,
-    /// Advertisements sent, one for each destination, resignations included.
+    /// Advertisements sent, one for each destination, resignations included. What is known not to have left is not among
+    /// them.
     pub sent: u64,
+    /// Advertisements that could not be sent.
+    pub unsent: u64,
     /// `vrrpv3StatisticsAdvIntervalErrors`: advertisements with another interval than ours, dropped or not.
     pub interval_errors: u64,
     /// `vrrpv3StatisticsIpTtlErrors`: dropped for their TTL or hop limit.

@@ -4,6 +4,7 @@ use crate as vrrp;
 
 mod basis;
 mod checksum;
+mod dropped;
 mod drops;
 mod handover;
 mod linger;
@@ -13,8 +14,10 @@ mod resignation;
 mod restart;
 #[path = "../../tests/conformance/rig.rs"]
 mod rig;
+mod rival;
 mod statistics;
 mod successor;
 mod told;
 mod unicast;
+mod unsent;
 mod waiting;

@@ -18,7 +18,7 @@ impl VirtualRouter {
         }
         self.interval = self.config.interval;
         self.forget_active();
-        if self.priority.is_owner() && !self.held {
+        if self.priority.is_owner() && !self.held && !self.is_muted() {
             return self.become_active(now, Cause::Owner);
         }
         self.deadline = Some(now + self.down_interval());
@@ -189,6 +189,7 @@ impl VirtualRouter {
             self.queue.push_back(Action::Send { message, resign });
         }
         self.last_sent = Some(now);
+        self.resigned = resign;
     }
 
     pub(super) fn announce(&mut self, now: Time, reason: AnnounceReason) {
@@ -201,6 +202,10 @@ impl VirtualRouter {
         self.handing_over = false;
         let from = core::mem::replace(&mut self.state, to);
         self.ready = None;
+        if let Some(anomalies) = &mut self.anomalies {
+            anomalies.rival = None;
+        }
+        self.try_no_more();
         self.event(Event::State { from, to, cause });
     }
 

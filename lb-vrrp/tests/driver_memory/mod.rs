@@ -185,7 +185,7 @@ pub struct InMemory {
     origin: Instant,
     wait: Pin<Box<dyn Future<Output = ()> + Send>>,
     deadline: Option<Time>,
-    unsent: Vec<u32>,
+    unsent: Vec<usize>,
     link: Option<Link>,
 }
 
@@ -286,7 +286,7 @@ impl Platform for InMemory {
 
     fn send(&mut self, via: Via, message: Transmit<'_>) {
         self.memory.with(|machine| match machine.cannot_send {
-            true => self.unsent.push(via.interface),
+            true => self.unsent.push(via.sender),
             false => {
                 machine.sent = message.payload.to_vec();
                 machine.done.push(Done::Sent(message.payload[2]));
@@ -294,9 +294,9 @@ impl Platform for InMemory {
         });
     }
 
-    fn flush(&mut self, failed: &mut dyn FnMut(u32, io::Error)) {
-        for interface in self.unsent.drain(..) {
-            failed(interface, io::Error::other("the cable is cut"));
+    fn flush(&mut self, failed: &mut dyn FnMut(usize, io::Error)) {
+        for sender in self.unsent.drain(..) {
+            failed(sender, io::Error::other("the cable is cut"));
         }
     }
 

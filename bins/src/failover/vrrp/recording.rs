@@ -77,7 +77,7 @@ impl<P: Platform> Platform for Recording<P> {
         self.platform.send(via, message);
     }
 
-    fn flush(&mut self, failed: &mut dyn FnMut(u32, io::Error)) {
+    fn flush(&mut self, failed: &mut dyn FnMut(usize, io::Error)) {
         self.platform.flush(failed);
     }
 

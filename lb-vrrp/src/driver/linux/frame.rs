@@ -13,7 +13,7 @@ use super::{
     packet::{self, PacketSocket},
     sys::Outbox,
 };
-use crate::{Transmit, wire::Mac};
+use crate::{Transmit, driver::platform::Via, wire::Mac};
 
 const ETHERNET: usize = 14;
 const IPV4: usize = 20;
@@ -23,32 +23,30 @@ const IPV6: usize = 40;
 #[derive(Default)]
 pub(super) struct Frames {
     outbox: Outbox,
-    first: Option<u32>,
+    /// Who sends each of them.
+    senders: Vec<usize>,
 }
 
 impl Frames {
     /// Queues an advertisement to a group. A `sealed` one has its IP header already.
-    pub(super) fn push(&mut self, interface: u32, source: Mac, sealed: bool, message: Transmit<'_>) {
-        self.first.get_or_insert(interface);
+    pub(super) fn push(&mut self, via: Via, source: Mac, message: Transmit<'_>) {
+        self.senders.push(via.sender);
         let header = header(source, message.destination);
         let write = |bytes: &mut Vec<u8>| {
             bytes.extend_from_slice(&header);
-            if !sealed {
+            if !via.sealed {
                 write_ip(bytes, message);
             }
             bytes.extend_from_slice(message.payload);
         };
-        packet::push(&mut self.outbox, interface, write, &header);
+        packet::push(&mut self.outbox, via.interface, write, &header);
     }
 
-    /// The interface of the first one.
-    pub(super) fn first(&self) -> Option<u32> {
-        self.first
-    }
-
-    pub(super) fn flush(&mut self, socket: &PacketSocket) -> io::Result<()> {
-        self.first = None;
-        socket.flush(&mut self.outbox)
+    /// Sends what is queued. Tells whose advertisements could not be sent.
+    pub(super) fn flush(&mut self, socket: &PacketSocket, failed: &mut dyn FnMut(usize, io::Error)) {
+        let Self { outbox, senders } = self;
+        socket.flush(outbox, &mut |index, error| failed(senders[index], error));
+        senders.clear();
     }
 }
 

@@ -111,8 +111,6 @@ pub struct Linux {
     /// Ports with something to receive.
     readable: Vec<usize>,
     senders: HashMap<(Family, bool), Sender>,
-    /// Interfaces on which something could not be sent just now.
-    failing: Vec<u32>,
     inbox: Inbox,
     packets: Arc<PacketSocket>,
     frames: frame::Frames,
@@ -185,7 +183,6 @@ impl Linux {
             index: HashMap::new(),
             readable: Vec::new(),
             senders: HashMap::new(),
-            failing: Vec::new(),
             inbox: Inbox::new(),
             packets,
             frames: frame::Frames::default(),
@@ -361,29 +358,18 @@ impl Platform for Linux {
 
     fn send(&mut self, via: Via, message: Transmit<'_>) {
         if let Some(mac) = via.mac {
-            return self.frames.push(via.interface, mac, via.sealed, message);
+            return self.frames.push(via, mac, message);
         }
         if let Some(sender) = self.senders.get_mut(&(Family::of(message.source), via.sealed)) {
-            sender.push(via.interface, via.ttl, message);
+            sender.push(via, message);
         }
     }
 
-    fn flush(&mut self, failed: &mut dyn FnMut(u32, io::Error)) {
-        let failing = &mut self.failing;
+    fn flush(&mut self, failed: &mut dyn FnMut(usize, io::Error)) {
         for sender in self.senders.values_mut() {
-            sender.flush(&mut |interface, error| {
-                if !failing.contains(&interface) {
-                    failing.push(interface);
-                    failed(interface, error);
-                }
-            });
+            sender.flush(failed);
         }
-        failing.clear();
-        if let Some(interface) = self.frames.first()
-            && let Err(error) = self.frames.flush(&self.packets)
-        {
-            failed(interface, error);
-        }
+        self.frames.flush(&self.packets, failed);
     }
 
     fn addressing(&self, alone: bool) -> Arc<dyn Addressing> {

@@ -32,17 +32,18 @@ impl PacketSocket {
         for (interface, frame) in frames {
             push(&mut outbox, interface, |bytes| bytes.extend_from_slice(frame), frame);
         }
-        self.flush(&mut outbox)
-    }
-
-    pub(super) fn flush(&self, outbox: &mut Outbox) -> io::Result<()> {
         let mut result = Ok(());
-        outbox.flush(self.socket.as_fd(), &mut |_, error| {
+        self.flush(&mut outbox, &mut |_, error| {
             if result.is_ok() {
                 result = Err(error);
             }
         });
         result
+    }
+
+    /// Sends what is queued. Tells which ones could not be sent.
+    pub(super) fn flush(&self, outbox: &mut Outbox, failed: &mut dyn FnMut(usize, io::Error)) {
+        outbox.flush(self.socket.as_fd(), failed);
     }
 }
 

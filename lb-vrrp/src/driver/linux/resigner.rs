@@ -3,7 +3,10 @@
 use std::io;
 
 use super::{LinuxError, frame::Frames, packet::PacketSocket, sender::Sender};
-use crate::{Family, Transmit, driver::Resignation};
+use crate::{
+    Family, Transmit,
+    driver::{Resignation, platform::Via},
+};
 
 /// Sends [`Resignation`]s for a process that died: a Backup then takes over after its skew time, or sooner, and not after
 /// three intervals and more.
@@ -83,20 +86,24 @@ impl Resigner {
                 Family::V4 => Some(&mut *v4),
                 Family::V6 => v6.as_mut(),
             };
+            let via =
+                Via { interface: one.interface, mac: one.mac, sealed: one.sealed, ttl: one.ttl, sender: 0 };
             match (one.mac, sender) {
-                (Some(mac), _) => frames.push(one.interface, mac, one.sealed, message),
-                (None, Some(sender)) => sender.push(one.interface, one.ttl, message),
+                (Some(mac), _) => frames.push(via, mac, message),
+                (None, Some(sender)) => sender.push(via, message),
                 (None, None) => result = result.and(Err(io::ErrorKind::Unsupported.into())),
             }
         }
+        let mut failed = |_, error| {
+            if result.is_ok() {
+                result = Err(error);
+            }
+        };
         for sender in [Some(v4), Some(sealed), v6.as_mut()].into_iter().flatten() {
-            sender.flush(&mut |_, error| {
-                if result.is_ok() {
-                    result = Err(error);
-                }
-            });
+            sender.flush(&mut failed);
         }
-        result.and(frames.flush(packets))
+        frames.flush(packets, &mut failed);
+        result
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     port::protocol,
     sys::Outbox,
 };
-use crate::{Family, Transmit};
+use crate::{Family, Transmit, driver::platform::Via};
 
 /// CS6, network control (RFC 4594 §3.1).
 const TRAFFIC_CLASS: u32 = 0xc0;
@@ -24,8 +24,8 @@ const TRAFFIC_CLASS: u32 = 0xc0;
 pub(super) struct Sender {
     socket: Socket,
     outbox: Outbox,
-    /// The interface of each of them.
-    interfaces: Vec<u32>,
+    /// Who sends each of them.
+    senders: Vec<usize>,
 }
 
 impl Sender {
@@ -61,21 +61,21 @@ impl Sender {
                 socket.set_tclass_v6(TRAFFIC_CLASS)?;
             }
         }
-        Ok(Self { socket, outbox: Outbox::default(), interfaces: Vec::new() })
+        Ok(Self { socket, outbox: Outbox::default(), senders: Vec::new() })
     }
 
     /// Queues a message.
-    pub(super) fn push(&mut self, interface: u32, ttl: u8, message: Transmit<'_>) {
-        let name = Name::ip(message.destination, interface);
-        let control = Control::from(message.source, interface, ttl);
+    pub(super) fn push(&mut self, via: Via, message: Transmit<'_>) {
+        let name = Name::ip(message.destination, via.interface);
+        let control = Control::from(message.source, via.interface, via.ttl);
         self.outbox.push(name, control, |bytes| bytes.extend_from_slice(message.payload));
-        self.interfaces.push(interface);
+        self.senders.push(via.sender);
     }
 
-    /// Sends what is queued. Tells what could not be sent, and by which interface.
-    pub(super) fn flush(&mut self, failed: &mut dyn FnMut(u32, io::Error)) {
-        let Self { socket, outbox, interfaces } = self;
-        outbox.flush(socket.as_fd(), &mut |index, error| failed(interfaces[index], error));
-        interfaces.clear();
+    /// Sends what is queued. Tells whose messages could not be sent.
+    pub(super) fn flush(&mut self, failed: &mut dyn FnMut(usize, io::Error)) {
+        let Self { socket, outbox, senders } = self;
+        outbox.flush(socket.as_fd(), &mut |index, error| failed(senders[index], error));
+        senders.clear();
     }
 }

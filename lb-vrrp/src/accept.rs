@@ -1,6 +1,6 @@
 //! Why messages are dropped.
 
-use core::{net::IpAddr, time::Duration};
+use core::{fmt, net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -15,7 +15,7 @@ pub enum DropReason {
     #[error(transparent)]
     Malformed(#[from] DecodeError),
     /// The TTL or hop limit shows that it did not come from this link (RFC 9568 §5.1.1.3), or it is not known.
-    #[error("TTL {ttl:?} where at least {min} is required")]
+    #[error("{} where at least {min} is required", Named(*ttl))]
     Ttl {
         /// What it is.
         ttl: Option<u8>,
@@ -23,7 +23,7 @@ pub enum DropReason {
         min: u8,
     },
     /// The TTL or hop limit is not what is configured for this unicast peer, or it is not known.
-    #[error("TTL {ttl:?} where {min} to {max} is configured for this peer")]
+    #[error("{} where {min} to {max} is configured for this peer", Named(*ttl))]
     PeerTtl {
         /// What it is.
         ttl: Option<u8>,
@@ -81,7 +81,7 @@ pub enum DropReason {
     #[error("the first address is not link-local")]
     FirstAddressNotLinkLocal,
     /// It was received longer ago than others are waited for.
-    #[error("it was received {0:?} ago")]
+    #[error("it was received {:.3} s ago", .0.as_secs_f64())]
     Stale(Duration),
     /// A resignation of a router that is not the Active one.
     #[error("a resignation of a router that is not the Active one")]
@@ -92,4 +92,16 @@ pub enum DropReason {
     /// This router takes no part (RFC 9568 §6.4.1).
     #[error("this virtual router takes no part")]
     NotRunning,
+}
+
+/// A TTL or hop limit in words.
+struct Named(Option<u8>);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(ttl) => write!(f, "TTL {ttl}"),
+            None => f.write_str("an unknown TTL"),
+        }
+    }
 }

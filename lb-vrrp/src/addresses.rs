@@ -31,17 +31,14 @@ pub enum AddressError {
     /// IPv4 and IPv6 together.
     #[error("{0} is not of the family {1}: one virtual router has addresses of one family")]
     Family(IpAddr, Family),
-    /// The same address twice.
-    #[error("{0} is given twice")]
-    Duplicate(IpAddr),
     /// Not the address of a host.
     #[error("{0} is not the address of a host")]
     NotAHost(IpAddr),
 }
 
-/// The addresses of a virtual router: one family, no more than an advertisement carries, none twice, in the order given.
-/// There is at least one, but for [a router of VRRPv2 that may have
-/// none](crate::router::ConfigBuilder::without_addresses).
+/// The addresses of a virtual router: one family, no more than an advertisement carries, in the order given. There is at
+/// least one, but for [a router of VRRPv2 that may have none](crate::router::ConfigBuilder::without_addresses). An address
+/// may stand there twice, as keepalived has it when its configuration does; it is one address nevertheless.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Vec<IpAddr>", into = "Vec<IpAddr>")]
 pub struct AddressList {
@@ -62,23 +59,16 @@ impl AddressList {
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Result<Self, AddressError> {
         let addresses: Vec<IpAddr> = addresses.into_iter().collect();
         let family = Family::of(*addresses.first().ok_or(AddressError::None)?);
-        if addresses.len() > family.max_addresses() {
-            return Err(AddressError::TooMany {
-                count: addresses.len(),
-                max: family.max_addresses(),
-                family,
-            });
+        if addresses.len() > Family::MAX_ADDRESSES {
+            return Err(AddressError::TooMany { count: addresses.len(), max: Family::MAX_ADDRESSES, family });
         }
         let mut bytes = Vec::with_capacity(addresses.len() * family.address_len());
-        for (index, address) in addresses.iter().enumerate() {
+        for address in &addresses {
             if Family::of(*address) != family {
                 return Err(AddressError::Family(*address, family));
             }
             if address.is_unspecified() || address.is_multicast() {
                 return Err(AddressError::NotAHost(*address));
-            }
-            if addresses[..index].contains(address) {
-                return Err(AddressError::Duplicate(*address));
             }
             match address {
                 IpAddr::V4(address) => bytes.extend(address.octets()),

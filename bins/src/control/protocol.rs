@@ -27,8 +27,8 @@ use crate::{
 };
 
 pub use failover::{
-    DumpKind, Explanation, GroupStatus, InstanceStatus, MAX_HAND_OVER, Maintenance, MasterStatus,
-    ShareStatus, TrackerStatus,
+    DroppedStatus, DumpKind, Explanation, GroupStatus, InstanceStatus, MAX_HAND_OVER, Maintenance,
+    MasterStatus, ShareStatus, TrackerStatus,
 };
 pub use journal::{Entry, EventQuery, MAX_RECORDS, Position, Record, Records};
 pub use orders::ServerOrder;

@@ -36,6 +36,9 @@ pub fn render(explanation: &Explanation) -> String {
         span(seconds(instance.since)),
         instance.why
     );
+    for problem in &instance.problems {
+        let _ = writeln!(out, "PROBLEM: {problem}");
+    }
     if let Some(change) = &explanation.story.change {
         let _ = writeln!(out, "\nThe change of {}:", rfc3339(change.at));
         out += &timeline(explanation, change);
@@ -102,10 +105,15 @@ fn timeline(explanation: &Explanation, change: &Event) -> String {
 
 /// The steps that an event tells of: when, and what.
 fn steps_of(event: &Event) -> Vec<(Time, String)> {
-    let What::Basis { heard, timer, due } = &event.what else { return vec![(event.at, sentence(event))] };
+    let What::Basis { heard, timer, due, dropped } = &event.what else {
+        return vec![(event.at, sentence(event))];
+    };
     let mut steps = Vec::new();
     if let Some((at, source)) = heard {
         steps.push((*at, format!("the last advert of a MASTER was heard, from {source}")));
+    }
+    if let Some(dropped) = dropped {
+        steps.push((event.at, format!("until then, {}", wording::dropped(dropped))));
     }
     match (timer, due) {
         (Some(timer), Some(due)) => steps.push((*due, format!("the timer for it was due: {timer}"))),
@@ -141,7 +149,10 @@ fn sentence(event: &Event) -> String {
         }
         _ => {
             let lines = wording::lines(event, Default::default(), true);
-            lines.last().cloned().unwrap_or_else(|| format!("{:?}", event.what))
+            lines.last().cloned().unwrap_or_else(|| match &event.what {
+                What::Router(event) => event.to_string(),
+                other => format!("{other:?}"),
+            })
         }
     }
 }

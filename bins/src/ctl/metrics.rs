@@ -52,7 +52,7 @@ fn instances(page: &mut Page, instances: &[InstanceStatus]) {
         }
     }
     #[rustfmt::skip]
-    let gauges: [Gauge; 11] = [
+    let gauges: [Gauge; 12] = [
         ("lb_instance_state_seconds", "gauge", "Seconds for which it has been in its state.", |i| i.since),
         ("lb_instance_priority", "gauge", "The priority that it runs with.", |i| f64::from(i.priority.get())),
         ("lb_instance_base_priority", "gauge", "The configured priority.", |i| f64::from(i.base_priority.get())),
@@ -60,6 +60,7 @@ fn instances(page: &mut Page, instances: &[InstanceStatus]) {
         ("lb_instance_addresses_installed", "gauge", "Addresses that are installed.", |i| i.installed as f64),
         ("lb_instance_became_master_total", "counter", "How often it became MASTER.", |i| i.counters.became_active as f64),
         ("lb_instance_adverts_sent_total", "counter", "Adverts sent.", |i| i.counters.sent as f64),
+        ("lb_instance_adverts_unsent_total", "counter", "Adverts that could not be sent.", |i| i.counters.unsent as f64),
         ("lb_instance_adverts_received_total", "counter", "Adverts accepted.", |i| i.counters.received as f64),
         ("lb_instance_adverts_dropped_total", "counter", "Messages dropped, for whatever reason.", |i| i.counters.dropped as f64),
         ("lb_instance_late_total", "counter", "Timeouts that came later than others wait.", |i| i.counters.late as f64),
@@ -69,6 +70,25 @@ fn instances(page: &mut Page, instances: &[InstanceStatus]) {
         page.family(name, kind, help);
         for instance in instances {
             page.sample(name, &[("instance", &instance.name)], value(instance));
+        }
+    }
+    if instances.iter().all(|instance| instance.dropped.is_empty()) {
+        return;
+    }
+    let name = "lb_instance_adverts_dropped_lately";
+    page.family(
+        name,
+        "gauge",
+        "Adverts that were dropped lately, by sender and reason; four pairs at the most.",
+    );
+    for instance in instances {
+        for dropped in &instance.dropped {
+            let labels = [
+                ("instance", instance.name.as_str()),
+                ("source", &dropped.source.to_string()),
+                ("reason", &dropped.reason),
+            ];
+            page.sample(name, &labels, dropped.count as f64);
         }
     }
 }

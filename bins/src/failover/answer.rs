@@ -258,6 +258,7 @@ impl Engine {
             since,
             why,
             last_advert: driver.as_ref().and_then(|driver| last_advert(driver.basis?)),
+            dropped_before: driver.as_ref().and_then(|driver| driver.basis?.dropped).map(Into::into),
             priority: instance.priority(),
             handed_over: instance.handed_over(),
             shares: shares.collect(),

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use lb_vrrp::{
     Config, Interval, Preempt, Priority, Profile,
-    driver::{AddressAttributes, Announcing, Instance, VirtualAddress, VirtualMac},
+    driver::{AddressAttributes, Announcing, Instance, VirtualAddress, VirtualMac, linux},
     router::{ChecksumPolicy, ConfigErrors},
     wire::{
         Mac, ah,
@@ -53,10 +53,11 @@ pub fn build(
     priority: Priority,
     settings: &Settings,
 ) -> Result<Instance, BuildError> {
-    let config = config(model, priority, settings)?;
+    let (advertised, excess) = model.addresses.split_at(advertised(model, linux::mtu_of));
+    let config = config(model, advertised, priority, settings)?;
     let mut instance = Instance::new(&*model.name, &*model.interface, config);
-    instance.addresses = model.addresses.iter().map(virtual_address).collect();
-    instance.unadvertised = model.excluded.iter().map(virtual_address).collect();
+    instance.addresses = advertised.iter().map(virtual_address).collect();
+    instance.unadvertised = excess.iter().chain(&model.excluded).map(virtual_address).collect();
     instance.starts = false;
     instance.source = model.source;
     instance.heeds_link = !model.dont_track_primary;
@@ -85,8 +86,31 @@ pub fn check(model: &model::Instance, settings: &Settings) -> Result<(), String>
     build(model, model.priority, settings).map(drop).map_err(|error| error.to_string())
 }
 
-fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> Result<Config, BuildError> {
-    let addresses: Vec<IpAddr> = model.addresses.iter().map(|address| address.net.addr()).collect();
+/// How many of its addresses are advertised: as many as keepalived puts into an advertisement on its interface, which
+/// is asked for its MTU when there are so many that it matters. One that is not there counts as an Ethernet one.
+fn advertised(model: &model::Instance, mtu_of: impl Fn(&str) -> Option<u32>) -> usize {
+    /// Links with less are rare.
+    const SMALL: u32 = 576;
+    const ETHERNET: u32 = 1500;
+    let version = match model.version {
+        Version::V2 => lb_vrrp::Version::V2,
+        Version::V3 => lb_vrrp::Version::V3,
+    };
+    let count = model.addresses.len();
+    if count <= model.family.addresses_in(SMALL, version) {
+        return count;
+    }
+    let mtu = mtu_of(&model.interface).unwrap_or(ETHERNET);
+    count.min(model.family.addresses_in(mtu, version))
+}
+
+fn config(
+    model: &model::Instance,
+    advertised: &[model::VirtualAddress],
+    priority: Priority,
+    settings: &Settings,
+) -> Result<Config, BuildError> {
+    let addresses: Vec<IpAddr> = advertised.iter().map(|address| address.net.addr()).collect();
     let mut config = match model.version {
         Version::V2 => Config::v2(model.vrid, addresses),
         Version::V3 => Config::v3(model.vrid, addresses),
@@ -111,7 +135,8 @@ fn config(model: &model::Instance, priority: Priority, settings: &Settings) -> R
             .max_learned_interval(longest_believed(model.advert_int))
             .only_backup(settings.pair || model.has_one_peer())
             .answer_lower(!model.lower_prio_no_advert)
-            .advertise_when_yielding(model.higher_prio_send_advert)
+            // By default as well, so that the other one announces its addresses again after a network was in two parts.
+            .advertise_when_yielding(model.higher_prio_send_advert.unwrap_or(true))
             .owner_ignores_adverts(model.owner_ignore_adverts)
             .without_addresses(model.addresses.is_empty())
             .any_unicast_source(!model.check_unicast_src);

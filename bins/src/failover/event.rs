@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use lb_core::Time;
-use lb_vrrp::{Priority, track::Status};
+use lb_vrrp::{DropReason, Priority, router::DroppedAdverts, track::Status};
 use serde::{Deserialize, Serialize};
 
 use super::track::TrackerId;
@@ -120,6 +120,9 @@ pub enum What {
         /// When it was due.
         #[serde(default, with = "wall_time::option")]
         due: Option<Time>,
+        /// What was received and dropped before, most of all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dropped: Option<Dropped>,
     },
     /// The priority that an instance runs with changed.
     Priority {
@@ -168,6 +171,26 @@ pub enum What {
     Trouble(String),
     /// Something else in words, of no concern to those who look for trouble.
     Note(String),
+}
+
+/// Adverts of one sender that were dropped for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// Who sent them, or so they say.
+    pub source: IpAddr,
+    /// The priority that the latest one says.
+    pub priority: Option<u8>,
+    /// How many there were.
+    pub count: u64,
+    /// Why the latest one was dropped.
+    pub reason: DropReason,
+}
+
+impl From<DroppedAdverts> for Dropped {
+    fn from(dropped: DroppedAdverts) -> Self {
+        let DroppedAdverts { source, priority, count, reason, .. } = dropped;
+        Self { source, priority, count, reason }
+    }
 }
 
 impl Event {

@@ -7,13 +7,13 @@
 pub(crate) mod sample;
 mod status;
 
-use std::{net::IpAddr, path::Path};
+use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use lb_core::Time;
 use lb_vrrp::{Priority, driver, router::RouterStats, track};
 
 use super::{
-    event::{Condition, Why},
+    event::{Condition, Dropped, Why},
     track::TrackerId,
     wording::LastAdvert,
 };
@@ -62,6 +62,8 @@ pub struct InstanceView<'a> {
     pub why: &'a Why,
     /// The last advertisement of another router before that.
     pub last_advert: Option<LastAdvert>,
+    /// What was received and dropped before that, most of all.
+    pub dropped_before: Option<Dropped>,
     /// The priority that it runs with.
     pub priority: Priority,
     /// Why the operator handed it over; `None` once it was MASTER again.
@@ -75,7 +77,7 @@ pub struct InstanceView<'a> {
 }
 
 /// What the protocol says of an instance: of [`driver::Status`] as much as is shown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Driven {
     /// The MASTER as a Backup sees it: address and priority.
     pub active: Option<(IpAddr, Priority)>,
@@ -87,6 +89,12 @@ pub struct Driven {
     pub installed: usize,
     /// Its counters.
     pub stats: RouterStats,
+    /// What was dropped lately, and how long ago the latest one was.
+    pub dropped: Vec<(Dropped, Duration)>,
+    /// Another router that stays MASTER although this one is, its priority, and for how long.
+    pub rival: Option<(IpAddr, Priority, Duration)>,
+    /// Why none of its adverts can be sent.
+    pub unsent: Option<Arc<str>>,
 }
 
 impl From<&driver::Status> for Driven {
@@ -97,6 +105,9 @@ impl From<&driver::Status> for Driven {
             link: status.link,
             installed: status.installed,
             stats: status.stats,
+            dropped: status.dropped.iter().map(|one| ((*one).into(), status.at.since(one.last))).collect(),
+            rival: status.rival.map(|rival| (rival.source, rival.priority, status.at.since(rival.since))),
+            unsent: status.unsent.clone(),
         }
     }
 }
@@ -148,6 +159,6 @@ impl<'a> View<'a> {
 impl InstanceView<'_> {
     /// The MASTER as a Backup sees it: its address and priority.
     pub fn master(&self) -> Option<(IpAddr, Priority)> {
-        self.driver.and_then(|driver| driver.active)
+        self.driver.as_ref().and_then(|driver| driver.active)
     }
 }

@@ -9,6 +9,7 @@ mod heard;
 use std::time::Duration;
 
 pub use cause::{LastAdvert, reason, why};
+pub use heard::{dropped, rival};
 use lb_vrrp::track::Status;
 
 use super::{

@@ -11,7 +11,7 @@ use super::{
     notice::LinkState,
 };
 use crate::{
-    Farewell, Interval, Priority, State,
+    Farewell, Interval, Priority, State, Time,
     endpoint::EndpointStats,
     router::{self, Basis, DroppedAdverts, Heard, Rival, RouterStats},
     wire::Mac,
@@ -49,6 +49,8 @@ pub enum ControlError {
 pub struct Status {
     /// Its name.
     pub name: Arc<str>,
+    /// When this was so, on the clock of the platform.
+    pub at: Time,
     /// Its state.
     pub state: State,
     /// The priority that it runs with.

@@ -1,6 +1,7 @@
 //! A virtual router with what it has on a machine.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
     time::Duration,
@@ -156,14 +157,6 @@ pub enum InstanceError {
     /// The TTL of unicast is 0.
     #[error("instance {0:?}: a TTL of 0 reaches nobody: give 1 to 255")]
     Ttl(String),
-    /// An address is installed twice.
-    #[error("instance {name:?}: {address} is given twice")]
-    Duplicate {
-        /// The instance.
-        name: String,
-        /// The address.
-        address: IpAddr,
-    },
     /// The source is of another family than the virtual addresses.
     #[error("instance {name:?}: source {source_address} is of another family than its addresses")]
     Source {
@@ -222,13 +215,14 @@ impl Instance {
         }
     }
 
-    /// All addresses that it has when it is Active: the advertised ones, then the others.
+    /// All addresses that it has when it is Active: the advertised ones, then the others. One that is given several times
+    /// is installed once on each interface that it is given for.
     pub fn installed(&self) -> impl Iterator<Item = VirtualAddress> + '_ {
-        let advertised = self.config.addresses().iter().map(|address| {
-            let given = self.addresses.iter().find(|given| given.addr() == address);
-            given.cloned().unwrap_or_else(|| address.into())
-        });
-        advertised.chain(self.unadvertised.iter().cloned())
+        let is_given = |address: &IpAddr| self.addresses.iter().any(|given| given.addr() == *address);
+        let plain = self.config.addresses().iter().filter(move |address| !is_given(address)).map(Into::into);
+        let all = self.addresses.iter().cloned().chain(plain).chain(self.unadvertised.iter().cloned());
+        let mut seen: BTreeSet<(IpAddr, Option<Arc<str>>)> = BTreeSet::new();
+        all.filter(move |address| seen.insert((address.addr(), address.device().cloned())))
     }
 
     /// What there is to install and announce.
@@ -262,11 +256,6 @@ impl Instance {
         for address in self.addresses.iter().chain(&self.unadvertised) {
             let fault = |why| InstanceError::Attributes { name: name(), address: address.net, why };
             address.check().map_err(fault)?;
-        }
-        let mut all: Vec<IpAddr> = self.installed().map(|address| address.addr()).collect();
-        all.sort_unstable();
-        if let Some(pair) = all.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(InstanceError::Duplicate { name: name(), address: pair[0] });
         }
         if let Some(source) = self.source
             && Family::of(source) != self.config.family()

@@ -147,12 +147,7 @@ impl fmt::Display for LinkState {
 impl fmt::Display for Happening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Router(Event::State { from, to, cause }) => write!(f, "{from} -> {to}: {cause:?}"),
-            Self::Router(Event::Dropped { source, reason }) => {
-                write!(f, "dropped a message of {source}: {reason}")
-            }
-            Self::Router(Event::Priority { from, to }) => write!(f, "priority {from} -> {to}"),
-            Self::Router(event) => write!(f, "{event:?}"),
+            Self::Router(event) => event.fmt(f),
             Self::Refused { source, error } => write!(f, "refused a packet of {source}: {error}"),
             Self::Untold { count } => write!(f, "dropped {count} more messages since then"),
             Self::Installed { addresses } => write!(f, "{addresses} addresses installed"),

@@ -252,6 +252,7 @@ impl<P: Platform> Driver<P> {
         let configured = member.priority.unwrap_or(member.instance.config.priority());
         Status {
             name: member.name.clone(),
+            at: now,
             state: router.map_or(State::Initialize, |router| router.state()),
             priority: router.map_or(configured, |router| router.priority()),
             active: router.and_then(|router| router.active()),

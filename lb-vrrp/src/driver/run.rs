@@ -265,7 +265,7 @@ impl<P: Platform> Driver<P> {
         }
         self.desk.close();
         if tokio::time::timeout(LAST_WORK, tasks.join_next()).await.is_err() {
-            tracing::error!("addresses could not be removed within {LAST_WORK:?}: they stay");
+            tracing::error!("addresses could not be removed within {} s: they stay", LAST_WORK.as_secs());
         }
         Ok(snapshot)
     }

@@ -56,7 +56,7 @@ impl Basis {
 /// What is kept of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept {
-    at: Time,
+    pub(super) at: Time,
     heard: Option<Heard>,
     due: Option<Time>,
     interval: Interval,

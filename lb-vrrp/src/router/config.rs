@@ -213,12 +213,14 @@ impl Config {
         self.profile
     }
 
-    /// Whether advertisements may come from this address (RFC 9568 §5.1.2.1). Everybody drops the others, so that all
-    /// routers would be Active.
+    /// Whether advertisements may come from this address (RFC 9568 §5.1.2.1). The compatible profile takes any IPv6 address,
+    /// since keepalived does.
     pub(crate) fn check_source(&self, source: IpAddr) -> Result<(), ConfigError> {
         match (&self.mode, source) {
             _ if Family::of(source) != self.family() => Err(ConfigError::Source(source)),
-            (Mode::Multicast(_), IpAddr::V6(address)) if !address.is_unicast_link_local() => {
+            (Mode::Multicast(_), IpAddr::V6(address))
+                if self.profile == Profile::Strict && !address.is_unicast_link_local() =>
+            {
                 Err(ConfigError::SourceNotLinkLocal(source))
             }
             _ => Ok(()),

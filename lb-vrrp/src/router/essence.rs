@@ -62,7 +62,8 @@ impl VirtualRouter {
             part: self.deadline.map(|deadline| Part {
                 interval: self.interval,
                 deadline: relative(deadline),
-                pending: self.pending,
+                // An Active router only needs it to tell, or not, that another one is Active.
+                pending: if self.state == State::Backup { self.pending } else { Cause::Silence },
                 preempted: self
                     .heard
                     .filter(|_| matches!(self.pending, Cause::Preempts(_)))

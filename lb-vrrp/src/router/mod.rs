@@ -20,6 +20,7 @@ mod told;
 mod trailer;
 mod transition;
 mod unsent;
+mod words;
 
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
 use core::net::IpAddr;
@@ -61,7 +62,7 @@ pub struct VirtualRouter {
     handing_over: bool,
     /// Until when the addresses stay although the router is not Active, if they do.
     lingers: Option<Time>,
-    /// Why the router will become Active when the deadline passes.
+    /// Why the router will become Active when the deadline passes, or has become Active.
     pending: Cause,
     /// The latest advertisement of another router.
     heard: Option<Heard>,

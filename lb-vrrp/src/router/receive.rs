@@ -5,7 +5,8 @@ use core::{mem::replace, net::IpAddr};
 use subtle::ConstantTimeEq;
 
 use super::{
-    AnnounceReason, Cause, ChecksumPolicy, Datagram, Event, Heard, Mode, Peer, Preempt, State, VirtualRouter,
+    AnnounceReason, Cause, ChecksumPolicy, Datagram, Event, Heard, Mode, Peer, Preempt, Profile, State,
+    VirtualRouter,
 };
 use crate::{
     Envelope, Family, Interval, Priority, Time, Version, VersionMode,
@@ -104,7 +105,15 @@ impl VirtualRouter {
         match &self.config.mode {
             Mode::Multicast(group) if destination != *group => Err(DropReason::Destination(destination)),
             Mode::Multicast(_) => match source {
-                IpAddr::V6(source) if !source.is_unicast_link_local() => Err(DropReason::SourceNotLinkLocal),
+                IpAddr::V6(source) if source.is_unicast_link_local() => Ok(()),
+                // keepalived advertises from other addresses when it is told to.
+                IpAddr::V6(source)
+                    if self.config.profile == Profile::Strict
+                        || source.is_unspecified()
+                        || source.is_multicast() =>
+                {
+                    Err(DropReason::SourceNotLinkLocal)
+                }
                 _ => Ok(()),
             },
             Mode::Unicast(_) if destination.is_multicast() => Err(DropReason::Destination(destination)),
@@ -312,8 +321,10 @@ impl VirtualRouter {
                 self.yield_to(now, received, source, priority, interval, Cause::GreaterAddress(source));
             }
             State::Active => {
-                self.note_rival(received, source, priority, interval);
-                self.outlast(now, received, source, priority, version);
+                if !self.has_just_preempted(source, received) {
+                    self.note_other_active(received, source, priority, interval);
+                }
+                self.outlast(now, received, version);
             }
         }
     }
@@ -389,12 +400,24 @@ impl VirtualRouter {
         self.become_backup(now, received, cause);
     }
 
-    /// An Active router stays Active although another is, too.
-    fn outlast(&mut self, now: Time, received: Time, source: IpAddr, priority: Priority, version: Version) {
+    /// Whether it took over from this router less than an interval ago: that one may have sent an advertisement before it
+    /// heard this one, and one more when it did.
+    fn has_just_preempted(&self, source: IpAddr, received: Time) -> bool {
+        let interval = self.config.interval.duration();
+        self.pending == Cause::Preempts(source)
+            && self.basis.is_some_and(|basis| received.since(basis.at) <= interval)
+    }
+
+    fn note_other_active(&mut self, received: Time, source: IpAddr, priority: Priority, theirs: Interval) {
+        self.note_rival(received, source, priority, theirs);
         let before = self.told.about(source).is_active(received);
         if before.is_none_or(|before| received.since(before) > self.down_interval()) {
             self.event(Event::OtherActive { source, priority });
         }
+    }
+
+    /// An Active router stays Active although another is, too.
+    fn outlast(&mut self, now: Time, received: Time, version: Version) {
         let options = &self.config.options;
         if options.answer_lower && (version == Version::V3 || options.reassert_v2) {
             self.reassert(now, received);

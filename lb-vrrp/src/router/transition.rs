@@ -57,6 +57,7 @@ impl VirtualRouter {
         self.announce(now, AnnounceReason::BecameActive);
         self.deadline = Some(now + self.config.interval.duration());
         self.forget_active();
+        self.pending = cause;
         self.stats.count_active(cause);
         self.change_state(now, State::Active, cause);
         self.note_stability(now);

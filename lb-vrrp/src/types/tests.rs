@@ -28,6 +28,24 @@ fn an_interval_is_read_back_whatever_its_version() {
     }
 }
 
+/// What keepalived 2.2.7 said to 400 IPv4 and 600 IPv6 addresses: `exceeds maximum/space available in packet (max N
+/// addresses)`.
+#[test]
+fn as_many_addresses_as_keepalived_puts_into_an_advert() {
+    use Version::{V2, V3};
+    let measured = [
+        (Family::V4, V3, [(573, 132), (574, 133), (577, 133), (578, 134), (1500, 255)].as_slice()),
+        (Family::V4, V2, &[(573, 130), (574, 131), (577, 131), (578, 132), (1500, 255)]),
+        (Family::V6, V3, &[(1280, 76), (1293, 76), (1294, 77), (1500, 89), (1502, 90), (9000, 255)]),
+    ];
+    for (family, version, counts) in measured {
+        for (mtu, count) in counts {
+            assert_eq!(family.addresses_in(*mtu, version), *count, "{family} {version} MTU {mtu}");
+        }
+    }
+    assert_eq!(Family::V6.addresses_in(0, V3), 1);
+}
+
 /// RFC 9568 §6.1 with the default interval: an owner waits 1/256 s longer than three seconds.
 #[test]
 fn the_owner_has_the_shortest_skew() {

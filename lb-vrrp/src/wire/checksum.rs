@@ -1,4 +1,4 @@
-use core::net::IpAddr;
+use core::{fmt, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,16 @@ pub enum ChecksumForm {
     /// As [`PseudoHeader`](Self::PseudoHeader), with the multicast group as the destination although the message goes by
     /// unicast: keepalived before 1.3.7.
     GroupPseudoHeader,
+}
+
+impl fmt::Display for ChecksumForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MessageOnly => "the message alone",
+            Self::PseudoHeader => "the message and its pseudo-header",
+            Self::GroupPseudoHeader => "the message and a pseudo-header that names the multicast group",
+        })
+    }
 }
 
 /// The checksum of a message whose checksum field is taken as 0 (RFC 9568 §5.2.8). The form decides what is covered

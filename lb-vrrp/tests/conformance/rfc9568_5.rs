@@ -64,9 +64,10 @@ fn rfc9568_5_1_1_3_a5_a_ttl_other_than_255_is_dropped() {
 #[test]
 fn rfc9568_5_1_2_1_a7_the_source_over_ipv6_is_link_local() {
     let global = ip("2001:db8::5");
-    let refused = VirtualRouter::new(v3(Family::V6).build().unwrap(), global).unwrap_err();
+    let strict = || v3(Family::V6).profile(Profile::Strict);
+    let refused = VirtualRouter::new(strict().build().unwrap(), global).unwrap_err();
     assert_eq!(refused, ConfigError::SourceNotLinkLocal(global));
-    let mut rig = Rig::active(v3(Family::V6));
+    let mut rig = Rig::active(strict());
     assert_eq!(rig.sent[0].source, host(Family::V6, OURS));
     let _ = rig.input(Input::Source(global));
     let _ = rig.timeout();
@@ -75,6 +76,20 @@ fn rfc9568_5_1_2_1_a7_the_source_over_ipv6_is_link_local() {
         let packet = Packet { source: ip(source), priority: 200, ..Packet::v3(Family::V6, 9) };
         assert_eq!(dropped(&mut rig, &packet), DropReason::SourceNotLinkLocal, "{source}");
     }
+}
+
+/// keepalived 2.2.7 sends from a global address where `mcast_src_ip` says so, and takes what comes from one.
+#[test]
+fn rfc9568_5_1_2_1_a7_the_compatible_profile_takes_any_source_over_ipv6() {
+    let global = ip("2001:db8::5");
+    assert_eq!(VirtualRouter::new(v3(Family::V6).build().unwrap(), global).unwrap().source(), global);
+    let mut rig = Rig::backup(v3(Family::V6));
+    let packet = |source| Packet { source: ip(source), priority: 200, ..Packet::v3(Family::V6, 9) };
+    for source in ["::", "ff02::9"] {
+        assert_eq!(dropped(&mut rig, &packet(source)), DropReason::SourceNotLinkLocal, "{source}");
+    }
+    let _ = rig.hear(&packet("2001:db8::9"));
+    assert_eq!(rig.router.active().map(|(source, _)| source), Some(ip("2001:db8::9")));
 }
 
 #[test]

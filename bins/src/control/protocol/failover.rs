@@ -69,6 +69,28 @@ pub struct InstanceStatus {
     pub group: Option<String>,
     /// Its counters.
     pub counters: RouterStats,
+    /// What is wrong with it, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+    /// What was received and dropped lately; a few entries at the most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<DroppedStatus>,
+}
+
+/// Adverts of one sender that were dropped for one reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DroppedStatus {
+    /// Who sent them, or so they say.
+    pub source: IpAddr,
+    /// The priority that the latest one says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// Why the latest one was dropped.
+    pub reason: String,
+    /// How many there were.
+    pub count: u64,
+    /// Seconds since the latest one.
+    pub latest: f64,
 }
 
 /// What a tracker does to an instance.

@@ -59,6 +59,7 @@ fn a_take_over_is_told_step_by_step() {
         heard: Some((at(8_772), [10, 9, 0, 2].into())),
         timer: Some("3 x 1000 ms + 414 ms skew".to_owned()),
         due: Some(at(5_358)),
+        dropped: None,
     };
     let group = What::State {
         from: Condition::Backup,

@@ -32,6 +32,11 @@ pub(super) fn render(status: &Status) -> String {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(status.instances.iter().map(|instance| row(instance, status.now)));
     out += &columns(&rows, "  ");
+    for instance in &status.instances {
+        for problem in &instance.problems {
+            let _ = writeln!(out, "  PROBLEM: ({}) {problem}", instance.name);
+        }
+    }
     if let [instance] = &status.instances[..] {
         out += &detail(instance);
     }
@@ -101,7 +106,8 @@ fn detail(instance: &InstanceStatus) -> String {
     let counters = &instance.counters;
     row(
         "adverts",
-        format!("{} sent, {} received, {} dropped", counters.sent, counters.received, counters.dropped),
+        format!("{} sent, {} received, {} dropped", counters.sent, counters.received, counters.dropped)
+            + &if counters.unsent > 0 { format!(", {} not sent", counters.unsent) } else { String::new() },
     );
     row("transitions", format!("{} to MASTER, {} from it", counters.became_active, counters.released));
     format!("\n{}", columns(&rows, "  "))

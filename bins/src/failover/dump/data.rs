@@ -100,7 +100,11 @@ fn instance(page: &mut Page, instance: &InstanceView<'_>) {
     page.field(FIELD, "Gratuitous ARP lower priority repeat", garp.lower_prio_repeat);
     page.field(FIELD, "Down timer adverts", config.down_timer_adverts);
     page.field(FIELD, "Send advert after receive lower priority advert", !config.lower_prio_no_advert);
-    page.field(FIELD, "Send advert after receive higher priority advert", config.higher_prio_send_advert);
+    page.field(
+        FIELD,
+        "Send advert after receive higher priority advert",
+        config.higher_prio_send_advert.unwrap_or_default(),
+    );
     page.field(FIELD, "Virtual Router ID", config.vrid);
     page.field(FIELD, "Priority", config.priority);
     page.field(FIELD, "Effective priority", instance.priority);

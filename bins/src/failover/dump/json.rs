@@ -196,7 +196,7 @@ fn of<'a>(instance: &InstanceView<'a>, view: &View<'a>) -> Instance<'a> {
         garp_lower_prio_delay: config.garp.lower_prio_delay.as_secs(),
         garp_lower_prio_rep: config.garp.lower_prio_repeat,
         lower_prio_no_advert: config.lower_prio_no_advert.into(),
-        higher_prio_send_advert: config.higher_prio_send_advert.into(),
+        higher_prio_send_advert: config.higher_prio_send_advert.unwrap_or_default().into(),
         vrid: config.vrid.get(),
         base_priority: config.priority.get(),
         effective_priority: instance.priority.get(),

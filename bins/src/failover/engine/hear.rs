@@ -124,6 +124,7 @@ impl Engine {
             heard: basis.heard.map(|heard| (self.time_of(heard.at), heard.source)),
             timer: basis.due.map(|_| format!("{adverts} x {interval} ms + {skew_ms:.1} ms skew")),
             due: basis.due.map(|due| self.time_of(due)),
+            dropped: basis.dropped.map(Into::into),
         }
     }
 

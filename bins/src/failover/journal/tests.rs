@@ -57,7 +57,11 @@ fn other_active(last_byte: u8) -> What {
 fn the_story_of_a_change_outlives_the_noise_of_the_same_and_of_others() {
     let mut book = Book::new();
     let (one, two) = (instance("VI_1"), instance("VI_2"));
-    book.record(1, &one, What::Basis { heard: None, timer: Some("3 x 1000 ms".to_owned()), due: None });
+    book.record(
+        1,
+        &one,
+        What::Basis { heard: None, timer: Some("3 x 1000 ms".to_owned()), due: None, dropped: None },
+    );
     book.record(2, &one, state(Condition::Backup, Condition::Master));
     book.record(3, &one, What::Installed(2));
     for millis in 0..10_000 {

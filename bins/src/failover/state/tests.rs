@@ -34,7 +34,7 @@ fn instance(name: &str, tracks: Tracks) -> model::Instance {
         down_timer_adverts: 3,
         garp: Seldom::default(),
         lower_prio_no_advert: false,
-        higher_prio_send_advert: false,
+        higher_prio_send_advert: None,
         check_unicast_src: false,
         v3_checksum_as_v2: false,
         promote_secondaries: false,

@@ -63,6 +63,7 @@ impl Sample {
             since: Time::from_nanos(ago(millis)),
             why,
             last_advert: None,
+            dropped_before: None,
             priority: config.priority,
             handed_over: None,
             shares: Vec::new(),
@@ -145,6 +146,9 @@ fn driven(config: &Instance, condition: Condition) -> Driven {
             dropped: 1,
             ..RouterStats::default()
         },
+        dropped: Vec::new(),
+        rival: None,
+        unsent: None,
     }
 }
 
@@ -231,7 +235,7 @@ fn instance(name: &str, vrid: u8, addresses: &[&str]) -> Instance {
         down_timer_adverts: 3,
         garp: Seldom::default(),
         lower_prio_no_advert: false,
-        higher_prio_send_advert: false,
+        higher_prio_send_advert: None,
         check_unicast_src: false,
         skip_check_adv_addr: false,
         owner_ignore_adverts: false,

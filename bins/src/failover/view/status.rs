@@ -1,15 +1,19 @@
 //! What goes over the control socket.
 
+use std::{collections::BTreeSet, time::Duration};
+
+use ipnet::IpNet;
 use lb_core::Time;
 
 use super::{GroupView, InstanceView, Share, TrackerView, View};
 use crate::{
     config::keepalived::model::{Preempt, Version},
     control::protocol::{
-        Explanation, GroupStatus, InstanceStatus, MasterStatus, ShareStatus, Status, TrackerStatus,
+        DroppedStatus, Explanation, GroupStatus, InstanceStatus, MasterStatus, ShareStatus, Status,
+        TrackerStatus,
     },
     failover::{
-        event::{Condition, Event, Subject, What, Why},
+        event::{Condition, Dropped, Event, Subject, What, Why},
         journal::Journal,
         wording,
     },
@@ -118,10 +122,12 @@ impl InstanceView<'_> {
             trackers: self.shares.iter().map(Share::status).collect(),
             master,
             source: driver.and_then(|driver| driver.source),
-            addresses: config.addresses.iter().chain(&config.excluded).map(|address| address.net).collect(),
+            addresses: self.addresses(),
             installed: driver.map_or(0, |driver| driver.installed),
             group: self.group.map(str::to_owned),
             counters: driver.map(|driver| driver.stats).unwrap_or_default(),
+            problems: self.problems(),
+            dropped: driver.iter().flat_map(|driver| &driver.dropped).map(DroppedStatus::from).collect(),
         }
     }
 }
@@ -135,7 +141,41 @@ impl InstanceView<'_> {
                 format!("{source} has a higher priority ({theirs} over {})", self.priority)
             }
             (Condition::Backup, None, Some((source, _))) => format!("{source} is MASTER"),
-            _ => wording::reason(self.condition, self.why, self.priority, self.last_advert),
+            _ => {
+                let (last, dropped) = (self.last_advert, self.dropped_before);
+                wording::reason(self.condition, self.why, self.priority, last, dropped)
+            }
+        }
+    }
+
+    /// What is wrong with it, in words.
+    fn problems(&self) -> Vec<String> {
+        let Some(driver) = &self.driver else { return Vec::new() };
+        let unsent = driver.unsent.iter().map(|error| format!("its adverts can not be sent: {error}"));
+        let rival = driver.rival.map(|(source, priority, lasts)| wording::rival(source, priority, lasts));
+        let dropped = driver.dropped.iter().map(|(dropped, age)| {
+            format!("{}, the latest {:.1} s ago", wording::dropped(dropped), age.as_secs_f64())
+        });
+        unsent.chain(rival).chain(dropped).collect()
+    }
+
+    /// Addresses that it has as MASTER, each once.
+    fn addresses(&self) -> Vec<IpNet> {
+        let mut seen = BTreeSet::new();
+        let all = self.config.addresses.iter().chain(&self.config.excluded);
+        let first_time = all.filter(|address| seen.insert((address.net.addr(), &address.device)));
+        first_time.map(|address| address.net).collect()
+    }
+}
+
+impl From<&(Dropped, Duration)> for DroppedStatus {
+    fn from((dropped, age): &(Dropped, Duration)) -> Self {
+        Self {
+            source: dropped.source,
+            priority: dropped.priority,
+            reason: dropped.reason.to_string(),
+            count: dropped.count,
+            latest: age.as_secs_f64(),
         }
     }
 }

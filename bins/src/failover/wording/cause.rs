@@ -5,9 +5,9 @@ use std::{net::IpAddr, time::Duration};
 use lb_core::Time;
 use lb_vrrp::{Cause, Priority};
 
-use super::Known;
+use super::{Known, heard};
 use crate::failover::{
-    event::{Condition, Event, What, Why},
+    event::{Condition, Dropped, Event, What, Why},
     track::TrackerId,
 };
 
@@ -39,9 +39,15 @@ pub struct LastAdvert {
 }
 
 /// Why an instance is what it is, for those who look at it later.
-pub fn reason(state: Condition, why: &Why, ours: Priority, last: Option<LastAdvert>) -> String {
+pub fn reason(
+    state: Condition,
+    why: &Why,
+    ours: Priority,
+    last: Option<LastAdvert>,
+    dropped: Option<Dropped>,
+) -> String {
     let Why::Protocol(cause) = why else { return self::why(state, why) };
-    match (state, cause) {
+    let text = match (state, cause) {
         (Condition::Master, Cause::Startup) => "it had the addresses when the daemon was started".to_owned(),
         (Condition::Master, Cause::Silence) => match last {
             Some(LastAdvert { source, age, .. }) => {
@@ -60,6 +66,15 @@ pub fn reason(state: Condition, why: &Why, ours: Priority, last: Option<LastAdve
         (Condition::Backup, Cause::Startup) => "it listens since it was started".to_owned(),
         (Condition::Backup, Cause::Requested) => "it gave the addresses up on request".to_owned(),
         _ => protocol(cause),
+    };
+    with_dropped(text, cause, dropped)
+}
+
+/// Silence is none when adverts were dropped.
+fn with_dropped(text: String, cause: &Cause, dropped: Option<Dropped>) -> String {
+    match dropped.filter(|_| *cause == Cause::Silence) {
+        Some(dropped) => format!("{text}; {}", heard::dropped(&dropped)),
+        None => text,
     }
 }
 
@@ -67,13 +82,15 @@ pub fn reason(state: Condition, why: &Why, ours: Priority, last: Option<LastAdve
 /// after it.
 pub(super) fn of_state(event: &Event, known: Known<'_>, detail: bool) -> Vec<String> {
     let What::State { from, to, why, priority } = &event.what else { return Vec::new() };
-    let heard = known.since.iter().rev().find_map(|event| match &event.what {
-        What::Basis { heard, .. } => *heard,
+    let basis = known.since.iter().rev().find_map(|event| match &event.what {
+        What::Basis { heard, dropped, .. } => Some((*heard, *dropped)),
         _ => None,
     });
+    let (heard, dropped) = basis.unwrap_or_default();
     let mut lines = before(*from, *to, why, *priority, detail);
     let init = if (*from, *to) == (Condition::Init, Condition::Backup) { " (init)" } else { "" };
-    let cause = behind(*to, why, heard, event.at).map_or_else(String::new, |cause| format!(" ({cause})"));
+    let cause = behind(*to, why, heard, dropped, event.at);
+    let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
     lines.push(format!("Entering {to} STATE{init}{cause}"));
     if detail && *to == Condition::Master {
         lines.push("setting VIPs.".to_owned());
@@ -110,11 +127,19 @@ fn starts_with_fault(from: Condition, to: Condition) -> bool {
 }
 
 /// What is said behind the new state: `heard nothing from 10.9.0.2 for 3.4 s`.
-fn behind(to: Condition, of: &Why, heard: Option<(Time, IpAddr)>, at: Time) -> Option<String> {
+fn behind(
+    to: Condition,
+    of: &Why,
+    heard: Option<(Time, IpAddr)>,
+    dropped: Option<Dropped>,
+    at: Time,
+) -> Option<String> {
     match (of, heard) {
-        (Why::Protocol(Cause::Silence), Some((last, source))) => {
-            Some(format!("heard nothing from {source} for {:.1} s", at.since(last).as_secs_f64()))
+        (Why::Protocol(cause @ Cause::Silence), Some((last, source))) => {
+            let text = format!("heard nothing from {source} for {:.1} s", at.since(last).as_secs_f64());
+            Some(with_dropped(text, cause, dropped))
         }
+        (Why::Protocol(cause @ Cause::Silence), None) => Some(with_dropped(why(to, of), cause, dropped)),
         (Why::Protocol(Cause::Startup | Cause::Shutdown) | Why::Members | Why::Lifecycle, _) => None,
         // The line before says it.
         (Why::Protocol(Cause::HigherPriority(..) | Cause::GreaterAddress(_)), _) => None,
@@ -136,7 +161,8 @@ fn protocol(cause: &Cause) -> String {
         Cause::HandedOver(source) => format!("handed over to {source}"),
         Cause::Requested => "it was told to".to_owned(),
         Cause::Stalled => "this process was stalled for so long that others must have taken over".to_owned(),
-        other => format!("{other:?}"),
+        Cause::NothingSent => "none of its adverts could be sent".to_owned(),
+        other => other.to_string(),
     }
 }
 

@@ -43,7 +43,8 @@ fn without(event: &Event) -> Vec<String> {
 fn becoming_master_is_told_in_known_words_with_the_cause_behind() {
     use Condition::{Backup, Master};
     let last = Time::from_millis(96_600);
-    let basis = of_instance(What::Basis { heard: Some((last, peer())), timer: None, due: None });
+    let basis =
+        of_instance(What::Basis { heard: Some((last, peer())), timer: None, due: None, dropped: None });
     let since = [basis];
     let known = Known { since: &since, priority: None };
     let event = state(Backup, Master, Why::Protocol(Cause::Silence));

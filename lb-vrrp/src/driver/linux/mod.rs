@@ -72,6 +72,7 @@ use std::{
     time::Duration,
 };
 
+use netlink_packet_route::link::LinkAttribute;
 use nix::{
     sys::{
         epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
@@ -215,6 +216,15 @@ impl Linux {
 /// What time it is by the clock of this platform, `CLOCK_BOOTTIME`: for those who share it in another thread or process.
 pub fn boot_time() -> Time {
     Time::from_nanos(clock(ClockId::CLOCK_BOOTTIME))
+}
+
+/// The MTU of a link of this machine; `None` when there is no such link.
+pub fn mtu_of(link: &str) -> Option<u32> {
+    let found = Requests::new().ok()?.link(link).ok()??;
+    found.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Mtu(mtu) => Some(*mtu),
+        _ => None,
+    })
 }
 
 fn clock(id: ClockId) -> u64 {

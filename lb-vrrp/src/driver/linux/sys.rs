@@ -28,8 +28,9 @@ const BURST: usize = 256;
 /// Time for the kernel to get rid of a burst.
 const PAUSE: Duration = Duration::from_micros(500);
 
-/// Room for a message with its IP header: what fits into an Ethernet frame, and a little more, to notice what does not.
-const BUFFER: usize = 2048;
+/// Room for the longest message there is, 255 IPv6 addresses, with its IP header and trailer, and a little more, to notice
+/// what is too long.
+const BUFFER: usize = 4352;
 
 /// Registers a descriptor with the runtime's reactor.
 ///

@@ -95,7 +95,7 @@ fn every_reason_is_given_by_a_message() {
         (backup(v3(Family::V4)), Packet { vrid: 8, ..four.clone() }, DropReason::Vrid(8)),
         (backup(v3(Family::V4)), six.clone(), DropReason::Family(Family::V6)),
         (
-            backup(v3(Family::V6)),
+            backup(v3(Family::V6).profile(crate::Profile::Strict)),
             Packet { source: ip("2001:db8::9"), ..six.clone() },
             DropReason::SourceNotLinkLocal,
         ),

@@ -52,7 +52,7 @@ pub enum KeyringError {
     #[error("the active key is to be {0}, and no key has this id")]
     Active(u8),
     /// The time window is not 1 to 300 seconds.
-    #[error("time window of {0:?} is out of range: 1 to 300 whole seconds")]
+    #[error("time window of {} s is out of range: 1 to 300 whole seconds", .0.as_secs_f64())]
     TimeWindow(Duration),
 }
 

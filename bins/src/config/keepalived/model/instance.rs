@@ -60,8 +60,9 @@ pub struct Instance {
     pub garp: Seldom<Garp>,
     /// `lower_prio_no_advert`: a MASTER that hears a lower priority keeps quiet about it. VRRPv3 has it answer.
     pub lower_prio_no_advert: bool,
-    /// `higher_prio_send_advert`: a MASTER that yields sends one more advertisement.
-    pub higher_prio_send_advert: bool,
+    /// `higher_prio_send_advert`: whether a MASTER that yields sends one more advertisement; `None` when the file does not
+    /// say, where keepalived does not.
+    pub higher_prio_send_advert: Option<bool>,
     /// `check_unicast_src`: what does not come from a peer is dropped.
     pub check_unicast_src: bool,
     /// `skip_check_adv_addr`: the addresses of an advertisement are not compared when the one before came from the same

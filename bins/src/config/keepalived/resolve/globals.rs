@@ -38,7 +38,7 @@ pub(super) struct Defaults {
     pub(super) garp: GarpDefaults,
     pub(super) down_timer_adverts: u8,
     pub(super) lower_prio_no_advert: Option<bool>,
-    pub(super) higher_prio_send_advert: bool,
+    pub(super) higher_prio_send_advert: Option<bool>,
     pub(super) check_unicast_src: bool,
     pub(super) skip_check_adv_addr: bool,
     pub(super) owner_ignore_adverts: bool,
@@ -158,7 +158,7 @@ impl Default for Defaults {
             garp: GarpDefaults::default(),
             down_timer_adverts: 3,
             lower_prio_no_advert: None,
-            higher_prio_send_advert: false,
+            higher_prio_send_advert: None,
             check_unicast_src: false,
             skip_check_adv_addr: false,
             owner_ignore_adverts: false,
@@ -250,7 +250,10 @@ impl Reading {
             "instance" => self.globals.instance = name_of_files(directive, problems),
             "net_namespace" => self.globals.net_namespace = name_of_files(directive, problems),
             "vrrp_min_garp" => on(&mut defaults.garp.min),
-            "vrrp_higher_prio_send_advert" => on(&mut defaults.higher_prio_send_advert),
+            "vrrp_higher_prio_send_advert" => {
+                let sends = switch(directive, problems);
+                defaults.higher_prio_send_advert = sends.or(defaults.higher_prio_send_advert);
+            }
             "vrrp_owner_ignore_adverts" => on(&mut defaults.owner_ignore_adverts),
             "v3_checksum_as_v2" => on(&mut defaults.v3_checksum_as_v2),
             "vrrp_notify_priority_changes" => on(&mut defaults.priority_changes),

@@ -60,7 +60,7 @@ pub(super) struct Draft<'d> {
     pub(super) down_timer_adverts: Option<At<u8>>,
     pub(super) garp: GarpDefaults,
     pub(super) lower_prio_no_advert: Option<bool>,
-    pub(super) higher_prio_send_advert: bool,
+    pub(super) higher_prio_send_advert: Option<bool>,
     pub(super) check_unicast_src: bool,
     pub(super) skip_check_adv_addr: bool,
     pub(super) owner_ignore_adverts: bool,
@@ -342,7 +342,9 @@ impl Draft<'_> {
                 self.lower_prio_no_advert = switch(directive, problems).or(self.lower_prio_no_advert);
             }
             "strict_mode" => on(&mut self.strict, problems),
-            "higher_prio_send_advert" => on(&mut self.higher_prio_send_advert, problems),
+            "higher_prio_send_advert" => {
+                self.higher_prio_send_advert = switch(directive, problems).or(self.higher_prio_send_advert);
+            }
             // Of what keepalived reads here, `off` means the same as `on`.
             "skip_check_adv_addr" => self.skip_check_adv_addr |= switch(directive, problems).is_some(),
             "owner_ignore_adverts" => on(&mut self.owner_ignore_adverts, problems),

@@ -143,23 +143,26 @@ fn is_complete(draft: &Draft<'_>, version: Version, problems: &mut Problems) {
     }
 }
 
-/// Keeps what can be advertised together, and none twice.
+/// Keeps what can be advertised together. An address that is given twice is advertised twice, as keepalived does: it drops
+/// what lists fewer addresses than its own file.
 fn arrange_addresses(draft: &mut Draft<'_>, family: Family, problems: &mut Problems) {
     let mut seen: HashMap<(IpAddr, Option<String>), Span> = HashMap::new();
-    let mut first_time = |address: &At<VirtualAddress>| {
+    let mut first_time = |address: &At<VirtualAddress>, label: &str| {
         let place = (address.value.net.addr(), address.value.device.clone());
         let first = *seen.entry(place).or_insert(address.span);
         if first != address.span {
             problems.push(
                 Diagnostic::warning(address.span, format!("{} is given twice", address.value.net.addr()))
-                    .label("ignored here")
+                    .label(label)
                     .related(first, "given here first"),
             );
         }
         first == address.span
     };
-    draft.addresses.retain(&mut first_time);
-    draft.excluded.retain(&mut first_time);
+    for address in &draft.addresses {
+        first_time(address, "advertised once more, as with keepalived, and installed once");
+    }
+    draft.excluded.retain(|address| first_time(address, "ignored here"));
     let (own, other): (Vec<_>, Vec<_>) = std::mem::take(&mut draft.addresses)
         .into_iter()
         .partition(|address| Family::of(address.value.net.addr()) == family);
@@ -176,7 +179,7 @@ fn arrange_addresses(draft: &mut Draft<'_>, family: Family, problems: &mut Probl
             .help("move it to `virtual_ipaddress_excluded`"),
         );
     }
-    let max = family.max_addresses();
+    let max = Family::MAX_ADDRESSES;
     let excess = draft.addresses.split_off(draft.addresses.len().min(max));
     if let Some(first) = excess.first() {
         problems.push(

@@ -19,7 +19,7 @@ fn what_does_not_fit_is_given_out_and_can_not_be_decoded() {
     let (here, there) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     let mut inbox = Inbox::new();
     // Sent before it is received: loopback waits for nothing.
-    for length in [28, 3000] {
+    for length in [28, 5000] {
         there.send_to(&message(length), here.local_addr().unwrap()).unwrap();
     }
     assert_eq!(inbox.receive(here.as_fd()).unwrap(), 2);
@@ -33,10 +33,10 @@ fn what_does_not_fit_is_given_out_and_can_not_be_decoded() {
         ttl: Some(255),
         authenticated: false,
     };
-    let error = Advert::decode(cut.bytes, &envelope("10.0.0.1")).unwrap_err();
-    assert!(matches!(error, DecodeError::TrailingBytes(_)), "{error}");
-    let error = Advert::decode(cut.bytes, &envelope("fe80::1")).unwrap_err();
-    assert!(matches!(error, DecodeError::Truncated { .. }), "{error}");
+    for address in ["10.0.0.1", "fe80::1"] {
+        let error = Advert::decode(cut.bytes, &envelope(address)).unwrap_err();
+        assert!(matches!(error, DecodeError::TrailingBytes(_)), "{error}");
+    }
 }
 
 #[test]

@@ -124,12 +124,9 @@ pub(super) fn check_source(
         && !address.is_unicast_link_local()
     {
         problems.push(
-            Diagnostic::error(
-                span,
-                format!("{source} can not be the source of IPv6 advertisements to a group"),
-            )
-            .label("expected a link-local address, fe80::…")
-            .note("RFC 9568 5.1.2.1: other routers drop everything else"),
+            Diagnostic::warning(span, format!("{source} is not a link-local address"))
+                .label("advertisements come from it, as with keepalived")
+                .note("RFC 9568 5.1.2.1 wants a link-local source: routers other than keepalived and this one drop them"),
         );
     }
 }

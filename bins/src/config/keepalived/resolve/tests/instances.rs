@@ -29,7 +29,9 @@ fn an_instance_takes_from_the_globals_what_it_does_not_say() {
     };
     assert_eq!(*quiet.garp, garp);
     assert_eq!(quiet.down_timer_adverts, 5);
-    assert!(quiet.lower_prio_no_advert && quiet.higher_prio_send_advert && quiet.check_unicast_src);
+    assert!(
+        quiet.lower_prio_no_advert && quiet.higher_prio_send_advert == Some(true) && quiet.check_unicast_src
+    );
     assert!(quiet.notify.mail && quiet.notify.priority_changes);
     let lines = "version 2\nmcast_dst_ip 224.0.0.20\ngarp_master_delay 0\ngarp_lower_prio_repeat 9\ndown_timer_adverts 2\n\
                  lower_prio_no_advert off\nhigher_prio_send_advert no\nsmtp_alert off\n\
@@ -42,7 +44,7 @@ fn an_instance_takes_from_the_globals_what_it_does_not_say() {
         (Duration::ZERO, Duration::from_secs(2), 9),
         "the delay of an instance is not that of its announcements against a lower priority"
     );
-    assert!(!own.lower_prio_no_advert && !own.higher_prio_send_advert);
+    assert!(!own.lower_prio_no_advert && own.higher_prio_send_advert == Some(false));
     assert!(!own.notify.mail && !own.notify.priority_changes);
 }
 
@@ -100,7 +102,7 @@ fn addresses_of_the_other_family_and_too_many_are_not_advertised() {
         "10.0.0.1 is given twice",
         "10.0.0.1/24",
     );
-    assert_eq!(twice.instances[0].addresses.len(), 1);
+    assert_eq!(twice.instances[0].addresses, [v4("10.0.0.1/32"), v4("10.0.0.1/24")], "as keepalived has it");
 }
 
 #[test]

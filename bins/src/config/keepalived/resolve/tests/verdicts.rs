@@ -10,7 +10,6 @@ const STRICTER: &[(&str, &str)] = &[
     ("    unicast_fault_no_peer\n}", "keepalived begins, and its instance stays in FAULT"),
     ("    224.0.0.1\n", "no interface can have it"),
     ("    0.0.0.0\n", "no interface can have it"),
-    ("mcast_src_ip 2001:db8::5", "RFC 9568 wants a link-local source, and others drop everything else"),
     ("10.0.0.2\n    }\n    mcast_dst_ip", "one virtual router id on an interface is one virtual router here"),
     ("10.0.0.2\n    }\n    unicast_peer", "the same"),
     (

@@ -94,7 +94,7 @@ pub fn load(options: &Options, before: Option<&Config>) -> Result<Loaded, LoadEr
     let found = keepalived::load_beside(path, &settings(options), basis)
         .map_err(|source| LoadError::Read { path: path.clone(), source })?;
     let mut loaded = taken(found, options, before.is_some())?;
-    loaded.warnings.extend(advice);
+    loaded.problems.extend(advice);
     Ok(loaded)
 }
 

@@ -62,7 +62,7 @@ fn a_peer_from_too_far_away_is_not_heard() {
     a.start();
     a.wait_for(VIP, true);
     assert!(b.has(VIP), "nobody has heard of anybody");
-    a.wait_for_line("TTL Some(254) where 255 to 255 is configured for this peer");
+    a.wait_for_line("TTL 254 where 255 to 255 is configured for this peer");
     a.configure(&with(100, &peer(2, "min_ttl 254 max_ttl 254")));
     a.lbctl(&["reload"]);
     settle(&b, &a, VIP);

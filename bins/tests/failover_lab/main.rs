@@ -18,6 +18,7 @@ mod hmac;
 mod mistakes;
 #[allow(dead_code, reason = "every test program uses its part")]
 mod node;
+mod owners;
 mod peers;
 mod plan;
 mod reload;

@@ -5,8 +5,7 @@ use core::{mem::replace, net::IpAddr};
 use subtle::ConstantTimeEq;
 
 use super::{
-    AnnounceReason, Cause, ChecksumPolicy, Datagram, Event, Heard, Mode, Peer, Preempt, Profile, State,
-    VirtualRouter,
+    Cause, ChecksumPolicy, Datagram, Event, Heard, Mode, Peer, Preempt, Profile, State, VirtualRouter,
 };
 use crate::{
     Envelope, Family, Interval, Priority, Time, Version, VersionMode,
@@ -398,35 +397,6 @@ impl VirtualRouter {
             self.advertise(now, false);
         }
         self.become_backup(now, received, cause);
-    }
-
-    /// Whether it took over from this router less than an interval ago: that one may have sent an advertisement before it
-    /// heard this one, and one more when it did.
-    fn has_just_preempted(&self, source: IpAddr, received: Time) -> bool {
-        let interval = self.config.interval.duration();
-        self.pending == Cause::Preempts(source)
-            && self.basis.is_some_and(|basis| received.since(basis.at) <= interval)
-    }
-
-    fn note_other_active(&mut self, received: Time, source: IpAddr, priority: Priority, theirs: Interval) {
-        self.note_rival(received, source, priority, theirs);
-        let before = self.told.about(source).is_active(received);
-        if before.is_none_or(|before| received.since(before) > self.down_interval()) {
-            self.event(Event::OtherActive { source, priority });
-        }
-    }
-
-    /// An Active router stays Active although another is, too.
-    fn outlast(&mut self, now: Time, received: Time, version: Version) {
-        let options = &self.config.options;
-        if options.answer_lower && (version == Version::V3 || options.reassert_v2) {
-            self.reassert(now, received);
-        }
-        // The link may have learned the other's Ethernet address.
-        let spaced = |at: Time| now.since(at) >= self.config.interval.duration();
-        if self.last_announced.is_none_or(spaced) {
-            self.announce(now, AnnounceReason::OtherActive);
-        }
     }
 
     fn learn(&mut self, source: IpAddr, theirs: Interval) {

@@ -1,9 +1,9 @@
-//! Another router that stays Active although this one is.
+//! Another router that is Active although this one is, and may stay that.
 
 use core::{net::IpAddr, time::Duration};
 
-use super::{Event, State, VirtualRouter};
-use crate::{Interval, Priority, Time};
+use super::{AnnounceReason, Cause, Event, State, VirtualRouter};
+use crate::{Interval, Priority, Time, Version};
 
 /// A router that is Active besides this one: [`VirtualRouter::rival`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,43 @@ impl VirtualRouter {
         })
     }
 
+    /// Whether it took over from this router less than an interval ago: that one may have sent an advertisement before it
+    /// heard this one, and one more when it did.
+    pub(super) fn has_just_preempted(&self, source: IpAddr, received: Time) -> bool {
+        let interval = self.config.interval.duration();
+        self.pending == Cause::Preempts(source)
+            && self.basis.is_some_and(|basis| received.since(basis.at) <= interval)
+    }
+
+    pub(super) fn note_other_active(
+        &mut self,
+        received: Time,
+        source: IpAddr,
+        priority: Priority,
+        theirs: Interval,
+    ) {
+        self.note_rival(received, source, priority, theirs);
+        let before = self.told.about(source).is_active(received);
+        if before.is_none_or(|before| received.since(before) > self.down_interval()) {
+            self.event(Event::OtherActive { source, priority });
+        }
+    }
+
+    /// An Active router stays Active although another is, too.
+    pub(super) fn outlast(&mut self, now: Time, received: Time, version: Version) {
+        let options = &self.config.options;
+        if options.answer_lower && (version == Version::V3 || options.reassert_v2) {
+            self.reassert(now, received);
+        }
+        // The link may have learned the other's Ethernet address.
+        let spaced = |at: Time| now.since(at) >= self.config.interval.duration();
+        if self.last_announced.is_none_or(spaced) {
+            self.announce(now, AnnounceReason::OtherActive);
+        }
+    }
+
     /// Takes down that another router is Active, too. Tells it once when it stays that for a down interval.
-    pub(super) fn note_rival(&mut self, at: Time, source: IpAddr, priority: Priority, theirs: Interval) {
+    fn note_rival(&mut self, at: Time, source: IpAddr, priority: Priority, theirs: Interval) {
         let patience = self.down_interval().max(theirs.duration() * 3);
         let known = self
             .anomalies()

@@ -202,3 +202,41 @@ fn slower_peers_are_waited_for() {
     // Three times as slow as is believed: its next advertisement is in time.
     assert!(patience_after("", 1200) > Duration::from_secs(12));
 }
+
+/// The numbers of keepalived 2.2.7.
+#[test]
+fn as_many_addresses_are_advertised_as_keepalived_advertises() {
+    let lines: String = (0..100).map(|n| format!("2001:db8::{n:x}\n")).collect();
+    let mut model = instance("");
+    let text = |lines: &str| lines.lines().map(|line| line.parse().unwrap()).collect::<Vec<IpAddr>>();
+    model.family = Family::V6;
+    model.version = Version::V3;
+    model.addresses =
+        text(&lines).into_iter().map(|address| model::VirtualAddress::new(address.into())).collect();
+    for (mtu, count) in [(None, 89), (Some(1500), 89), (Some(1280), 76), (Some(9000), 100)] {
+        assert_eq!(advertised(&model, |_| mtu), count, "{mtu:?}");
+    }
+    let built = build(&model, model.priority, &Settings::default()).unwrap();
+    assert_eq!(built.config.addresses().len() + built.unadvertised.len(), 100);
+    assert_eq!(built.installed().count(), 100);
+}
+
+#[test]
+fn an_address_that_is_given_twice_is_advertised_twice_and_installed_once() {
+    let mut model = instance("");
+    let address = |net: &str| model::VirtualAddress::new(net.parse().unwrap());
+    model.addresses = vec![address("192.0.2.10/24"), address("192.0.2.11/24"), address("192.0.2.10/24")];
+    model
+        .addresses
+        .push(model::VirtualAddress { device: Some("eth9".to_owned()), ..address("192.0.2.11/32") });
+    let built = build(&model, model.priority, &Settings::default()).unwrap();
+    let advertised: Vec<String> =
+        built.config.addresses().iter().map(|address| address.to_string()).collect();
+    assert_eq!(advertised, ["192.0.2.10", "192.0.2.11", "192.0.2.10", "192.0.2.11"]);
+    let installed: Vec<_> = built
+        .installed()
+        .map(|one| (one.addr().to_string(), one.device().map(|name| name.to_string())))
+        .collect();
+    let on = |address: &str, device: Option<&str>| (address.to_owned(), device.map(str::to_owned));
+    assert_eq!(installed, [on("192.0.2.10", None), on("192.0.2.11", None), on("192.0.2.11", Some("eth9"))]);
+}

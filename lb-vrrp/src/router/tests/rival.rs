@@ -78,3 +78,23 @@ fn a_router_that_yields_has_no_rival() {
     let _ = rig.hear(&Packet { priority: 200, ..lower(9) });
     assert_eq!((rig.router.state(), rig.router.rival(rig.now)), (State::Backup, None));
 }
+
+/// It yields with one advert, or had sent one before it heard us: that is no second Active router.
+#[test]
+fn a_router_that_was_preempted_just_now_is_no_rival() {
+    let mut rig = Rig::backup(v3(Family::V4));
+    let _ = rig.hear(&lower(9));
+    let _ = rig.timeout();
+    assert_eq!(rig.router.state(), State::Active);
+    let source = host(Family::V4, 9);
+    let other = Did::Tell(Event::OtherActive { source, priority: priority(50) });
+    rig.wait(SECOND / 10);
+    let done = rig.hear(&lower(9));
+    assert!(!done.contains(&other) && !done.iter().any(|did| matches!(did, Did::Announce(_))), "{done:?}");
+    // Another router is one, and the same one when it goes on.
+    let third = Did::Tell(Event::OtherActive { source: host(Family::V4, 8), priority: priority(50) });
+    assert!(rig.hear(&lower(8)).contains(&third));
+    let _ = rig.timeout();
+    rig.wait(SECOND / 10);
+    assert!(rig.hear(&lower(9)).contains(&other));
+}

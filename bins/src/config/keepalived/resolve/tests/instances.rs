@@ -234,6 +234,20 @@ fn passwords_are_cut_and_only_of_version_2() {
 #[test]
 fn hmac_keys_fit_together() {
     let hmac = |lines: &str| format!("auth_hmac {{\n{lines}\n}}");
+    const UNTRIED: &str = "`auth_hmac` was not tried beside keepalived 2.4";
+    // What is said beside the warning that always is.
+    let instance = |lines: &str| load(&instance_text(lines)).0.instances.remove(0);
+    let others = |lines: &str| {
+        let messages = load(&instance_text(lines)).1.into_iter().map(|problem| problem.message);
+        messages.filter(|message| message != UNTRIED).collect::<Vec<_>>()
+    };
+    let of_bytes = |count: usize| hmac(&format!("key 1 hex:{}", "5a".repeat(count)));
+    warns(&instance_text(&of_bytes(32)), UNTRIED, &of_bytes(32));
+    for (count, warned) in [(1, true), (31, true), (32, false), (64, false), (65, true)] {
+        let expected: Vec<String> = warned.then(|| format!("key 1 has {count} bytes")).into_iter().collect();
+        assert_eq!(others(&of_bytes(count)), expected);
+    }
+    assert_eq!(others(&hmac("key 1 file:keys/one")), [""; 0], "nothing is known of it yet");
     let key = |id, bytes: &[u8]| HmacKey { id, key: Secret::new(bytes), file: None };
     let Authentication::Hmac { keys, active, window, mode, monotonic } =
         instance(&hmac("key 1 hex:00ff\nkey 7 text\nactive_key 7\nmode permissive\nanti_replay monotonic"))

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the two commands of README.md as a newcomer does: in a clone with an empty target folder, on a machine that has a Rust
-# toolchain and none of the optional programs; first as an ordinary user, then as root, who lacks `ip`, too.
+# toolchain and none of the optional programs: as an ordinary user, and as root, who lacks `ip`, too. After the user's demo has
+# built everything, root's commands run beside the user's tests.
 #
 # What is hidden is hidden in a mount namespace of its own. The crates have to be fetched (`cargo fetch`): nothing is downloaded.
 set -euo pipefail
@@ -20,13 +21,15 @@ tests=$(grep -m1 -oE '^cargo test[^#]*' "$root/README.md")
 
 # run WHO COMMAND: in the clone, with the environment of somebody who has just logged in.
 run() {
-  local who=$1 command=$2 home start=$SECONDS
+  local who=$1 command=$2 home start=$SECONDS status=0
   home=$(getent passwd "$who" | cut -d: -f6)
   printf '\n== as %s: %s\n' "$who" "$command"
   setpriv --reuid="$who" --regid="$(id -g "$who")" --init-groups env -i -C "$clone" HOME="$home" USER="$who" \
     PATH="$toolchain/bin:/usr/local/bin:/usr/bin:/bin" CARGO_HOME="$cargo" CARGO_NET_OFFLINE=true \
-    bash -c "$command" </dev/null
-  printf '== as %s: %d:%02d minutes\n' "$who" $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60))
+    bash -c "$command" </dev/null || status=$?
+  printf '== as %s: status %d after %d:%02d minutes\n' \
+    "$who" "$status" $(((SECONDS - start) / 60)) $(((SECONDS - start) % 60))
+  return "$status"
 }
 
 # hide PROGRAM...: whiteouts of an overlay, on each folder of programs.
@@ -67,7 +70,16 @@ inside() {
   done
   hide "${optional[@]}"
   run "$user" "$demo"
-  run "$user" "$tests"
+  local log status=0
+  log=$(mktemp)
+  unshare --mount bash "$0" root >"$log" 2>&1 &
+  run "$user" "$tests" || status=$?
+  wait $! || status=$?
+  cat "$log"
+  return "$status"
+}
+
+as_root() {
   hide ip
   run root "$demo"
   run root "$tests"
@@ -77,6 +89,7 @@ export toolchain cargo=${CARGO_HOME:-$HOME/.cargo} user clone
 toolchain=$(rustc --print sysroot)
 case ${1:-} in
   inside) inside ;;
+  root) as_root ;;
   *)
     if [[ $EUID -ne 0 ]]; then
       echo "newcomer: not root, so no user is made and no program is hidden: the commands run as $USER"

@@ -127,7 +127,7 @@ impl InstanceView<'_> {
             group: self.group.map(str::to_owned),
             counters: driver.map(|driver| driver.stats).unwrap_or_default(),
             problems: self.problems(),
-            dropped: driver.iter().flat_map(|driver| &driver.dropped).map(DroppedStatus::from).collect(),
+            dropped: driver.iter().flat_map(|driver| &driver.dropped).map(dropped_status).collect(),
         }
     }
 }
@@ -168,15 +168,13 @@ impl InstanceView<'_> {
     }
 }
 
-impl From<&(Dropped, Duration)> for DroppedStatus {
-    fn from((dropped, age): &(Dropped, Duration)) -> Self {
-        Self {
-            source: dropped.source,
-            priority: dropped.priority,
-            reason: dropped.reason.to_string(),
-            count: dropped.count,
-            latest: age.as_secs_f64(),
-        }
+fn dropped_status((dropped, age): &(Dropped, Duration)) -> DroppedStatus {
+    DroppedStatus {
+        source: dropped.source,
+        priority: dropped.priority,
+        reason: dropped.reason.to_string(),
+        count: dropped.count,
+        latest: age.as_secs_f64(),
     }
 }
 

@@ -236,3 +236,10 @@ fn an_address_that_is_given_twice_is_advertised_twice_and_installed_once() {
     let expected = [0, 1, 3].map(|place: usize| virtual_address(&model.addresses[place]));
     assert_eq!(built.installed().collect::<Vec<_>>(), expected);
 }
+
+#[test]
+fn intervals_of_vrrpv2_can_be_built_up_to_255_s() {
+    for seconds in [40, 41, 255] {
+        built(&format!("advert_int {seconds}"));
+    }
+}

@@ -6,7 +6,7 @@
 
 use std::{fmt::Write as _, fs, path::Path, process::Command, time::Instant};
 
-use lb_bins::config::{
+use lb_config::{
     document::Source,
     keepalived::{
         language::{self, Machine, Settings},

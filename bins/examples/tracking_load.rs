@@ -17,18 +17,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lb_bins::{
-    config::keepalived::model::{
-        Config, Fifo, Globals, Group, Notify, Script, ScriptCommand, Tracked, User, Weight,
-    },
-    failover::{
-        notify::{Happened, Kind, Notification, Notifier},
-        track::Trackers,
-    },
-    runtime::{
-        clock::Clock,
-        log::{Log, Target},
-    },
+use lb_config::keepalived::model::{
+    Config, Fifo, Globals, Group, Notify, Script, ScriptCommand, Tracked, User, Weight,
+};
+use lb_failover::{
+    notify::{Happened, Kind, Notification, Notifier},
+    track::Trackers,
+};
+use lb_runtime::{
+    clock::Clock,
+    log::{Log, Target},
 };
 use nix::sys::resource::{UsageWho, getrusage};
 

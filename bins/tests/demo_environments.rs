@@ -73,7 +73,7 @@ fn mounts(test: &str) -> Option<&'static str> {
 
 /// Whether there can be a lab here at all.
 fn has_lab() -> bool {
-    lb_bins::lab::Lab::new().is_ok()
+    lb_lab::Lab::new().is_ok()
 }
 
 /// The report of a demo that has ended well.

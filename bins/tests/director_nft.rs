@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use lb_bins::lab::{Host, Lab, Process};
+use lb_lab::{Host, Lab, Process};
 use nix::sys::signal::Signal;
 use support::{skip, wait};
 

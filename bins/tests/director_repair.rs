@@ -6,23 +6,21 @@ mod support;
 
 use std::{fs, sync::Arc, time::Duration};
 
-use lb_bins::{
-    control::{history::History, store::Store},
-    director::{
-        engine::{Director, Options, Order},
-        journal::Journal,
-        loading,
-    },
-    runtime::{
-        clock::Clock,
-        log::{Log, Target},
-        plane::Opened,
-    },
-};
+use lb_balancer::plane::Opened;
+use lb_control::{history::History, store::Store};
 use lb_core::{
     Change, DataPlane as _, MemoryDataPlane,
     dataplane::{DataPlaneError, ErrorKind},
     model::{SchedulerKind, ServerKey, ServerSpec, ServiceKey, ServiceSpec, ServiceTable, Weight},
+};
+use lb_director::{
+    engine::{Director, Options, Order},
+    journal::Journal,
+    loading,
+};
+use lb_runtime::{
+    clock::Clock,
+    log::{Log, Target},
 };
 use support::{Lab, PATIENCE};
 use tokio::sync::mpsc;

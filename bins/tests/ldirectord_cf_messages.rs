@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use lb_bins::config::{
+use lb_config::{
     diagnostic::Colors,
     document::Source,
     ldirectord::{self, Mode},

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
-use lb_bins::config::{
+use lb_config::{
     diagnostic::{Diagnostic, Severity},
     document::Source,
     ldirectord::{self, CheckService, CheckType, Config, LogTarget, Mode, Seconds},

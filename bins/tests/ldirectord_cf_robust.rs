@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, fs, net::IpAddr, path::PathBuf, time::Instant};
 
-use lb_bins::config::{
+use lb_config::{
     diagnostic::{Colors, Problems},
     document::Source,
     fuzz,

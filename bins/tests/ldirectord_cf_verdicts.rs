@@ -14,7 +14,7 @@ use std::{
     sync::Mutex,
 };
 
-use lb_bins::config::{
+use lb_config::{
     diagnostic::Diagnostic,
     document::Source,
     ldirectord::{self, Mode},

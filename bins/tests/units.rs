@@ -12,7 +12,7 @@ use std::{
     process::Command,
 };
 
-use lb_bins::lab::{Host, Lab, Right};
+use lb_lab::{Host, Lab, Right};
 use support::{skip, wait};
 
 /// A user without privileges on every system.

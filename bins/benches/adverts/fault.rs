@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use lb_bins::lab::{Host, Process};
+use lb_lab::{Host, Process};
 use nix::sys::signal::Signal;
 
 use crate::{Bed, Result, wire::Role};

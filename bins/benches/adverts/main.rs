@@ -22,7 +22,7 @@ use std::{
 };
 
 use clap::Parser;
-use lb_bins::lab::{Host, Lab, Process};
+use lb_lab::{Host, Lab, Process};
 
 use self::{fault::Fault, wire::Role};
 

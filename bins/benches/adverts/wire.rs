@@ -157,7 +157,7 @@ fn traffic(end: Instant) -> std::io::Result<()> {
 }
 
 fn silent(end: Instant) -> std::io::Result<()> {
-    let path = lb_bins::runtime::paths::socket("/etc/keepalived/keepalived.conf".as_ref());
+    let path = lb_runtime::paths::socket("/etc/keepalived/keepalived.conf".as_ref());
     let clients: Vec<_> = (0..SILENT_CLIENTS).filter_map(|_| UnixStream::connect(&path).ok()).collect();
     println!("{} clients", clients.len());
     thread::sleep(end.saturating_duration_since(Instant::now()));

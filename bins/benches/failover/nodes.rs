@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::ValueEnum;
-use lb_bins::lab::{Host, Lab, Process, meter::Meter};
+use lb_lab::{Host, Lab, Process, meter::Meter};
 
 use crate::{Result, failure::Failure};
 

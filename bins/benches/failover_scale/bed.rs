@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lb_bins::lab::{Host, Lab, Process};
+use lb_lab::{Host, Lab, Process};
 
 use crate::{Kind, Result, watch::Seen};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lb_bins::lab::Process;
+use lb_lab::Process;
 use nix::unistd::{SysconfVar, sysconf};
 
 /// CPU time so far and memory, of a program and what it has started.

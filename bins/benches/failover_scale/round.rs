@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lb_bins::lab::Process;
+use lb_lab::Process;
 use nix::sys::signal::Signal;
 
 use crate::{

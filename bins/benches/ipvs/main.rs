@@ -26,7 +26,7 @@ use std::{
 };
 
 use clap::Parser;
-use lb_bins::lab::vm::Machine;
+use lb_lab::vm::Machine;
 use nix::unistd::geteuid;
 
 use self::{bed::Bed, report::Report};

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    lb_bins::director::cli::main(std::env::args_os())
+    lb_director::cli::main(std::env::args_os())
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    lb_bins::failover::cli::main(std::env::args_os())
+    lb_failover::cli::main(std::env::args_os())
 }

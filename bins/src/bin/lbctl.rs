@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    lb_bins::ctl::main(std::env::args_os())
+    lbctl::main(std::env::args_os())
 }

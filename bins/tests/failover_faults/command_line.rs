@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
-use lb_bins::lab::{Host, Right};
+use lb_lab::{Host, Right};
 use nix::sys::signal::Signal;
 
 use crate::{
@@ -22,7 +22,7 @@ fn failover(host: &Host, arguments: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), text(&stdout), text(&stderr))
 }
 
-fn configured(test: &str) -> Option<(lb_bins::lab::Lab, Node)> {
+fn configured(test: &str) -> Option<(lb_lab::Lab, Node)> {
     let lab = lab(test, &[])?;
     let [node, _] = nodes(&lab, [Ours, Ours]);
     node.configure(&instance("web", 51, 150, &format!("{VIP}/24"), ""));

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use lb_bins::lab::Right;
+use lb_lab::Right;
 
 use crate::{
     node::{

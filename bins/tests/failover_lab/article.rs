@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use lb_bins::lab::{Host, Process, Right};
+use lb_lab::{Host, Process, Right};
 
 use crate::{
     node::{Kind, Node, lab, settle},

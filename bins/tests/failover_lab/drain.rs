@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use lb_bins::lab::{Host, Process};
+use lb_lab::{Host, Process};
 
 use crate::{
     node::lab,

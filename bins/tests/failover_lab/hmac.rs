@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use lb_bins::lab::{Assigned, Lab, Process};
+use lb_lab::{Assigned, Lab, Process};
 use nix::sys::signal::Signal;
 
 use crate::{

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
-use lb_bins::config::keepalived::{self, language::Settings};
+use lb_config::keepalived::{self, language::Settings};
 use serde_json::Value;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, process::Command};
 
-use lb_bins::lab::{Host, Lab, Process};
+use lb_lab::{Host, Lab, Process};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! What would otherwise end with two owners of an address, or with one that nobody hears of.
 
-use lb_bins::lab::Lab;
+use lb_lab::Lab;
 
 use crate::{
     node::{

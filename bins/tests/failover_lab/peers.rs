@@ -1,6 +1,6 @@
 //! Beside keepalived, and beside one of our own, in both roles.
 
-use lb_bins::lab::Right;
+use lb_lab::Right;
 use nix::sys::signal::Signal;
 
 use crate::{

@@ -5,7 +5,7 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use lb_bins::lab::{Host, Lab};
+use lb_lab::{Host, Lab};
 use serde_json::Value;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, process::Command};
 
-use lb_bins::lab::Host;
+use lb_lab::Host;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 

@@ -8,11 +8,7 @@ use std::{
     thread,
 };
 
-use lb_bins::{
-    config,
-    control::{client::Client, protocol::Request},
-    ipvsadm,
-};
+use lb_control::{client::Client, protocol::Request};
 use lb_ipvs::{
     Answer, Client as IpvsClient, Command, Family, Query,
     transport::{Recorded, Replay},
@@ -50,10 +46,10 @@ impl Target {
 /// All of them.
 pub(crate) fn all() -> Vec<Target> {
     let mut all = vec![
-        Target::new("keepalived", config::fuzz::keepalived, || corpus("keepalived")),
-        Target::new("ldirectord", config::fuzz::ldirectord, || corpus("ldirectord")),
-        Target::new("topology", config::fuzz::topology, || corpus("topology")),
-        Target::new("ipvsadm", ipvsadm::fuzz::rules, || corpus("ipvsadm")),
+        Target::new("keepalived", lb_config::fuzz::keepalived, || corpus("keepalived")),
+        Target::new("ldirectord", lb_config::fuzz::ldirectord, || corpus("ldirectord")),
+        Target::new("topology", lb_lab::fuzz::topology, || corpus("topology")),
+        Target::new("ipvsadm", lb_ipvsadm::fuzz::rules, || corpus("ipvsadm")),
         Target::new("vrrp", vrrp, captures),
         Target::new("ipvs", ipvs, recording),
         Target::new("control-request", request, || lines("requests")),

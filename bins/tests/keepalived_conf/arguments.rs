@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use lb_bins::config::keepalived::language::keywords::{Keyword, Within};
+use lb_config::keepalived::language::keywords::{Keyword, Within};
 
 /// The arguments of a keyword.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ pub(crate) fn pairs() -> Vec<(Within, &'static Keyword)> {
 /// Every keyword of every block has arguments, or is a block of keywords, which have.
 #[test]
 fn every_keyword_has_arguments() {
-    use lb_bins::config::keepalived::language::keywords::Body;
+    use lb_config::keepalived::language::keywords::Body;
 
     for within in Within::ALL {
         for keyword in within.keywords() {

@@ -2,7 +2,7 @@
 
 use std::{env, fs};
 
-use lb_bins::config::{
+use lb_config::{
     diagnostic::Diagnostic,
     keepalived::{
         self,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lb_bins::config::keepalived::language::keywords::{Body, Keyword, Within};
+use lb_config::keepalived::language::keywords::{Body, Keyword, Within};
 
 use crate::arguments;
 

@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lb_bins::config::{
+use lb_config::{
     diagnostic::Diagnostic,
     fuzz,
     keepalived::{self, language::Settings},

@@ -6,12 +6,13 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lb_bins::{control::protocol::Request, runtime::limits};
+use lb_control::protocol::Request;
 use lb_core::{
     model::{self, ServiceTable},
     overrides::Action,
 };
 use lb_ipvs::{Forwarding, SchedulerKind, ServerKey};
+use lb_runtime::limits;
 
 use self::{
     crowd::{CLIENTS, Crowd, Greeters, Place},

@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use lb_bins::lab::vm::Machine;
 use lb_ipvs::Client;
+use lb_lab::vm::Machine;
 use nix::{
     sched::{CloneFlags, unshare},
     unistd::geteuid,

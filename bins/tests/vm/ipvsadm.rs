@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use lb_bins::ipvsadm::{Name, Streams, ipvsadm, lbctl};
+use lb_ipvsadm::{Name, Streams, ipvsadm, lbctl};
 
 use crate::{
     guest::{alone_on_ipvs, on_ipvs},
@@ -285,7 +285,7 @@ fn swallow(site: &Site, bytes: usize) {
 }
 
 /// What ipvsadm answered to each of these lines, see the tests of the parser. Here the kernel answers too.
-const ANSWERS: &str = include_str!("../../src/ipvsadm/golden/answers.txt");
+const ANSWERS: &str = include_str!("../../ipvsadm/src/golden/answers.txt");
 const BASE: &str = "-C\n-A -t 10.0.0.1:80 -s wlc\n-a -t 10.0.0.1:80 -r 10.0.1.1:80 -m -w 3 -x 9 -y 4\n\
                     -A -t 10.0.0.1:0 -s rr -p 50\n-A -f 7 -s sh -b sh-port\n-a -f 7 -r 10.0.1.1 -g\n--set 900 120 300\n";
 /// Of the recording's `/etc/hosts`.

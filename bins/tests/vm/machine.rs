@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use lb_bins::lab::vm::Machine;
+use lb_lab::vm::Machine;
 
 use crate::{guest::in_machine, site::patiently, support::skip};
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lb_bins::control::{client::Client as Control, protocol::Request};
+use lb_control::{client::Client as Control, protocol::Request};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

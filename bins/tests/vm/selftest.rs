@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use lb_bins::lab::vm;
+use lb_lab::vm;
 
 use crate::{
     guest::{has_modules, on_ipvs},

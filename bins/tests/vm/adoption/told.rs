@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use lb_bins::control::{
+use lb_control::{
     client::Client,
     protocol::{Answer, Entry, EventQuery, Plan, Record, Records, Request, Step},
 };

@@ -75,6 +75,7 @@ pub struct Chapter {
 }
 
 impl Chapter {
+    /// Adds an event: the newest one.
     pub fn add(&mut self, event: Event) {
         match event.what {
             What::State { priority, .. } => {
@@ -127,10 +128,12 @@ impl Chapter {
         self.followed().max(self.events.len().saturating_sub(BEFORE))
     }
 
+    /// What the wording of the next event depends on.
     pub fn known(&self) -> Known<'_> {
         Known { since: &self.events[self.since()..], priority: self.priority }
     }
 
+    /// The story so far.
     pub fn tell(&self) -> Story {
         let Some(change) = self.change else { return Story::default() };
         let (led, followed) = self.events.split_at(change);

@@ -11,7 +11,6 @@ mod script;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     future::Future,
     io,
     os::fd::AsRawFd,

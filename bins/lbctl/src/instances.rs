@@ -18,7 +18,7 @@ use lb_core::{Time, model::ServerKey, overrides::Action};
 
 use super::{
     Failure, OrderArguments, as_json, ask, connect, done, explain as rendering, give, impact::Impact, put,
-    text, unexpected,
+    unexpected,
 };
 
 #[derive(Debug, Args)]

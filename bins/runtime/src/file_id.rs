@@ -14,6 +14,7 @@ pub struct FileId {
 }
 
 impl FileId {
+    /// The identity of the file with this metadata.
     pub fn of(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }

@@ -268,7 +268,7 @@ fn a_forking_unit_finds_its_pid_file_where_keepalived_has_it() {
     node.host.sh("kill -HUP $(cat /run/keepalived.pid)").unwrap();
     node.wait_for("10.0.0.101", true);
     // Another daemon leaves the file alone, and runs.
-    node.host.write("/etc/other.conf", &instance("other", 52, 150, "10.0.0.102/24", "")).unwrap();
+    node.host.write("/etc/other.conf", instance("other", 52, 150, "10.0.0.102/24", "")).unwrap();
     node.start_with(&["-f", "/etc/other.conf"]);
     node.wait_for_line("the pid file /run/keepalived.pid can not be written: it is that of process");
     node.wait_for("10.0.0.102", true);
@@ -286,7 +286,7 @@ fn the_pid_file_of_a_running_keepalived_is_left_alone() {
     if !has_programs(test, &[crate::node::KEEPALIVED]) {
         return;
     }
-    node.host.write("/etc/other.conf", &instance("other", 52, 150, "10.0.0.102/24", "")).unwrap();
+    node.host.write("/etc/other.conf", instance("other", 52, 150, "10.0.0.102/24", "")).unwrap();
     let mut command = Command::new(crate::node::KEEPALIVED);
     let mut keepalived = node.host.spawn(command.args(["-n", "-l", "-P", "-f", "/etc/other.conf"])).unwrap();
     wait("keepalived's pid file", || node.host.path("/run/keepalived.pid").exists().then_some(()));

@@ -94,7 +94,7 @@ fn the_test_of_a_file_tells_of_names_that_are_taken() {
         node.configure(text);
         let mut command = Command::new(env!("CARGO_BIN_EXE_lb-failover"));
         command.arg("--config-test").args(live.then_some("--live"));
-        let output = node.host.output(&mut command).unwrap();
+        let output = node.host.output(&command).unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let one = |name: &str, id: u8, interface: &str, vmac: &str| {

@@ -1,5 +1,7 @@
 //! A daemon with the instances of `dump/golden/pair.conf`, for tests of what is shown.
 
+#![allow(clippy::new_without_default, clippy::unwrap_used, reason = "it is for tests")]
+
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use lb_config::keepalived::model::{
@@ -25,6 +27,7 @@ pub const NOW: Time = Time::from_secs(1_795_325_700);
 
 /// What a view borrows from.
 pub struct Sample {
+    /// What the daemon runs with.
     pub config: Config,
     trackers: Vec<(TrackerId, Status, &'static str)>,
     silence: Why,
@@ -34,6 +37,7 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// A pair with its groups, trackers and virtual servers.
     pub fn new() -> Self {
         Self {
             config: config(),

@@ -341,11 +341,30 @@ pub(super) fn effective<'d>(block: &'d Block, within: Within, problems: &mut Pro
         );
         if is_kept {
             settings.insert(keyword.name, earlier);
+            if directive.parameters().is_empty() && NEEDS_A_VALUE_EACH_TIME.contains(&keyword.name) {
+                problems.push(missing(directive, "a value"));
+            }
         }
         !is_kept
     };
     block.directives.iter().filter(&mut counts).collect()
 }
+
+/// Keywords of which the first one counts and with which keepalived 2.2.7 does not start when a later one has no value.
+const NEEDS_A_VALUE_EACH_TIME: [&str; 12] = [
+    "notify",
+    "notify_backup",
+    "notify_down",
+    "notify_fault",
+    "notify_master",
+    "notify_master_rx_lower_pri",
+    "notify_stop",
+    "notify_up",
+    "process",
+    "quorum_down",
+    "quorum_up",
+    "version",
+];
 
 fn same_words(one: &Directive, other: &Directive) -> bool {
     let texts =

@@ -402,7 +402,8 @@ fn a_table_that_others_change_is_read_nevertheless() {
             }
         });
         println!("{listings} listings, {short} of them lacked a service");
-        assert_eq!(reader.services().unwrap().len(), 300);
+        // Other cases go on to change their tables.
+        until(|| reader.services().unwrap().len(), |count| *count == 300);
     });
 }
 

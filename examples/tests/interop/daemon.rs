@@ -45,9 +45,10 @@ impl Daemon {
         Self { child, log }
     }
 
-    /// Waits for a line of its log.
-    pub(crate) fn says(&self, what: &str) {
-        let is_said = || self.log.lock().unwrap().iter().any(|line| line.contains(what));
+    /// Waits for a line of its log with all of these parts.
+    pub(crate) fn says(&self, what: &[&str]) {
+        let has_all = |line: &String| what.iter().all(|part| line.contains(part));
+        let is_said = || self.log.lock().unwrap().iter().any(has_all);
         until(&format!("the daemon says {what:?}"), is_said);
     }
 

@@ -102,7 +102,7 @@ impl Case {
         until("the peer is Active, alone", || peer.is_active(&lab, &self));
 
         let ours = Daemon::start(&lab, &self, 150);
-        ours.says("Backup -> Active: Preempts(");
+        ours.says(&["Backup -> Active: ", " has a lower priority"]);
         until("we have the address", || lab.ours.has(address));
         until("the peer yields to a higher priority", || !peer.is_active(&lab, &self));
 
@@ -111,27 +111,27 @@ impl Case {
         assert!(!lab.ours.has(address), "an address is left");
 
         let ours = Daemon::start(&lab, &self, 150);
-        ours.says("Backup -> Active: Preempts(");
+        ours.says(&["Backup -> Active: ", " has a lower priority"]);
         until("the peer yields again", || !peer.is_active(&lab, &self));
         ours.kill();
         until("the peer takes over after we died", || peer.is_active(&lab, &self));
 
         let ours = Daemon::start(&lab, &self, 50);
-        ours.says("Initialize -> Backup: Startup");
+        ours.says(&["Initialize -> Backup: it was started"]);
         until("what the dead one left is removed", || !lab.ours.has(address));
-        ours.says("NewActive");
+        ours.says(&[" is Active, with priority "]);
 
         peer.stop();
-        ours.says("Backup -> Active: Resigned(");
+        ours.says(&["Backup -> Active: ", " resigned"]);
         until("we have the address", || lab.ours.has(address));
 
         let peer = Peer::start(&lab, &self, 100);
-        ours.says("Active -> Backup: HigherPriority(");
+        ours.says(&["Active -> Backup: ", " has priority "]);
         until("we let the address go", || !lab.ours.has(address));
         until("the peer has it", || peer.is_active(&lab, &self));
 
         peer.kill();
-        ours.says("Backup -> Active: Silence");
+        ours.says(&["Backup -> Active: no Active router was heard"]);
         until("we have the address", || lab.ours.has(address));
         ours.stop();
         assert!(!lab.ours.has(address), "an address is left");
@@ -156,12 +156,12 @@ impl Case {
 
         // With the same priority the greater address decides, which is theirs.
         let ours = Daemon::start(&lab, &self, 100);
-        ours.says("NewActive");
+        ours.says(&[" is Active, with priority "]);
         lab.connect(false);
-        ours.says("Backup -> Active: Silence");
+        ours.says(&["Backup -> Active: no Active router was heard"]);
         until("the monitor sees two Active", || lab.told("two_active") == 1);
         lab.connect(true);
-        ours.says("Active -> Backup: GreaterAddress(");
+        ours.says(&["Active -> Backup: ", " has the same priority and a greater address"]);
         until("we let the address go", || !lab.ours.has(address));
         until("the monitor sees one", || lab.told("settled") == 1);
         assert!(peer.is_active(&lab, &self), "the greater address stays");

@@ -42,7 +42,7 @@ async fn next(reports: &mut UnboundedReceiver<Report>) -> String {
 
 #[test]
 fn links_go_down_and_up_come_and_go() {
-    isolated("failover::track::interface::tests::links_go_down_and_up_come_and_go", async || {
+    isolated("track::interface::tests::links_go_down_and_up_come_and_go", async || {
         ip("link add one type veth peer name other");
         ip("link set one up");
         ip("link set other up");
@@ -79,7 +79,7 @@ fn links_go_down_and_up_come_and_go() {
 
 #[test]
 fn what_comes_back_in_time_is_not_reported() {
-    isolated("failover::track::interface::tests::what_comes_back_in_time_is_not_reported", async || {
+    isolated("track::interface::tests::what_comes_back_in_time_is_not_reported", async || {
         for link in ["slow", "fast"] {
             ip(&format!("link add {link} type veth peer name {link}-peer"));
             ip(&format!("link set {link}-peer up"));
@@ -107,7 +107,7 @@ fn what_comes_back_in_time_is_not_reported() {
 
 #[test]
 fn many_at_once_are_not_lost() {
-    isolated("failover::track::interface::tests::many_at_once_are_not_lost", async || {
+    isolated("track::interface::tests::many_at_once_are_not_lost", async || {
         let (mut trackers, mut reports) = Trackers::start();
         trackers.set(&config(&[("last", 0)]));
         assert_eq!(next(&mut reports).await, "interface last Down: does not exist");

@@ -66,7 +66,7 @@ impl VirtualRouter {
                 pending: if self.state == State::Backup { self.pending } else { Cause::Silence },
                 preempted: self
                     .heard
-                    .filter(|_| matches!(self.pending, Cause::Preempts(_)))
+                    .filter(|_| self.state == State::Backup && matches!(self.pending, Cause::Preempts(_)))
                     .map(|heard| (heard.source, heard.priority, heard.interval, age(heard.at))),
                 ready: self.ready,
                 active: self.active,

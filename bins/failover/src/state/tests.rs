@@ -1,50 +1,15 @@
 use std::time::Duration;
 
-use lb_config::keepalived::model::{
-    Authentication, InitialState, Notify, Preempt, Seldom, Sending, Tracked, Version, Weight,
-};
-use lb_vrrp::{Interval, State as Protocol, Vrid};
+use lb_config::keepalived::model::{Notify, Seldom, Tracked, Weight};
+use lb_vrrp::State as Protocol;
 
 use super::*;
+use crate::view::sample;
 
 const NOW: Time = Time::from_secs(1000);
 
 fn instance(name: &str, tracks: Tracks) -> model::Instance {
-    model::Instance {
-        name: name.to_owned(),
-        state: InitialState::Backup,
-        interface: "eth0".to_owned(),
-        vrid: Vrid::MIN,
-        family: lb_vrrp::Family::V4,
-        version: Version::V2,
-        priority: Priority::DEFAULT,
-        advert_int: Interval::DEFAULT,
-        addresses: Vec::new(),
-        excluded: Vec::new(),
-        routes: Vec::new(),
-        rules: Vec::new(),
-        sending: Sending::Multicast(None),
-        source: None,
-        track_source: false,
-        authentication: Authentication::None,
-        vmac: None,
-        accept: true,
-        strict: false,
-        preempt: Preempt::Yes,
-        down_timer_adverts: 3,
-        garp: Seldom::default(),
-        lower_prio_no_advert: false,
-        higher_prio_send_advert: None,
-        check_unicast_src: false,
-        v3_checksum_as_v2: false,
-        promote_secondaries: false,
-        dont_track_primary: false,
-        owner_ignore_adverts: false,
-        skip_check_adv_addr: false,
-        step_down_when_late: false,
-        tracks: tracks.into(),
-        notify: Seldom::default(),
-    }
+    model::Instance { tracks: tracks.into(), ..sample::instance(name, 1, &[]) }
 }
 
 fn tracking(script: &str, weight: i16) -> Tracks {

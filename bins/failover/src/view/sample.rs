@@ -211,7 +211,8 @@ fn config() -> Config {
     config
 }
 
-fn instance(name: &str, vrid: u8, addresses: &[&str]) -> Instance {
+/// An instance with nothing but these, on eth0.
+pub(crate) fn instance(name: &str, vrid: u8, addresses: &[&str]) -> Instance {
     Instance {
         name: name.to_owned(),
         state: InitialState::Backup,

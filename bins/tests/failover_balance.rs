@@ -18,7 +18,6 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-
 use support::{Web, free, require_program, wait};
 
 /// A process that does not outlive its test.

@@ -12,9 +12,8 @@ use lb_control::{
     client::Client,
     protocol::{Answer, DumpKind, MAX_HAND_OVER, Request},
 };
-use lb_runtime::printable::printable_lines;
-
 use lb_core::{Time, model::ServerKey, overrides::Action};
+use lb_runtime::printable::printable_lines;
 
 use super::{
     Failure, OrderArguments, as_json, ask, connect, done, explain as rendering, give, impact::Impact, put,

@@ -29,19 +29,18 @@ use lb_control::{
     client::{Client, ClientError},
     protocol::{Answer, DumpKind, Request},
 };
-use lb_runtime::{
-    paths,
-    printable::{printable_json, printable_lines},
-    role::Role,
-    span::parse_span,
-};
-
 use lb_core::{
     Time,
     model::{Protocol, ServerKey, ServiceKey},
     overrides::Action,
 };
 use lb_ipvs::format::{self, Known, Listing, Names, View};
+use lb_runtime::{
+    paths,
+    printable::{printable_json, printable_lines},
+    role::Role,
+    span::parse_span,
+};
 
 /// Asks running daemons, gives them orders, and shows what the toolkit can do.
 #[derive(Debug, Parser)]

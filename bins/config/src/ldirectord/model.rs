@@ -6,9 +6,8 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use lb_core::model::{ServerKey, ServerSpec, Service, ServiceKey, ServiceSpec, ServiceTable};
+use serde::Serialize;
 
 use super::values::{AlertStates, CheckService, CheckType, HttpMethod, LogTarget, Seconds, Secret};
 

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use lb_core::desired::ServerState;
 use ratatui::{
     DefaultTerminal, Frame,
     crossterm::event::{self, Event, KeyCode, KeyModifiers},
@@ -14,8 +15,6 @@ use ratatui::{
     text::Line,
     widgets::{Block, Cell, Gauge, Paragraph, Row, Table, Wrap},
 };
-
-use lb_core::desired::ServerState;
 
 use super::play::{Actor, Scene};
 
